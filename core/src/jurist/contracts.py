@@ -1,0 +1,219 @@
+"""The contracts: what a component must do, one class and one main method each.
+
+One item in, one outcome out, async. A component never sees batches of the engine, retries, rate
+limits or the ledger: it makes one call and returns the outcome, or raises
+:class:`jurist.errors.ProviderError` saying whether a retry can help. Components that want batches
+(local models) wrap their batch function in :class:`jurist.batcher.Batcher`.
+
+To write one: subclass, give it an ``Options`` model, and name it in a hook (see
+:mod:`jurist.hookspecs`).
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+from pydantic import JsonValue
+
+from jurist.chat import ChatReply, ChatRequest, Sampling
+from jurist.constitution import Principle
+from jurist.options import Options
+from jurist.records import (
+    Comparison,
+    CritiqueOutcome,
+    Decision,
+    JudgeOutcome,
+    Prompt,
+    Record,
+    Response,
+    ResponseOutcome,
+    ScoreOutcome,
+)
+
+
+class Contract(ABC):
+    """What all contracts share: options, an identity, and an end.
+
+    ``Options``: the pydantic model of the component's settings; the constructor gets an instance.
+    ``capabilities``: what it can do beyond the minimum, as words that the contract names.
+    ``free``: calls cost neither money nor noticeable time, so the ledger does not keep them.
+    """
+
+    Options: ClassVar[type[Options]] = Options
+    capabilities: ClassVar[frozenset[str]] = frozenset()
+    free: ClassVar[bool] = False
+
+    def __init__(self, options: Any = None) -> None:
+        self.options = options if options is not None else self.Options()
+
+    def identity(self) -> JsonValue:
+        """Everything of this component that can change its answers; part of every ledger key.
+
+        The default is the options without secrets and operational settings. A component that reads
+        files (weights, recorded verdicts) adds a fingerprint of their content.
+        """
+        identity: JsonValue = self.options.identity()
+        return identity
+
+    async def close(self) -> None:
+        """Release what the component holds. Called once, at the end."""
+
+
+class ChatModel(Contract):
+    """A chat model: the one class a provider plugin needs.
+
+    Core builds a generator, critic, reviser, judge and scorer of any chat model. Capability
+    ``logprobs``: honours ``ChatRequest.choices``.
+    """
+
+    @abstractmethod
+    async def complete(self, request: ChatRequest) -> ChatReply:
+        """Answer one request.
+
+        Raises:
+            ProviderError: the call failed.
+        """
+
+
+class Generator(Contract):
+    """Writes responses to prompts."""
+
+    @abstractmethod
+    async def generate(self, prompt: Prompt, sampling: Sampling) -> ResponseOutcome:
+        """One response. The same prompt and sampling (with its seed) may give the same response."""
+
+
+class Critic(Contract):
+    """Holds a response against principles. Capability ``verdicts``: says satisfied or violated."""
+
+    @abstractmethod
+    async def critique(
+        self, prompt: Prompt, response: Response, principles: Sequence[Principle]
+    ) -> CritiqueOutcome:
+        """One finding for each of ``principles``, in their order."""
+
+
+class Reviser(Contract):
+    """Rewrites a response so that it heeds a critique."""
+
+    @abstractmethod
+    async def revise(
+        self,
+        prompt: Prompt,
+        response: Response,
+        critique: CritiqueOutcome,
+        principles: Sequence[Principle],
+        sampling: Sampling,
+    ) -> ResponseOutcome:
+        """The revised response."""
+
+
+class Judge(Contract):
+    """Compares two responses, as shown: A first, B second.
+
+    The engine shows both orders by swapping the comparison, so a judge knows nothing of orders.
+    Capability ``symmetric``: the verdict does not depend on the order, so one is enough.
+    """
+
+    @abstractmethod
+    async def judge(self, comparison: Comparison, principles: Sequence[Principle]) -> JudgeOutcome:
+        """P(A is better) as a Judgment, or an Abstention, or a Failure; never a guess."""
+
+
+class Scorer(Contract):
+    """Scores one response. ``Score.metrics`` may hold any number of named numbers beside it."""
+
+    @abstractmethod
+    async def score(
+        self, prompt: Prompt, response: Response, principles: Sequence[Principle]
+    ) -> ScoreOutcome:
+        """The score as a Score, or an Abstention, or a Failure."""
+
+
+class Aggregator(Contract):
+    """Makes one decision of a jury's outcomes.
+
+    ``before_judging``: decides from the comparison alone, so the stage asks it with no outcomes
+    before it spends anything on judges.
+    """
+
+    free: ClassVar[bool] = True
+    before_judging: ClassVar[bool] = False
+
+    @abstractmethod
+    def decide(self, comparison: Comparison, outcomes: Sequence[JudgeOutcome]) -> Decision:
+        """Decide, set aside, or leave undecided for the next aggregator in the chain.
+
+        ``outcomes`` holds one outcome per judge, in the order of the recipe; where both orders were
+        shown, its ``parts`` hold the outcome of each.
+        """
+
+
+ArtifactKind = Literal["policy", "reward_model"]
+
+
+class Artifact(Record):
+    """A trained checkpoint: a folder that plain ``transformers`` loads, and facts about it."""
+
+    kind: ArtifactKind
+    path: Path
+    metrics: dict[str, float] = {}
+
+
+class TrainJob(Record):
+    """What a trainer is asked to do.
+
+    ``model`` is the checkpoint to start from. ``data`` is a JSONL file: ``revisions`` (``prompt``,
+    ``completion``), ``preferences`` (``prompt``, ``chosen``, ``rejected``, ``probability``) or
+    ``prompts`` (``prompt``), all in conversational form. The checkpoint goes to ``output``/model;
+    everything needed to resume goes to ``output``/checkpoints, and a job whose folder has some
+    continues from the last.
+    """
+
+    model: Path
+    data: Path
+    output: Path
+    reward_model: Path | None = None
+    seed: int = 0
+
+
+class TrainProgress(Record):
+    """How far a trainer is: optimizer steps done and in all, and its newest metrics."""
+
+    step: int
+    total: int
+    metrics: dict[str, float] = {}
+
+
+class Trainer(Contract):
+    """Turns a dataset into a checkpoint. Runs in a worker process of its own.
+
+    ``consumes`` names the dataset it reads; ``produces`` what it makes.
+    """
+
+    consumes: ClassVar[Literal["revisions", "preferences", "prompts"]]
+    produces: ClassVar[ArtifactKind]
+
+    @abstractmethod
+    def train(self, job: TrainJob, progress: Callable[[TrainProgress], None]) -> Artifact:
+        """Train to the end, calling ``progress`` from time to time.
+
+        Raises:
+            TrainingError: it cannot go on (bad data, NaN loss); names the last good checkpoint.
+        """
+
+
+CONTRACTS: dict[str, type[Contract]] = {
+    "chat_model": ChatModel,
+    "generator": Generator,
+    "critic": Critic,
+    "reviser": Reviser,
+    "judge": Judge,
+    "scorer": Scorer,
+    "aggregator": Aggregator,
+    "trainer": Trainer,
+}
+"""Kind of component → its contract. The hook ``jurist_<kind>s`` offers components of that kind."""

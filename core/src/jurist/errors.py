@@ -1,0 +1,124 @@
+"""Everything Jurist raises on purpose, sorted by who must act.
+
+    JuristError
+    ├── UsageError       the user: a recipe, an option, an input file       exit code 2
+    ├── PluginError      the author of a plugin: it cannot be loaded        exit code 2
+    ├── ContractError    the author of a component: it broke its promise    exit code 2
+    ├── ProviderError    nobody, or time: a call failed; says if a retry can help
+    ├── TrainingError    the user: a trainer stopped; its last good checkpoint is named
+    └── Stopped          nobody: the run ended early and can be continued
+        ├── BudgetStop       the next call could pass the cap               exit code 3
+        ├── GateStop         the judges were not good enough                exit code 4
+        └── Interrupted      Ctrl-C                                         exit code 130
+
+The command prints these as one message without a traceback; anything else is a bug of ours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+
+class JuristError(Exception):
+    """Base of all errors raised on purpose.
+
+    ``str(error)`` is a message for a person: what failed, who provides it, the cause and the next
+    command to try, one per line. Slots without a value are left out.
+    """
+
+    exit_code = 2
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        provided_by: str | None = None,
+        cause: str | BaseException | None = None,
+        hint: str | None = None,
+    ) -> None:
+        super().__init__(what)
+        self.what = what
+        self.provided_by = provided_by
+        self.cause = _one_line(cause)
+        self.hint = hint
+
+    def __str__(self) -> str:
+        slots = (("provided by", self.provided_by), ("cause", self.cause), ("try", self.hint))
+        return "\n".join([self.what, *(f"  {name:<12} {value}" for name, value in slots if value)])
+
+
+class UsageError(JuristError):
+    """The user asked for something that cannot be done; lists every fault found."""
+
+    @classmethod
+    def of_faults(cls, subject: str, faults: Iterable[str], *, hint: str | None = None) -> UsageError:
+        """One error that lists all ``faults`` of ``subject``, one per line."""
+        lines = list(faults)
+        count = "1 fault" if len(lines) == 1 else f"{len(lines)} faults"
+        return cls("\n".join([f"{subject}: {count}", *(f"  - {line}" for line in lines)]), hint=hint)
+
+
+class PluginError(JuristError):
+    """A plugin cannot be loaded, or two plugins claim one name."""
+
+
+class ContractError(JuristError):
+    """A component did not keep the promise of its contract (say, returned the wrong type)."""
+
+
+class ProviderError(JuristError):
+    """A call to a model or service failed.
+
+    ``retryable``: the same call may succeed later. ``retry_after``: seconds the provider asked us to
+    wait. ``fatal``: no call of this component can succeed (a wrong key, an unknown model), so the run
+    stops with this message instead of failing every item.
+    """
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        retryable: bool = False,
+        retry_after: float | None = None,
+        fatal: bool = False,
+        provided_by: str | None = None,
+        cause: str | BaseException | None = None,
+        hint: str | None = None,
+    ) -> None:
+        super().__init__(what, provided_by=provided_by, cause=cause, hint=hint)
+        self.retryable = retryable
+        self.retry_after = retry_after
+        self.fatal = fatal
+
+
+class TrainingError(JuristError):
+    """A trainer stopped before its end."""
+
+
+class Stopped(JuristError):
+    """The run ended before its end; what was paid for is kept, and running again continues."""
+
+
+class BudgetStop(Stopped):
+    """The next call could have passed the cap on money or tokens."""
+
+    exit_code = 3
+
+
+class GateStop(Stopped):
+    """A quality gate did not let the run go on."""
+
+    exit_code = 4
+
+
+class Interrupted(Stopped):
+    """A person asked the run to stop."""
+
+    exit_code = 130
+
+
+def _one_line(cause: str | BaseException | None) -> str | None:
+    if isinstance(cause, BaseException):
+        text = cause.what if isinstance(cause, JuristError) else str(cause)
+        cause = f"{type(cause).__name__}: {text}"
+    return " ".join(cause.split()) if cause else None

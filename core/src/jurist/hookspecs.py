@@ -1,0 +1,126 @@
+"""The hooks of Jurist: how a plugin offers components, and how it follows a run.
+
+A plugin is a module named by an entry point in the group ``jurist``. Write the hooks you need,
+decorated with :data:`hookimpl`; take only the arguments you use. Keep the module light: name
+component classes as text (``"package.module:Class"``) so that they are imported only when used.
+
+    from jurist import Component, hookimpl
+
+    @hookimpl
+    def jurist_judges():
+        yield Component("mine", "my_package.judge:MyJudge", "What it does, in one line.")
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pluggy
+
+if TYPE_CHECKING:
+    from jurist.component import Component
+    from jurist.contracts import TrainProgress
+    from jurist.records import Usage
+    from jurist.run import Run
+
+hookspec = pluggy.HookspecMarker("jurist")
+hookimpl = pluggy.HookimplMarker("jurist")
+
+
+# --- offering components: called once, when the plugin is loaded ---------------------------------
+
+
+@hookspec
+def jurist_chat_models() -> Iterable[Component]:
+    """Chat models; core builds every other role that talks from them."""
+    raise NotImplementedError
+
+
+@hookspec
+def jurist_generators() -> Iterable[Component]:
+    """Components that write responses to prompts."""
+    raise NotImplementedError
+
+
+@hookspec
+def jurist_critics() -> Iterable[Component]:
+    """Components that hold a response against principles."""
+    raise NotImplementedError
+
+
+@hookspec
+def jurist_revisers() -> Iterable[Component]:
+    """Components that rewrite a response so that it heeds a critique."""
+    raise NotImplementedError
+
+
+@hookspec
+def jurist_judges() -> Iterable[Component]:
+    """Components that compare two responses."""
+    raise NotImplementedError
+
+
+@hookspec
+def jurist_scorers() -> Iterable[Component]:
+    """Components that score one response."""
+    raise NotImplementedError
+
+
+@hookspec
+def jurist_aggregators() -> Iterable[Component]:
+    """Components that make one decision of a jury's outcomes."""
+    raise NotImplementedError
+
+
+@hookspec
+def jurist_trainers() -> Iterable[Component]:
+    """Components that turn a dataset into a checkpoint."""
+    raise NotImplementedError
+
+
+# --- following a run: for observation only; what they return is ignored ---------------------------
+
+
+@hookspec
+def jurist_run_started(run: Run) -> None:
+    """A run begins or continues; its settings are checked and its directory exists."""
+
+
+@hookspec
+def jurist_run_finished(run: Run, status: str) -> None:
+    """A run ended: ``done``, ``failed``, ``budget``, ``gate`` or ``interrupted``."""
+
+
+@hookspec
+def jurist_stage_started(stage: str, total: int | None) -> None:
+    """A stage begins. ``total``: how many items or steps it will take, where that is known."""
+
+
+@hookspec
+def jurist_stage_finished(stage: str, summary: dict[str, object], skipped: bool) -> None:
+    """A stage ended. ``skipped``: it was done before and neither settings nor inputs changed."""
+
+
+@hookspec
+def jurist_outcome(stage: str, outcome: str) -> None:
+    """An item of a stage is done; ``outcome`` says how (``preferred``, ``tie``, ``failure`` …)."""
+
+
+@hookspec
+def jurist_call(component: str, usage: Usage, replayed: bool) -> None:
+    """A call was answered, by the provider or (``replayed``) from the ledger."""
+
+
+@hookspec
+def jurist_training_progress(stage: str, progress: TrainProgress) -> None:
+    """A trainer took a step."""
+
+
+# --- what the command leaves to plugins ------------------------------------------------------------
+
+
+@hookspec(firstresult=True)
+def jurist_report(runs: list[Path], output: Path) -> Path | None:
+    """Write a report about ``runs`` to ``output`` and return its path."""

@@ -1,0 +1,57 @@
+"""Settings of components: a pydantic model per component, strict about unknown names."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, JsonValue, SecretStr, ValidationError
+
+
+class Operational:
+    """Marks an option that cannot change an answer (a batch size, a time-out).
+
+    Write ``batch_size: Annotated[int, Operational] = 16``; such options are left out of ledger keys,
+    so changing one does not ask for everything anew.
+    """
+
+
+class Options(BaseModel):
+    """Base of every component's options."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    def identity(self) -> dict[str, JsonValue]:
+        """The options that can change an answer: all but secrets and operational ones."""
+        skipped = {
+            name
+            for name, field in type(self).model_fields.items()
+            if Operational in field.metadata or isinstance(getattr(self, name), SecretStr)
+        }
+        return self.model_dump(mode="json", exclude=skipped)
+
+
+def faults_of(error: ValidationError, known: Iterable[str], where: str) -> list[str]:
+    """One readable line per fault of ``error``; unknown names get the near miss among ``known``."""
+    names = list(known)
+    return [_fault(entry, names, where) for entry in error.errors()]
+
+
+def _fault(entry: Mapping[str, Any], known: list[str], where: str) -> str:
+    path = ".".join(str(part) for part in entry["loc"])
+    place = f"{where}.{path}" if path else where
+    if entry["type"] == "extra_forbidden" and len(entry["loc"]) == 1:
+        return f"{place}: unknown option{near_miss(path, known)}"
+    if entry["type"] == "missing":
+        return f"{place}: required, but not given"
+    given = "" if isinstance(entry["input"], Mapping) else f" (given: {entry['input']!r})"
+    return f"{place}: {entry['msg']}{given}"
+
+
+def near_miss(name: str, known: Iterable[str]) -> str:
+    """'; did you mean …?' when something near is known, then the list of what is known."""
+    names = sorted(known)
+    close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    guess = f"; did you mean '{close[0]}'?" if close else ""
+    return f"{guess} (known: {', '.join(names) or 'none'})"

@@ -1,0 +1,1 @@
+"""The embedded default of Jurist: a tiny world with its model, critic and judges."""

@@ -1,0 +1,1 @@
+"""Local transformers models for Jurist: generation, and judging by one forward pass."""

@@ -1,0 +1,1 @@
+"""Chat models of 100+ providers for Jurist, through LiteLLM."""

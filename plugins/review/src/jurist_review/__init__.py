@@ -1,0 +1,1 @@
+"""Reports of Jurist runs as one self-contained HTML file."""
