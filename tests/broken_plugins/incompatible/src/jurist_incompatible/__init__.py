@@ -1,0 +1,1 @@
+"""A plugin written for another version of Jurist."""

@@ -1,0 +1,1 @@
+"""A plugin that names a class it does not have."""

@@ -1,0 +1,1 @@
+"""A plugin whose hook gives a name where a component belongs."""

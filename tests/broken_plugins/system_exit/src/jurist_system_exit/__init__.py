@@ -1,0 +1,1 @@
+"""A plugin that ends the program when it is imported."""
