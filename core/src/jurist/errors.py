@@ -70,7 +70,8 @@ class ProviderError(JuristError):
     """A call to a model or service failed.
 
     ``retryable``: the same call may succeed later. ``retry_after``: seconds the provider asked us to
-    wait. ``fatal``: no call of this component can succeed (a wrong key, an unknown model), so the run
+    wait. ``rate_limited``: it said "too many" (a 429), so fewer calls should run at once; implied by
+    ``retry_after``. ``fatal``: no call of this component can succeed (a wrong key, an unknown model), so the run
     stops with this message instead of failing every item.
     """
 
@@ -80,6 +81,7 @@ class ProviderError(JuristError):
         *,
         retryable: bool = False,
         retry_after: float | None = None,
+        rate_limited: bool = False,
         fatal: bool = False,
         provided_by: str | None = None,
         cause: str | BaseException | None = None,
@@ -88,6 +90,7 @@ class ProviderError(JuristError):
         super().__init__(what, provided_by=provided_by, cause=cause, hint=hint)
         self.retryable = retryable
         self.retry_after = retry_after
+        self.rate_limited = rate_limited or retry_after is not None
         self.fatal = fatal
 
 
