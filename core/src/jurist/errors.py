@@ -71,8 +71,8 @@ class ProviderError(JuristError):
 
     ``retryable``: the same call may succeed later. ``retry_after``: seconds the provider asked us to
     wait. ``rate_limited``: it said "too many" (a 429), so fewer calls should run at once; implied by
-    ``retry_after``. ``fatal``: no call of this component can succeed (a wrong key, an unknown model), so the run
-    stops with this message instead of failing every item.
+    ``retry_after``. ``fatal``: no call of this component can succeed (a wrong key, an unknown model),
+    so the run stops with this message instead of failing every item.
     """
 
     def __init__(

@@ -1,0 +1,245 @@
+"""Engine: makes calls durable, limited, retried and paid for, and streams items through them."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Coroutine, Iterable
+from dataclasses import dataclass
+from typing import Any, TypeVar, cast
+
+from pydantic import ValidationError
+
+from jurist.budget import Budget, Cost
+from jurist.chat import ChatReply
+from jurist.errors import BudgetStop, JuristError, ProviderError, Stopped, UsageError
+from jurist.events import Events
+from jurist.ledger import Ledger
+from jurist.limits import Limiter, Limits, Slot
+from jurist.records import Outcome
+from jurist.retry import Backoff
+from jurist.stream import stream
+
+T = TypeVar("T")
+R = TypeVar("R")
+Reply = TypeVar("Reply", bound=ChatReply | Outcome)
+
+
+@dataclass(frozen=True)
+class Callee:
+    """Who is called: the label it has in the recipe, where it comes from, and its limiter."""
+
+    label: str
+    provided_by: str
+    limiter: Limiter
+
+
+class Engine:
+    """Every paid call goes through :meth:`call`; stages stream their items through :meth:`map`.
+
+    A call is looked up in the ledger, and made only if it is not there: within its component's limits
+    and the budget, retried when that can help, and stored before anyone sees the reply.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        *,
+        events: Events | None = None,
+        budget: Budget | None = None,
+        window: int = 256,
+        backoff: Backoff | None = None,
+    ) -> None:
+        self.ledger = ledger
+        self.events = events or Events()
+        self.budget = budget or Budget()
+        self.window = window
+        self._backoff = backoff or Backoff()
+        self._in_flight: dict[str, asyncio.Task[Any]] = {}
+        self._reason: Stopped | ProviderError | None = None
+        self._stopping = asyncio.Event()
+        self.budget.begin(ledger.tallies())
+
+    # --- calls -----------------------------------------------------------------------------------
+
+    def limiter(self, limits: Limits) -> Limiter:
+        """A limiter whose waiting ends when the engine is stopped."""
+        return Limiter(limits, sleep=self._sleep)
+
+    async def call(
+        self,
+        key: str,
+        perform: Callable[[], Awaitable[Reply]],
+        *,
+        callee: Callee,
+        read: Callable[[str], Reply],
+    ) -> Reply:
+        """The reply stored under ``key``, or else the one that ``perform`` gives, stored first.
+
+        Equal calls at the same time become one. A caller that goes away does not end the call.
+
+        Raises:
+            ProviderError: the call failed for good.
+            Stopped: the engine was stopped before the call began.
+        """
+        stored = self.ledger.get(key)
+        if stored is not None:
+            reply = self._read(stored, key, read)
+            self.events.call(callee.label, reply.usage, replayed=True)
+            return reply
+        task: asyncio.Task[Reply] | None = self._in_flight.get(key)
+        if task is None:
+            task = asyncio.create_task(self._fresh(key, perform, callee))
+            self._in_flight[key] = task
+            task.add_done_callback(lambda done: self._landed(key, done))
+        return await asyncio.shield(task)
+
+    async def call_free(self, perform: Callable[[], Awaitable[R]], *, callee: Callee) -> R:
+        """A call that costs nothing: limited and retried, but neither stored nor budgeted."""
+        return await self._retried(lambda: self._attempt_free(perform, callee), "", callee)
+
+    async def drain(self) -> None:
+        """Wait until the calls in flight are over and their replies stored."""
+        while self._in_flight:
+            await asyncio.wait(self._in_flight.values())
+
+    async def _fresh(self, key: str, perform: Callable[[], Awaitable[Reply]], callee: Callee) -> Reply:
+        return await self._retried(lambda: self._attempt(key, perform, callee), key, callee)
+
+    async def _retried(self, attempt: Callable[[], Awaitable[R]], key: str, callee: Callee) -> R:
+        """Try again while that can help; the slot is free during the wait."""
+        failures = 0
+        while True:
+            try:
+                return await attempt()
+            except ProviderError as error:
+                failures += 1
+                self.ledger.log_failure(key, callee.label, str(error))
+                if error.fatal:
+                    self.stop(error)
+                if not error.retryable or error.fatal or failures >= callee.limiter.limits.attempts:
+                    raise
+                delay = self._backoff.delay(failures, error.retry_after)
+            await self._sleep(delay)
+
+    async def _attempt(self, key: str, perform: Callable[[], Awaitable[Reply]], callee: Callee) -> Reply:
+        async with callee.limiter.slot() as slot:
+            reserved = await self._reserve(callee.label)
+            reply = None
+            try:
+                self._check_stopped()
+                started = time.monotonic()
+                reply = await self._guarded(perform, callee, slot)
+                reply = _timed(reply, time.monotonic() - started)
+            finally:
+                self.budget.settle(callee.label, reserved, reply.usage if reply else None)
+            usage = reply.usage
+            slot.answered(usage.prompt_tokens + usage.completion_tokens)
+            self.ledger.put(key, callee.label, reply.model_dump_json(), usage)
+        self.events.call(callee.label, usage, replayed=False)
+        return reply
+
+    async def _attempt_free(self, perform: Callable[[], Awaitable[R]], callee: Callee) -> R:
+        async with callee.limiter.slot() as slot:
+            self._check_stopped()
+            result = await self._guarded(perform, callee, slot)
+            slot.answered(0)
+            return result
+
+    async def _guarded(self, perform: Callable[[], Awaitable[R]], callee: Callee, slot: Slot) -> R:
+        """Perform within the time-out; whatever goes wrong in the component becomes a ProviderError."""
+        seconds = callee.limiter.limits.timeout
+        try:
+            async with asyncio.timeout(seconds):
+                return await perform()
+        except ProviderError as error:
+            error.provided_by = error.provided_by or callee.provided_by
+            if error.rate_limited:
+                slot.refused(error.retry_after)
+            raise
+        except JuristError:
+            raise
+        except TimeoutError as error:
+            raise ProviderError(
+                f"'{callee.label}' timed out (limits.timeout is {seconds:g} s).",
+                retryable=True,
+                provided_by=callee.provided_by,
+                hint="raise limits.timeout if it is only slow",
+            ) from error
+        except Exception as error:
+            raise ProviderError(
+                f"'{callee.label}' raised an error that it should have handled.",
+                provided_by=callee.provided_by,
+                cause=error,
+                hint="report this to the author of the component",
+            ) from error
+
+    async def _reserve(self, component: str) -> Cost:
+        try:
+            return await self.budget.reserve(component)
+        except BudgetStop as stop:
+            self.stop(stop)
+            raise
+
+    def _landed(self, key: str, task: asyncio.Task[Any]) -> None:
+        del self._in_flight[key]
+        if not task.cancelled():
+            task.exception()  # the caller may be gone; then nobody else would look at it
+
+    def _read(self, stored: str, key: str, read: Callable[[str], Reply]) -> Reply:
+        try:
+            return read(stored)
+        except ValidationError as error:
+            raise UsageError(
+                f"{self.ledger.path} holds a reply ({key}) that this version cannot read.",
+                cause=error,
+                hint="use the version of jurist-core that wrote it, or start in another directory",
+            ) from error
+
+    # --- stopping --------------------------------------------------------------------------------
+
+    def stop(self, reason: Stopped | ProviderError) -> None:
+        """Start no more calls; those in flight finish. The first reason given counts."""
+        if self._reason is None:
+            self._reason = reason
+            self._stopping.set()
+
+    @property
+    def reason(self) -> Stopped | ProviderError | None:
+        """Why the engine was stopped, or None."""
+        return self._reason
+
+    def _check_stopped(self) -> None:
+        if self._reason is not None:
+            raise self._reason
+
+    async def _sleep(self, seconds: float) -> None:
+        """Sleep, unless the engine is stopped: then raise the reason."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._stopping.wait()
+        except TimeoutError:
+            return
+        self._check_stopped()
+
+    def map(
+        self,
+        function: Callable[[T], Coroutine[Any, Any, R]],
+        items: Iterable[T] | AsyncIterable[T],
+        *,
+        window: int | None = None,
+    ) -> AsyncIterator[R]:
+        """``function`` of every item, in the order of the items, a window of them at a time.
+
+        When the engine is stopped no more items are begun, and the reason is raised after the results
+        that were complete. When an item raises, the calls in flight are waited for first.
+        """
+        return stream(function, items, window or self.window, self)
+
+
+def _timed(reply: Reply, seconds: float) -> Reply:
+    """The reply with the time it took, unless its component measured that itself."""
+    if reply.usage.seconds:
+        return reply
+    usage = reply.usage.model_copy(update={"seconds": seconds})
+    return cast(Reply, reply.model_copy(update={"usage": usage}))

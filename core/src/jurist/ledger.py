@@ -1,0 +1,167 @@
+"""Ledger: every paid reply, durable and addressed by content.
+
+A reply is committed before anyone may use it, so that after a crash nothing that was paid for is
+asked again. Failures are written down beside the replies and never served as answers.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+from jurist.errors import UsageError
+from jurist.records import Usage
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS replies (
+    key TEXT PRIMARY KEY, component TEXT NOT NULL, reply TEXT NOT NULL,
+    prompt_tokens INTEGER NOT NULL, completion_tokens INTEGER NOT NULL,
+    usd REAL NOT NULL, seconds REAL NOT NULL
+);
+CREATE TABLE IF NOT EXISTS failures (
+    at REAL NOT NULL, key TEXT NOT NULL, component TEXT NOT NULL, error TEXT NOT NULL
+);
+"""
+
+
+@dataclass(frozen=True)
+class Tally:
+    """What one component's calls cost in all, and the most that one of them cost."""
+
+    calls: int
+    usage: Usage
+    largest_usd: float
+    largest_tokens: int
+
+
+class Ledger:
+    """The ledger in one file, open in one process at a time.
+
+    Raises:
+        UsageError: another process has it open, or the file cannot be read or written.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = Path(path)
+        self._lock = self._locked()
+        try:
+            with self._readable_errors("opened"):
+                self._connection = _connect(self.path)
+                self._connection.execute("PRAGMA journal_mode = WAL")
+                # A commit survives the death of the process; only power loss can undo the newest.
+                self._connection.execute("PRAGMA synchronous = NORMAL")
+                self._connection.executescript(_SCHEMA)
+        except UsageError:
+            self._lock.close()
+            raise
+
+    @classmethod
+    def open(cls, path: Path) -> Ledger:
+        """Open the ledger at ``path``, making its folder first if need be."""
+        try:
+            Path(path).parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UsageError(f"The folder of {path} could not be made.", cause=error) from error
+        return cls(path)
+
+    def __enter__(self) -> Ledger:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def get(self, key: str) -> str | None:
+        """The reply stored under ``key``, as JSON, or None."""
+        with self._readable_errors("read"):
+            row = self._connection.execute("SELECT reply FROM replies WHERE key = ?", (key,)).fetchone()
+        return None if row is None else str(row[0])
+
+    def put(self, key: str, component: str, reply_json: str, usage: Usage) -> None:
+        """Store a reply; it is committed when this returns."""
+        cost = (usage.prompt_tokens, usage.completion_tokens, usage.usd, usage.seconds)
+        with self._readable_errors("written"):
+            self._connection.execute(
+                "INSERT INTO replies VALUES (?, ?, ?, ?, ?, ?, ?)", (key, component, reply_json, *cost)
+            )
+
+    def log_failure(self, key: str, component: str, error: str) -> None:
+        """Write down that a call failed; the failure answers nothing."""
+        with self._readable_errors("written"):
+            self._connection.execute(
+                "INSERT INTO failures VALUES (?, ?, ?, ?)", (time.time(), key, component, error)
+            )
+
+    def failures(self) -> list[tuple[str, str]]:
+        """Every failed call so far, oldest first, as component and error."""
+        with self._readable_errors("read"):
+            return self._connection.execute("SELECT component, error FROM failures ORDER BY rowid").fetchall()
+
+    def totals(self) -> Usage:
+        """What all calls in this ledger cost together."""
+        return sum((tally.usage for tally in self.tallies().values()), start=Usage())
+
+    def tallies(self) -> dict[str, Tally]:
+        """What each component's calls cost."""
+        with self._readable_errors("read"):
+            rows = self._connection.execute(
+                "SELECT component, COUNT(*), SUM(prompt_tokens), SUM(completion_tokens), SUM(usd),"
+                " SUM(seconds), MAX(usd), MAX(prompt_tokens + completion_tokens)"
+                " FROM replies GROUP BY component"
+            ).fetchall()
+        return {
+            name: Tally(
+                calls=calls,
+                usage=Usage(prompt_tokens=prompt, completion_tokens=completion, usd=usd, seconds=seconds),
+                largest_usd=most_usd,
+                largest_tokens=most_tokens,
+            )
+            for name, calls, prompt, completion, usd, seconds, most_usd, most_tokens in rows
+        }
+
+    def close(self) -> None:
+        """Close the file and let other processes have it."""
+        self._connection.close()
+        self._lock.close()
+
+    def _locked(self) -> sqlite3.Connection:
+        """A lock held by the operating system, which lets go of it even when we are killed.
+
+        It is an open transaction on an empty database beside the ledger: SQLite knows how to lock on
+        every platform, forked children do not inherit the lock, and readers of the ledger are not kept out.
+        """
+        with self._readable_errors("locked"):
+            lock = _connect(self.path.with_name(self.path.name + ".lock"))
+        try:
+            lock.execute("BEGIN EXCLUSIVE")
+        except sqlite3.Error as error:
+            lock.close()
+            if error.sqlite_errorname == "SQLITE_BUSY":
+                raise UsageError(
+                    f"{self.path} is in use by another process.",
+                    hint="wait for the other run to end, stop it, or give this one another directory (--out)",
+                ) from error
+            with self._readable_errors("locked"):
+                raise
+        return lock
+
+    @contextmanager
+    def _readable_errors(self, what: str) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise UsageError(
+                f"{self.path} could not be {what}; everything stored in it before is kept.",
+                cause=error,
+                hint="free or enlarge the disk, check the permissions, and run the same command again",
+            ) from error
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    return sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)

@@ -1,0 +1,158 @@
+"""Limits: how many calls of one component may run at once and per minute."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+from pydantic import Field
+
+from jurist.options import Options
+
+Sleep = Callable[[float], Awaitable[None]]
+
+
+class Limits(Options):
+    """The limits of one component.
+
+    ``concurrency``: calls in flight at once; less for a while after the provider said "too many".
+    ``attempts``: how often a call is tried in all; ``timeout``: seconds that one try may take.
+    """
+
+    concurrency: int = Field(default=16, ge=1)
+    requests_per_minute: int | None = Field(default=None, ge=1)
+    tokens_per_minute: int | None = Field(default=None, ge=1)
+    attempts: int = Field(default=5, ge=1)
+    timeout: float = Field(default=120.0, gt=0)
+
+
+class Bucket:
+    """A rate per minute, as a level that time fills and takers draw from.
+
+    A taker may overdraw, and whoever comes next waits until the debt is paid. So an amount that is
+    larger than the bucket, or known only afterwards, needs no special case.
+    """
+
+    def __init__(self, per_minute: float, burst: float, clock: Callable[[], float]) -> None:
+        self._rate = per_minute / 60
+        self._burst = burst
+        self._clock = clock
+        self._level = burst
+        self._filled = clock()
+
+    def take(self, amount: float) -> float:
+        """Draw ``amount``; returns the seconds to wait before using it."""
+        now = self._clock()
+        self._level = min(self._burst, self._level + (now - self._filled) * self._rate)
+        self._filled = now
+        wait = max(0.0, -self._level / self._rate)
+        self._level -= amount
+        return wait
+
+
+class Limiter:
+    """Keeps the calls of one component within its limits, first come, first served."""
+
+    def __init__(
+        self,
+        limits: Limits,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Sleep = asyncio.sleep,
+    ) -> None:
+        self.limits = limits
+        self._clock = clock
+        self._sleep = sleep
+        self._width = float(limits.concurrency)
+        self._active = 0
+        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._narrowed = -1.0
+        self._resume = 0.0
+        self._mean_tokens = 0.0
+        self._answered = 0
+        # A burst of one second's worth: 60 per minute means one each second, not 60 at once.
+        requests, tokens = limits.requests_per_minute, limits.tokens_per_minute
+        self._requests = Bucket(requests, max(0.0, requests / 60 - 1), clock) if requests else None
+        self._tokens = Bucket(tokens, tokens / 60, clock) if tokens else None
+
+    @property
+    def concurrency(self) -> int:
+        """How many calls may be in flight at this moment."""
+        return int(self._width)
+
+    @asynccontextmanager
+    async def slot(self) -> AsyncIterator[Slot]:
+        """Wait until one more call may start; the call is over when the block is left."""
+        await self._enter()
+        try:
+            estimate = self._mean_tokens
+            wait = max(
+                self._resume - self._clock(),
+                self._requests.take(1) if self._requests else 0.0,
+                self._tokens.take(estimate) if self._tokens else 0.0,
+            )
+            if wait > 0:
+                await self._sleep(wait)
+            yield Slot(self, self._clock(), estimate)
+        finally:
+            self._active -= 1
+            self._wake()
+
+    async def _enter(self) -> None:
+        if self._active < self.concurrency and not self._waiting:
+            self._active += 1
+            return
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append(turn)
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled():
+                self._active -= 1  # the slot was given in the moment of the cancellation
+                self._wake()
+            raise
+
+    def _wake(self) -> None:
+        while self._waiting and self._active < self.concurrency:
+            turn = self._waiting.popleft()
+            if not turn.done():
+                self._active += 1
+                turn.set_result(None)
+
+    def answered(self, estimate: float, tokens: int) -> None:
+        """A call was answered: settle its tokens, and widen a narrowed concurrency by a little."""
+        self._answered += 1
+        self._mean_tokens += (tokens - self._mean_tokens) / self._answered
+        if self._tokens:
+            self._tokens.take(tokens - estimate)
+        self._width = min(float(self.limits.concurrency), self._width + 1 / self._width)
+
+    def refused(self, started: float, retry_after: float | None) -> None:
+        """The provider said "too many": halve the concurrency, and start nothing before it allows.
+
+        Calls that were under way when it was halved say nothing about the new width.
+        """
+        if started > self._narrowed:
+            self._width = max(1.0, self._width / 2)
+            self._narrowed = self._clock()
+        self._resume = max(self._resume, self._clock() + (retry_after or 0.0))
+
+
+class Slot:
+    """One call's leave to run, and its duty to say how it went."""
+
+    def __init__(self, limiter: Limiter, started: float, estimate: float) -> None:
+        self._limiter = limiter
+        self._started = started
+        self._estimate = estimate
+
+    def answered(self, tokens: int) -> None:
+        """The call was answered and took ``tokens``."""
+        self._limiter.answered(self._estimate, tokens)
+
+    def refused(self, retry_after: float | None) -> None:
+        """The provider said "too many"."""
+        self._limiter.refused(self._started, retry_after)

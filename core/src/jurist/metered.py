@@ -1,0 +1,260 @@
+"""Metered: components whose calls go through the engine.
+
+A metered component keeps the contract of the one inside, so nobody who uses it can tell: a chat
+model still raises a final :class:`ProviderError`; every other component gives it as a
+:class:`Failure`. All outcomes carry the component's label as their source.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Awaitable, Callable, Sequence
+from functools import cached_property
+from typing import Any, TypeVar
+
+from pydantic import JsonValue, TypeAdapter
+
+from jurist.chat import ChatReply, ChatRequest, Sampling
+from jurist.constitution import Principle
+from jurist.contracts import ChatModel, Contract, Critic, Generator, Judge, Reviser, Scorer
+from jurist.engine import Callee, Engine, Reply
+from jurist.errors import ContractError, ProviderError
+from jurist.limits import Limits
+from jurist.records import (
+    Abstention,
+    Comparison,
+    Critique,
+    CritiqueOutcome,
+    Failure,
+    JudgeOutcome,
+    Judgment,
+    Outcome,
+    Prompt,
+    Record,
+    Response,
+    ResponseOutcome,
+    Score,
+    ScoreOutcome,
+)
+
+Answer = TypeVar("Answer", bound=Outcome)
+
+_RESPONSE: TypeAdapter[ResponseOutcome] = TypeAdapter(ResponseOutcome)
+_CRITIQUE: TypeAdapter[CritiqueOutcome] = TypeAdapter(CritiqueOutcome)
+_JUDGE: TypeAdapter[JudgeOutcome] = TypeAdapter(JudgeOutcome)
+_SCORE: TypeAdapter[ScoreOutcome] = TypeAdapter(ScoreOutcome)
+
+_PROVENANCE = {"source", "usage"}
+_IN_COMPARISON = dict.fromkeys(("response_a", "response_b", "critique_a", "critique_b"), _PROVENANCE)
+
+
+def metered(inner: Contract, *, engine: Engine, label: str, provided_by: str, limits: Limits) -> Contract:
+    """A component of the same contract as ``inner`` whose calls go through ``engine``.
+
+    Calls are known by what they ask, not by ``label`` nor by the version in ``provided_by`` (see
+    ``Component.provided_by``), so renaming a component or updating its plugin asks nothing anew.
+    """
+    meter = Meter(inner, engine, Callee(label, provided_by, engine.limiter(limits)))
+    for contract, wrapper in _WRAPPERS.items():
+        if isinstance(inner, contract):
+            return wrapper(meter)
+    raise TypeError(f"{type(inner).__name__} implements no contract whose calls can be metered")
+
+
+class Meter:
+    """Makes the calls of one component."""
+
+    def __init__(self, inner: Contract, engine: Engine, callee: Callee) -> None:
+        self.inner: Any = inner
+        self.callee = callee
+        self._engine = engine
+
+    @cached_property
+    def identity(self) -> JsonValue:
+        """The identity of the component inside; asked once, since it may read whole files."""
+        identity: JsonValue = self.inner.identity()
+        return identity
+
+    async def call(
+        self,
+        method: Callable[..., Awaitable[Reply]],
+        arguments: tuple[Any, ...],
+        kinds: tuple[type[Reply], ...],
+        read: Callable[[str], Reply],
+    ) -> Reply:
+        """Call ``method`` of the component inside; the reply is of one of ``kinds``.
+
+        Raises:
+            ProviderError: the call failed for good.
+            ContractError: the component gave something else.
+        """
+
+        async def perform() -> Reply:
+            reply = await method(*arguments)
+            if isinstance(reply, Failure):
+                raise _Returned(reply)
+            if not isinstance(reply, kinds):
+                raise self._broken(method, kinds, reply)
+            return reply
+
+        if self.inner.free:
+            return await self._engine.call_free(perform, callee=self.callee)
+        key = self._key(method.__name__, arguments)
+        return await self._engine.call(key, perform, callee=self.callee, read=read)
+
+    async def ask(
+        self,
+        method: Callable[..., Awaitable[Answer]],
+        arguments: tuple[Any, ...],
+        answer: type[Outcome],
+        adapter: TypeAdapter[Answer],
+    ) -> Answer | Failure:
+        """Like :meth:`call`, for outcomes: a final error becomes a Failure; the source is filled in."""
+        outcome: Answer | Failure
+        try:
+            kinds: Any = (answer, Abstention)
+            outcome = await self.call(method, arguments, kinds, adapter.validate_json)
+        except ProviderError as error:
+            if error.fatal:
+                raise
+            outcome = error.failure if isinstance(error, _Returned) else _failure(error)
+        return outcome.model_copy(update={"source": self.callee.label})
+
+    def _key(self, method: str, arguments: tuple[Any, ...]) -> str:
+        parts = [self._origin, self.identity, method, [_plain(argument) for argument in arguments]]
+        text = json.dumps(parts, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+
+    @cached_property
+    def _origin(self) -> str:
+        """The distribution and the class, without the version."""
+        return re.sub(r" \d\S* \(", " (", self.callee.provided_by, count=1)
+
+    def _broken(self, method: Callable[..., Any], kinds: tuple[type, ...], reply: object) -> ContractError:
+        names = [kind.__name__ for kind in kinds]
+        if ChatReply not in kinds:
+            names.append("Failure")
+        return ContractError(
+            f"'{self.callee.label}' gave {type(reply).__name__} from {method.__name__}(), not"
+            f" {' or '.join(names)}.",
+            provided_by=self.callee.provided_by,
+            hint="return one of these, or raise ProviderError",
+        )
+
+
+class _Returned(ProviderError):
+    """A Failure that the component returned, on its way through the retries."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.error, retryable=failure.retryable)
+        self.failure = failure
+
+
+def _failure(error: ProviderError) -> Failure:
+    text = f"{error.what} ({error.cause})" if error.cause else error.what
+    return Failure(error=text, retryable=error.retryable)
+
+
+def _plain(argument: Any) -> JsonValue:
+    """What an argument asks, without who gave it and what that cost."""
+    plain: JsonValue
+    if isinstance(argument, Comparison):
+        plain = argument.model_dump(mode="json", exclude=_IN_COMPARISON)
+    elif isinstance(argument, Outcome):
+        plain = argument.model_dump(mode="json", exclude=_PROVENANCE)
+    elif isinstance(argument, Record):
+        plain = argument.model_dump(mode="json")
+    else:
+        plain = [_plain(part) for part in argument]
+    return plain
+
+
+class _Metered(Contract):
+    """What all metered components share: they pass for the component inside."""
+
+    def __init__(self, meter: Meter) -> None:
+        super().__init__(meter.inner.options)
+        vars(self).update(capabilities=meter.inner.capabilities, free=meter.inner.free)
+        self._meter = meter
+
+    def identity(self) -> JsonValue:
+        return self._meter.identity
+
+    async def close(self) -> None:
+        await self._meter.inner.close()
+
+
+class MeteredChatModel(_Metered, ChatModel):
+    """A chat model whose requests go through the engine."""
+
+    async def complete(self, request: ChatRequest) -> ChatReply:
+        """Answer one request."""
+        return await self._meter.call(
+            self._meter.inner.complete, (request,), (ChatReply,), ChatReply.model_validate_json
+        )
+
+
+class MeteredGenerator(_Metered, Generator):
+    """A generator whose calls go through the engine."""
+
+    async def generate(self, prompt: Prompt, sampling: Sampling) -> ResponseOutcome:
+        """One response."""
+        return await self._meter.ask(self._meter.inner.generate, (prompt, sampling), Response, _RESPONSE)
+
+
+class MeteredCritic(_Metered, Critic):
+    """A critic whose calls go through the engine."""
+
+    async def critique(
+        self, prompt: Prompt, response: Response, principles: Sequence[Principle]
+    ) -> CritiqueOutcome:
+        """One finding for each of ``principles``."""
+        arguments = (prompt, response, principles)
+        return await self._meter.ask(self._meter.inner.critique, arguments, Critique, _CRITIQUE)
+
+
+class MeteredReviser(_Metered, Reviser):
+    """A reviser whose calls go through the engine."""
+
+    async def revise(
+        self,
+        prompt: Prompt,
+        response: Response,
+        critique: CritiqueOutcome,
+        principles: Sequence[Principle],
+        sampling: Sampling,
+    ) -> ResponseOutcome:
+        """The revised response."""
+        arguments = (prompt, response, critique, principles, sampling)
+        return await self._meter.ask(self._meter.inner.revise, arguments, Response, _RESPONSE)
+
+
+class MeteredJudge(_Metered, Judge):
+    """A judge whose calls go through the engine."""
+
+    async def judge(self, comparison: Comparison, principles: Sequence[Principle]) -> JudgeOutcome:
+        """P(A is better), or an Abstention, or a Failure."""
+        return await self._meter.ask(self._meter.inner.judge, (comparison, principles), Judgment, _JUDGE)
+
+
+class MeteredScorer(_Metered, Scorer):
+    """A scorer whose calls go through the engine."""
+
+    async def score(
+        self, prompt: Prompt, response: Response, principles: Sequence[Principle]
+    ) -> ScoreOutcome:
+        """The score, or an Abstention, or a Failure."""
+        arguments = (prompt, response, principles)
+        return await self._meter.ask(self._meter.inner.score, arguments, Score, _SCORE)
+
+
+_WRAPPERS: dict[type[Contract], type[_Metered]] = {
+    ChatModel: MeteredChatModel,
+    Generator: MeteredGenerator,
+    Critic: MeteredCritic,
+    Reviser: MeteredReviser,
+    Judge: MeteredJudge,
+    Scorer: MeteredScorer,
+}

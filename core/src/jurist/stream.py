@@ -1,0 +1,95 @@
+"""Stream: a function of many items, a bounded window of them at a time, results in order."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Coroutine, Iterable
+from typing import Any, Protocol, TypeVar
+
+from jurist.errors import ProviderError, Stopped
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+class Stoppable(Protocol):
+    """What a stream asks of the engine that its items make calls through."""
+
+    @property
+    def reason(self) -> Stopped | ProviderError | None:
+        """Why no more items may begin, or None."""
+
+    async def drain(self) -> None:
+        """Wait until the calls in flight are over."""
+
+
+async def stream(
+    function: Callable[[T], Coroutine[Any, Any, R]],
+    items: Iterable[T] | AsyncIterable[T],
+    window: int,
+    engine: Stoppable,
+) -> AsyncIterator[R]:
+    """Yield ``function(item)`` of every item, in the order of the items; see ``Engine.map``."""
+    room = asyncio.Semaphore(window)
+    begun: asyncio.Queue[asyncio.Task[R] | None] = asyncio.Queue()
+    feeder = asyncio.create_task(_feed(function, items, room, begun, engine))
+    task: asyncio.Task[R] | None = None
+    try:
+        while (task := await begun.get()) is not None:
+            result = await task
+            if isinstance(engine.reason, ProviderError):
+                break  # its item may look like any other failure
+            room.release()
+            yield result
+        if engine.reason is not None:
+            raise engine.reason
+        await feeder
+    except Exception as error:
+        await _abandon(feeder, begun, task)
+        await engine.drain()
+        if engine.reason is not None and error is not engine.reason:
+            raise engine.reason from error
+        raise
+    finally:
+        await _abandon(feeder, begun, task)
+
+
+async def _feed(
+    function: Callable[[T], Coroutine[Any, Any, R]],
+    items: Iterable[T] | AsyncIterable[T],
+    room: asyncio.Semaphore,
+    begun: asyncio.Queue[asyncio.Task[R] | None],
+    engine: Stoppable,
+) -> None:
+    """Begin items while there is room; None in the queue marks the end."""
+    source = aiter(items) if isinstance(items, AsyncIterable) else _each(items)
+    try:
+        while engine.reason is None:
+            await room.acquire()
+            item = await anext(source)
+            if engine.reason is None:
+                begun.put_nowait(asyncio.create_task(function(item)))
+    except StopAsyncIteration:
+        pass
+    finally:
+        begun.put_nowait(None)
+
+
+async def _each(items: Iterable[T]) -> AsyncIterator[T]:
+    for item in items:
+        yield item
+
+
+async def _abandon(
+    feeder: asyncio.Task[None], begun: asyncio.Queue[asyncio.Task[R] | None], task: asyncio.Task[R] | None
+) -> None:
+    """Cancel what was begun and not yet taken. The calls these items wait for go on."""
+    feeder.cancel()
+    await asyncio.wait([feeder])
+    rest = [task] if task else []
+    while not begun.empty():
+        if (entry := begun.get_nowait()) is not None:
+            rest.append(entry)
+    for entry in rest:
+        entry.cancel()
+    await asyncio.gather(feeder, *rest, return_exceptions=True)
