@@ -33,7 +33,7 @@ class Plugin:
         return self.distribution.split()[0]
 
     def answers_to(self, qualifier: str) -> bool:
-        """Whether ``qualifier:name`` asks for a component of this plugin."""
+        """Whether ``qualifier`` means this plugin: its own name, or its distribution's."""
         return qualifier in (self.name, self.project)
 
 
@@ -49,6 +49,10 @@ class BrokenPlugin:
     def project(self) -> str:
         """The distribution's name without its version."""
         return self.distribution.split()[0]
+
+    def answers_to(self, qualifier: str) -> bool:
+        """Whether ``qualifier`` means this plugin: its own name, or its distribution's."""
+        return qualifier in (self.name, self.project)
 
     @property
     def cause(self) -> str:

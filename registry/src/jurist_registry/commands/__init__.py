@@ -1,0 +1,1 @@
+"""The bodies of the ``jurist`` commands, one module each."""
