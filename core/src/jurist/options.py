@@ -35,10 +35,11 @@ class Options(BaseModel):
 def faults_of(error: ValidationError, known: Iterable[str], where: str) -> list[str]:
     """One readable line per fault of ``error``; unknown names get the near miss among ``known``."""
     names = list(known)
-    return [_fault(entry, names, where) for entry in error.errors()]
+    return [fault_line(entry, names, where) for entry in error.errors()]
 
 
-def _fault(entry: Mapping[str, Any], known: list[str], where: str) -> str:
+def fault_line(entry: Mapping[str, Any], known: Iterable[str], where: str) -> str:
+    """One entry of ``ValidationError.errors()`` as a line for a person."""
     path = ".".join(str(part) for part in entry["loc"])
     place = f"{where}.{path}" if path else where
     if entry["type"] == "extra_forbidden" and len(entry["loc"]) == 1:

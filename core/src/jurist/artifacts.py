@@ -1,0 +1,72 @@
+"""Artifacts: what stages hand on to each other, by name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import JsonValue
+
+from jurist.errors import UsageError
+from jurist.options import near_miss
+from jurist.recipe import Reference
+from jurist.records import Record
+
+Kind = Literal["policy", "reward_model", "revisions", "preferences"]
+
+
+class StageArtifact(Record):
+    """Something a stage made, or a policy that the recipe starts from.
+
+    ``path`` is a dataset or a checkpoint; ``component`` the settings that answer with a policy.
+    ``fingerprint`` changes whenever the content may have changed.
+    """
+
+    kind: Kind
+    fingerprint: str
+    path: Path | None = None
+    component: dict[str, JsonValue] | None = None
+
+
+class Artifacts:
+    """The artifacts known so far. The newest of a kind goes by the kind's name too."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, StageArtifact] = {}
+
+    def add(self, name: str, artifact: StageArtifact) -> None:
+        """Make an artifact known under its stage's name and as the newest of its kind."""
+        self._known[name] = artifact
+        self._known[artifact.kind] = artifact
+
+    def add_base(self, artifact: StageArtifact) -> None:
+        """The policy the recipe starts from: ``base``, and ``policy`` until one is trained."""
+        self.add("base", artifact)
+
+    def get(self, name: str, where: str) -> StageArtifact:
+        """The artifact of that name.
+
+        Raises:
+            UsageError: no earlier stage makes it.
+        """
+        if name not in self._known:
+            raise UsageError(
+                f"{where}: no earlier stage makes '{name}'{near_miss(name, self._known)}",
+                hint="set 'policy:' in the recipe, or put the stage that makes it before this one",
+            )
+        return self._known[name]
+
+    def find(self, name: str) -> StageArtifact | None:
+        """The artifact of that name, if there is one."""
+        return self._known.get(name)
+
+    def component(self, reference: Reference) -> Reference:
+        """The settings behind a reference: a policy artifact's component, or the reference itself."""
+        if isinstance(reference, str) and reference in self._known:
+            artifact = self._known[reference]
+            if artifact.component is None:
+                raise UsageError(f"'{reference}' is a {artifact.kind}, which cannot answer prompts")
+            return artifact.component
+        if reference == "policy":
+            raise UsageError("the recipe has no 'policy'", hint="add policy: {use: hf, model: PATH}")
+        return reference

@@ -1,0 +1,178 @@
+"""From settings to working components: look up, check options, meter, put into the asked role."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol, cast
+
+from pydantic import JsonValue, ValidationError
+
+from jurist.component import Component
+from jurist.contracts import ChatModel, Contract
+from jurist.engine import Engine
+from jurist.errors import UsageError
+from jurist.limits import Limits
+from jurist.metered import metered
+from jurist.options import Options, fault_line
+from jurist.recipe import Reference, expand, resolve_path
+from jurist.roles import ROLES
+
+_COMMON = ("use", "name", "limits")
+
+
+class ComponentSource(Protocol):
+    """Where components are looked up by name; the registry is one."""
+
+    def find(self, kind: str, name: str) -> Component:
+        """The component of that kind, or a chat model of that name for a role it can play.
+
+        Raises:
+            UsageError: there is none; names the near miss.
+            PluginError: the plugin that offers it is broken.
+        """
+
+
+@dataclass(frozen=True)
+class Selection:
+    """A component whose settings are checked; nothing is built yet.
+
+    ``role_options`` is set when a chat model plays the role ``kind``.
+    """
+
+    kind: str
+    component: Component
+    implementation: type[Contract]
+    options: Options
+    role_options: Options | None
+    label: str
+    limits: Limits
+    settings: dict[str, JsonValue]
+
+
+def select(kind: str, reference: Reference, source: ComponentSource, where: str = "") -> Selection:
+    """Check a component's settings without building it.
+
+    Raises:
+        UsageError: unknown component, or wrong options; lists every fault.
+        PluginError: the component's plugin is broken.
+    """
+    where = where or kind
+    settings = _expanded({"use": reference} if isinstance(reference, str) else reference)
+    name = settings.get("use")
+    if not isinstance(name, str):
+        raise UsageError(f"{where}: a component needs 'use: NAME'", hint="jurist plugins list")
+    component = source.find(kind, name)
+    implementation = component.load()
+    role = ROLES.get(kind) if component.kind == "chat_model" and kind != "chat_model" else None
+    given = {key: value for key, value in settings.items() if key not in _COMMON}
+    parts = [implementation.Options, *([role.Options] if role else [])]
+    options, faults = _validate(parts, given, where)
+    limits, limit_faults = _validate([Limits], settings.get("limits") or {}, f"{where}.limits")
+    if faults or limit_faults:
+        raise UsageError.of_faults(
+            f"{where}: {component.kind} '{name}' of {component.distribution}",
+            [*faults, *limit_faults],
+            hint=f"jurist plugins show {name}",
+        )
+    return Selection(
+        kind=kind,
+        component=component,
+        implementation=implementation,
+        options=options[0],
+        role_options=options[1] if role else None,
+        label=str(settings.get("name") or name),
+        limits=cast(Limits, limits[0]),
+        settings=settings,
+    )
+
+
+def _validate(models: list[type[Options]], given: Any, where: str) -> tuple[list[Options], list[str]]:
+    """Split ``given`` over ``models`` by option name; what none of them knows is a fault."""
+    if not isinstance(given, Mapping):
+        return [], [f"{where}: must be a mapping of options"]
+    known = {name for model in models for name in model.model_fields}
+    faults = [
+        fault_line({"type": "extra_forbidden", "loc": (name,), "input": None, "msg": ""}, known, where)
+        for name in given
+        if name not in known
+    ]
+    options: list[Options] = []
+    for model in models:
+        mine = {name: value for name, value in given.items() if name in model.model_fields}
+        try:
+            options.append(model.model_validate(mine))
+        except ValidationError as error:
+            faults += [fault_line(entry, known, where) for entry in error.errors()]
+    return options, faults
+
+
+def _expanded(value: Any) -> Any:
+    """The settings with ``${NAME}`` and ``package:`` paths resolved."""
+    if isinstance(value, str):
+        return str(resolve_path(value)) if value.startswith("package:") else expand(value)
+    if isinstance(value, Mapping):
+        return {key: _expanded(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_expanded(item) for item in value]
+    return value
+
+
+class Assembly:
+    """Builds components on one engine; a chat model in several roles is loaded once."""
+
+    def __init__(self, source: ComponentSource, engine: Engine) -> None:
+        self.source = source
+        self._engine = engine
+        self._built: dict[str, tuple[Contract, Contract]] = {}
+
+    def build(self, kind: str, reference: Reference, where: str = "") -> Contract:
+        """A component that is metered and plays the role ``kind``."""
+        selection = select(kind, reference, self.source, where)
+        base = self._metered(selection)
+        if selection.role_options is None:
+            return base
+        role = ROLES[kind](cast(ChatModel, base), selection.role_options)
+        return metered(
+            role,
+            engine=self._engine,
+            label=selection.label,
+            provided_by=selection.component.provided_by,
+            limits=selection.limits,
+        )
+
+    def _metered(self, selection: Selection) -> Contract:
+        own = {
+            k: v for k, v in selection.settings.items() if k in selection.implementation.Options.model_fields
+        }
+        # A chat model that plays roles is shared by them all, so it keeps its own name.
+        label = selection.component.name if selection.role_options else selection.label
+        key = json.dumps(
+            [selection.component.target, label, own, selection.limits.model_dump()], sort_keys=True
+        )
+        if key not in self._built:
+            inner = selection.implementation(selection.options)
+            outer = metered(
+                inner,
+                engine=self._engine,
+                label=label,
+                provided_by=selection.component.provided_by,
+                limits=selection.limits,
+            )
+            self._built[key] = (inner, outer)
+        return self._built[key][1]
+
+    async def close(self) -> None:
+        """Close every component that was built, the last one first."""
+        for inner, _ in reversed(self._built.values()):
+            await inner.close()
+        self._built.clear()
+
+
+def labels_of(references: Iterable[Reference]) -> list[str]:
+    """The label of each reference: its ``name``, else what it uses."""
+    return [
+        reference if isinstance(reference, str) else str(reference.get("name") or reference.get("use"))
+        for reference in references
+    ]

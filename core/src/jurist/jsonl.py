@@ -1,0 +1,93 @@
+"""JSON lines on disk: read with line numbers, written whole or not at all."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+from jurist.errors import UsageError
+
+
+def read_rows(path: Path) -> Iterator[tuple[int, Any]]:
+    """Each line's number (from 1) and value; a line that is not JSON gives a ``ValueError`` as value.
+
+    Blank lines are skipped; names that end in ``.gz`` are decompressed.
+
+    Raises:
+        UsageError: the file cannot be read.
+    """
+    opener = gzip.open if path.suffix == ".gz" else open
+    try:
+        with opener(path, "rt", encoding="utf-8") as lines:
+            for number, line in enumerate(lines, 1):
+                if line.strip():
+                    yield number, _parse(line)
+    except (OSError, UnicodeDecodeError, EOFError) as error:
+        raise UsageError(f"cannot read {path}", cause=error) from error
+
+
+def _parse(line: str) -> Any:
+    try:
+        return json.loads(line)
+    except json.JSONDecodeError as error:
+        return ValueError(f"not JSON: {error}")
+
+
+class LineWriter:
+    """Writes one JSON value per line."""
+
+    def __init__(self, file: IO[str], path: Path) -> None:
+        self._file = file
+        self._path = path
+        self.count = 0
+
+    def write(self, line: str) -> None:
+        """Append one line of JSON."""
+        try:
+            self._file.write(line + "\n")
+        except OSError as error:
+            raise unwritable(self._path, error) from error
+        self.count += 1
+
+
+@contextmanager
+def write_lines(path: Path) -> Iterator[LineWriter]:
+    """A writer whose file appears under ``path``, complete and on disk, when the block ends well.
+
+    Raises:
+        UsageError: the folder or the disk does not take it.
+    """
+    draft = path.with_name(path.name + ".part")
+    try:
+        with draft.open("w", encoding="utf-8", errors="surrogatepass") as file:
+            yield LineWriter(file, path)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(path)
+    except OSError as error:
+        raise unwritable(path, error) from error
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write one JSON document, complete or not at all.
+
+    Raises:
+        UsageError: the folder or the disk does not take it.
+    """
+    with write_lines(path) as lines:
+        lines.write(json.dumps(value, ensure_ascii=False, indent=2, default=str))
+
+
+def unwritable(path: Path, error: OSError) -> UsageError:
+    """The error for a file that cannot be written."""
+    return UsageError(
+        f"cannot write {path}",
+        cause=error,
+        hint="free space or choose another folder with --out, then run the same command again: "
+        "nothing that was paid for is lost",
+    )

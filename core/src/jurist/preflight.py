@@ -1,0 +1,130 @@
+"""Everything that can be found wrong with a recipe before anything is spent, all at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from jurist.artifacts import Artifacts, StageArtifact
+from jurist.assembly import ComponentSource, select
+from jurist.constitution import Constitution
+from jurist.errors import JuristError, PluginError, UsageError
+from jurist.plan import Plan
+from jurist.recipe import Recipe, Reference, resolve_path
+from jurist.records import content_id
+from jurist.stages import STAGES, Stage
+from jurist.stages.train import TrainStage
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A recipe whose settings, components, files and hand-overs were found right."""
+
+    recipe: Recipe
+    constitution: Constitution
+    stages: tuple[Stage, ...]
+
+
+def check(recipe: Recipe, source: ComponentSource) -> Checked:
+    """Check a recipe without making a call.
+
+    Raises:
+        UsageError: lists every fault found.
+    """
+    findings = _Findings()
+    constitution = findings.of(lambda: load_constitution(recipe))
+    artifacts = Artifacts()
+    base = base_policy(recipe)
+    if base is not None:
+        artifacts.add_base(base)
+        findings.of(lambda: select("chat_model", base.component or {}, source, "policy"))
+    stages = []
+    for settings in recipe.stages:
+        stage = STAGES[settings.stage](settings, recipe)
+        stages.append(stage)
+        findings.of_stage(stage, artifacts, source)
+    findings.raise_if_any(recipe.name)
+    assert constitution is not None
+    return Checked(recipe, constitution, tuple(stages))
+
+
+def plan(recipe: Recipe, source: ComponentSource) -> Plan:
+    """What a run of this recipe will ask for; makes no call.
+
+    Raises:
+        UsageError: the recipe has faults.
+    """
+    return Plan(tuple(stage.plan() for stage in check(recipe, source).stages))
+
+
+def load_constitution(recipe: Recipe) -> Constitution:
+    """The recipe's constitution: inline, a file, or the name of one that Jurist brings."""
+    value = recipe.constitution
+    if isinstance(value, str):
+        return Constitution.load(str(resolve_path(value)))
+    return Constitution.of(value)
+
+
+def base_policy(recipe: Recipe) -> StageArtifact | None:
+    """The policy that the recipe starts from, as an artifact."""
+    if recipe.policy is None:
+        return None
+    component = {"use": recipe.policy} if isinstance(recipe.policy, str) else dict(recipe.policy)
+    fingerprint = content_id("base", component)
+    return StageArtifact(kind="policy", fingerprint=fingerprint, component=component)
+
+
+class _Findings:
+    """Collects faults instead of stopping at the first."""
+
+    def __init__(self) -> None:
+        self._faults: list[str] = []
+
+    def of(self, action: Callable[[], T]) -> T | None:
+        """The result of ``action``, or None when it found a fault."""
+        try:
+            return action()
+        except (UsageError, PluginError) as error:
+            self._add(error)
+            return None
+
+    def of_stage(self, stage: Stage, artifacts: Artifacts, source: ComponentSource) -> None:
+        """Check one stage, given what earlier stages make, and add what it makes."""
+        where = f"stages.{stage.name}"
+        if isinstance(stage, TrainStage) and self.of(lambda: stage.trainer(source)) is None:
+            return
+        for place, kind, reference in stage.references():
+            self.of(lambda p=place, k=kind, r=reference: _check_reference(p, k, r, artifacts, source))  # type: ignore[misc]
+        if isinstance(stage, TrainStage):
+            for name in stage.inputs():
+                self.of(lambda n=name: artifacts.get(n, where))  # type: ignore[misc]
+        self._faults += self.of(stage.check) or []
+        made = stage.makes()
+        if made is not None:
+            # A policy that will be trained answers through the same component as the one it starts from.
+            policy = artifacts.component("policy") if made.kind == "policy" else None
+            component = {"use": policy} if isinstance(policy, str) else policy
+            artifacts.add(stage.name, made.model_copy(update={"component": component}))
+
+    def raise_if_any(self, name: str) -> None:
+        """Raise one error with every fault, each once."""
+        faults = list(dict.fromkeys(self._faults))
+        if faults:
+            raise UsageError.of_faults(f"recipe '{name}' cannot run", faults)
+
+    def _add(self, error: JuristError) -> None:
+        lines = str(error).splitlines()
+        self._faults.append("\n    ".join(lines))
+
+
+def _check_reference(
+    where: str, kind: str, reference: Reference, artifacts: Artifacts, source: ComponentSource
+) -> Any:
+    try:
+        component = artifacts.component(reference)
+    except UsageError as error:
+        raise UsageError(f"{where}: {error.what}", hint=error.hint) from error
+    return select(kind, component, source, where)

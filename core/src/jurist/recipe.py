@@ -1,0 +1,295 @@
+"""A recipe: which prompts, constitution, policy and stages a run is made of.
+
+A recipe is YAML (or a dict). Relative paths are relative to the working directory; a path that starts
+with ``package:`` names a file inside an installed package (``package:jurist_demo/model``). ``${NAME}``
+is replaced by an environment variable at the moment of use, so the recipe that a run stores holds the
+name and never the secret.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping, Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import Field, JsonValue, ValidationError, field_validator
+
+from jurist.chat import Sampling
+from jurist.errors import UsageError
+from jurist.options import Options, fault_line
+
+Reference = str | dict[str, JsonValue]
+"""A component: ``{use: name, …options}``, the name alone, or the name of an artifact."""
+
+Principles = Literal["all", "sampled", "none"]
+
+
+class PromptSource(Options):
+    """Where prompts come from: a JSONL file, and which of its rows."""
+
+    path: str
+    limit: int | None = Field(default=None, ge=1)
+    tags: tuple[str, ...] = ()
+    without_tags: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, value: str | PromptSource) -> PromptSource:
+        """The same, from a path alone."""
+        return cls(path=value) if isinstance(value, str) else value
+
+
+class Budget(Options):
+    """Caps on what a run may spend in all; a rerun counts what was spent before."""
+
+    usd: float | None = Field(default=None, gt=0)
+    tokens: int | None = Field(default=None, gt=0)
+
+
+class StageSettings(Options):
+    """What all stages share. ``tags`` and ``without_tags`` narrow the prompts further."""
+
+    name: str = ""
+    prompts: str | PromptSource | None = None
+    tags: tuple[str, ...] = ()
+    without_tags: tuple[str, ...] = ()
+
+
+class ReviseSettings(StageSettings):
+    """Constitutional AI, supervised part: response → critique → revision, repeated.
+
+    ``principles: all`` holds every response against the whole constitution and stops when all of it
+    is satisfied. ``principles: sampled`` is the form of the paper (arXiv 2212.08073, section 3.1): one
+    sampled principle per round, a fixed number of rounds. ``keep`` says which texts become training
+    data: the ``final`` one, ``all`` revisions, or the revisions up to round n.
+    """
+
+    stage: Literal["revise"]
+    generator: Reference = "policy"
+    critic: Reference = "policy"
+    reviser: Reference = "policy"
+    rounds: int = Field(default=1, ge=1)
+    principles: Literal["all", "sampled"] = "all"
+    keep: Literal["final", "all"] | Annotated[int, Field(ge=1)] = "final"
+    sampling: Sampling = Sampling()
+
+
+class CompareSettings(StageSettings):
+    """AI feedback: K responses per prompt, compared in pairs by a jury.
+
+    ``pairs`` labels an existing file of comparisons instead of sampling responses. ``critic`` holds
+    each response against the hard principles, for the constitution filter; principles with
+    deterministic checks need no critic.
+    """
+
+    stage: Literal["compare"]
+    pairs: str | None = None
+    generator: Reference = "policy"
+    samples: int = Field(default=2, ge=2)
+    sampling: Sampling = Sampling()
+    pairing: Literal["all", "adjacent"] = "all"
+    judges: tuple[Reference, ...] = Field(min_length=1)
+    orders: Literal["both", "one"] = "both"
+    on_flip: Literal["average", "abstain"] = "average"
+    principles: Principles = "sampled"
+    aggregate: tuple[Reference, ...] = ("majority",)
+    critic: Reference | None = None
+
+
+class TrainSettings(StageSettings):
+    """Training: a dataset in, a checkpoint out.
+
+    ``data`` names the artifact to learn from (by default the newest of the kind that the trainer
+    consumes), ``model`` the policy whose checkpoint is the start.
+    """
+
+    stage: Literal["train"]
+    trainer: Reference
+    model: Reference = "policy"
+    data: str | None = None
+    reward_model: str = "reward_model"
+
+    @property
+    def trainer_name(self) -> str:
+        """The trainer's name without its options."""
+        return self.trainer if isinstance(self.trainer, str) else str(self.trainer.get("use"))
+
+
+class EvaluateSettings(StageSettings):
+    """Measuring: policies answer held-out prompts and scorers score the answers.
+
+    ``kl_to`` names the policy to which the divergence of the others is estimated (both must be able
+    to give log-probabilities).
+    """
+
+    stage: Literal["evaluate"]
+    policies: dict[str, Reference] = Field(default={"policy": "policy"}, min_length=1)
+    scorers: tuple[Reference, ...] = Field(min_length=1)
+    samples: int = Field(default=1, ge=1)
+    sampling: Sampling = Sampling()
+    principles: Principles = "none"
+    kl_to: str | None = None
+
+
+AnyStage = Annotated[
+    ReviseSettings | CompareSettings | TrainSettings | EvaluateSettings, Field(discriminator="stage")
+]
+
+
+class Recipe(Options):
+    """The whole of a run's settings. ``note`` is shown in the report, for whoever reads the result."""
+
+    name: str = Field(default="run", pattern=r"^[\w.-]+$")
+    seed: int = 0
+    prompts: str | PromptSource | None = None
+    constitution: str | dict[str, JsonValue] = "default"
+    policy: Reference | None = None
+    stages: tuple[AnyStage, ...] = Field(min_length=1)
+    budget: Budget = Budget()
+    note: str = ""
+
+    @field_validator("stages")
+    @classmethod
+    def _named(cls, stages: tuple[AnyStage, ...]) -> tuple[AnyStage, ...]:
+        named = tuple(s if s.name else s.model_copy(update={"name": s.stage}) for s in stages)
+        names = [stage.name for stage in named]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"stages need names that differ; used twice: {', '.join(twice)}")
+        return named
+
+    @classmethod
+    def load(cls, path: Path | str, overrides: Sequence[str] = ()) -> Recipe:
+        """Read a recipe file and apply ``a.b=value`` overrides (values are YAML).
+
+        Raises:
+            UsageError: the file is missing or not YAML, or settings are wrong; lists every fault.
+        """
+        return cls.of(_read_yaml(resolve_path(str(path))), overrides, subject=str(path))
+
+    @classmethod
+    def of(
+        cls, settings: Mapping[str, Any], overrides: Sequence[str] = (), subject: str = "recipe"
+    ) -> Recipe:
+        """The same from a dict."""
+        data = dict(settings)
+        for override in overrides:
+            _apply(data, override)
+        try:
+            return cls.model_validate(data)
+        except ValidationError as error:
+            faults = _faults(error, data)
+            raise UsageError.of_faults(
+                subject, faults, hint="see docs/recipes.md for every setting"
+            ) from error
+
+
+def resolve_path(text: str) -> Path:
+    """A path as recipes write it: ``${NAME}`` and ``package:`` prefixes are resolved."""
+    expanded = expand(text)
+    if not expanded.startswith("package:"):
+        return Path(expanded)
+    package, _, inside = expanded.removeprefix("package:").partition("/")
+    try:
+        return Path(str(resources.files(package))) / inside
+    except ModuleNotFoundError as error:
+        raise UsageError(
+            f"{text}: no installed package '{package}'", hint=f"pip install {package.replace('_', '-')}"
+        ) from error
+
+
+def expand(text: str) -> str:
+    """``text`` with every ``${NAME}`` replaced by its environment variable.
+
+    Raises:
+        UsageError: a variable is not set.
+    """
+
+    def value(match: re.Match[str]) -> str:
+        try:
+            return os.environ[match[1]]
+        except KeyError:
+            raise UsageError(
+                f"environment variable {match[1]} is not set", hint=f"export {match[1]}=…"
+            ) from None
+
+    return re.sub(r"\$\{(\w+)\}", value, text)
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    try:
+        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"cannot read the recipe {path}", cause=error) from error
+    except yaml.YAMLError as error:
+        raise UsageError(f"{path} is not valid YAML", cause=error) from error
+    if not isinstance(data, dict):
+        raise UsageError(f"{path} is not a recipe", cause="the file must be a mapping with 'stages'")
+    return data
+
+
+def _apply(data: dict[str, Any], override: str) -> None:
+    """Apply ``a.b=value`` in place; a stage is addressed by its name or its number from 0."""
+    path, equals, text = override.partition("=")
+    if not equals or not path:
+        raise UsageError(f"--set {override}: write it as a.b=value")
+    target: Any = data
+    *parents, last = path.split(".")
+    for part in parents:
+        target = _step_into(target, part, override)
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise UsageError(f"--set {override}: the value is not valid YAML", cause=error) from error
+    if isinstance(target, list):
+        target[_index(target, last, override)] = value
+    else:
+        target[last] = value
+
+
+def _step_into(target: Any, part: str, override: str) -> Any:
+    if isinstance(target, list):
+        index = _index(target, part, override)
+        target[index] = dict(target[index])
+        return target[index]
+    child = target.get(part)
+    if isinstance(child, str):
+        child = {"path": child} if part == "prompts" else {"use": child}
+    target[part] = list(child) if isinstance(child, (list, tuple)) else dict(child or {})
+    return target[part]
+
+
+def _index(items: list[Any], part: str, override: str) -> int:
+    names = [str(item.get("name") or item.get("stage")) if isinstance(item, dict) else "" for item in items]
+    if part in names:
+        return names.index(part)
+    if part.isdigit() and int(part) < len(items):
+        return int(part)
+    raise UsageError(f"--set {override}: there is no '{part}'", cause=f"known: {', '.join(names)}")
+
+
+def _faults(error: ValidationError, data: Mapping[str, Any]) -> list[str]:
+    """Readable faults; those inside a stage name the stage and its settings."""
+    faults = []
+    for entry in error.errors():
+        loc = entry["loc"]
+        model: type[Options] = Recipe
+        where = "recipe"
+        if len(loc) >= 3 and loc[0] == "stages":
+            model = _STAGES.get(str(loc[2]), Recipe)
+            stage = data["stages"][loc[1]]
+            where = f"stages.{stage.get('name') or stage.get('stage') or loc[1]}"
+            loc = loc[3:]
+        faults.append(fault_line({**entry, "loc": loc}, model.model_fields, where))
+    return faults
+
+
+_STAGES: dict[str, type[Options]] = {
+    "revise": ReviseSettings,
+    "compare": CompareSettings,
+    "train": TrainSettings,
+    "evaluate": EvaluateSettings,
+}

@@ -1,0 +1,322 @@
+"""Run: carries out a recipe in a directory, stage by stage, and continues where it was stopped."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from importlib.metadata import distributions
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from jurist.artifacts import Artifacts, StageArtifact
+from jurist.assembly import Assembly, ComponentSource
+from jurist.budget import Budget
+from jurist.engine import Engine
+from jurist.errors import Interrupted
+from jurist.events import Events
+from jurist.jsonl import unwritable, write_json, write_lines
+from jurist.ledger import Ledger
+from jurist.preflight import Checked, base_policy, check
+from jurist.recipe import Recipe
+from jurist.records import content_id
+from jurist.stages import Stage, StageContext
+from jurist.workers import TrainerWorker
+
+_STATUS = {"BudgetStop": "budget", "GateStop": "gate", "Interrupted": "interrupted"}
+
+
+@dataclass(frozen=True)
+class StageRecord:
+    """A finished stage: its folder and its ``summary.json``. ``skipped``: it was finished before."""
+
+    name: str
+    folder: Path
+    summary: dict[str, Any]
+    skipped: bool
+
+
+@dataclass
+class Run:
+    """A run: its recipe, its directory and the stages finished so far."""
+
+    recipe: Recipe
+    folder: Path
+    status: str = "running"
+    stages: list[StageRecord] = field(default_factory=list)
+    totals: dict[str, Any] = field(default_factory=dict)
+    artifacts: Artifacts = field(default_factory=Artifacts)
+
+
+def run(
+    recipe: Recipe,
+    folder: Path,
+    source: ComponentSource,
+    *,
+    events: Events | None = None,
+    max_usd: float | None = None,
+    max_tokens: int | None = None,
+    in_process: bool = False,
+) -> Run:
+    """Carry out ``recipe`` in ``folder``, or continue there.
+
+    ``max_usd`` and ``max_tokens`` replace the recipe's caps. ``in_process`` trains in this process
+    instead of a worker. Ctrl-C lets calls in flight finish; a second one does not.
+
+    Raises:
+        UsageError: something is wrong with the recipe or the folder; nothing was spent.
+        Stopped: the run ended early; calling this again continues it.
+    """
+    return asyncio.run(
+        execute(
+            recipe,
+            folder,
+            source,
+            events=events,
+            max_usd=max_usd,
+            max_tokens=max_tokens,
+            in_process=in_process,
+        )
+    )
+
+
+async def execute(
+    recipe: Recipe,
+    folder: Path,
+    source: ComponentSource,
+    *,
+    events: Events | None = None,
+    max_usd: float | None = None,
+    max_tokens: int | None = None,
+    in_process: bool = False,
+) -> Run:
+    """The same as :func:`run`, for programs that have an event loop."""
+    checked = check(recipe, source)
+    events = events or Events()
+    _make(folder)
+    budget = Budget(max_usd or recipe.budget.usd, max_tokens or recipe.budget.tokens)
+    with Ledger(folder / "ledger.sqlite") as ledger:
+        engine = Engine(ledger, events=events, budget=budget)
+        execution = _Execution(checked, folder, source, engine, TrainerWorker(in_process=in_process))
+        return await execution.run()
+
+
+class _Execution:
+    """One attempt at a run."""
+
+    def __init__(
+        self, checked: Checked, folder: Path, source: ComponentSource, engine: Engine, worker: TrainerWorker
+    ) -> None:
+        self._stages = checked.stages
+        self._run = Run(checked.recipe, folder)
+        self._engine = engine
+        self._worker = worker
+        self._context = StageContext(
+            recipe=checked.recipe,
+            constitution=checked.constitution,
+            artifacts=self._run.artifacts,
+            engine=engine,
+            assembly=Assembly(source, engine),
+            events=engine.events,
+            worker=worker,
+        )
+
+    async def run(self) -> Run:
+        base = base_policy(self._run.recipe)
+        if base is not None:
+            self._run.artifacts.add_base(base)
+        _write_recipe(self._run)
+        self._save("running")
+        self._engine.events.run_started(self._run)
+        try:
+            with self._stopped_by_signal():
+                for number, stage in enumerate(self._stages, 1):
+                    await self._stage(number, stage)
+        except BaseException as error:
+            self._finish(_STATUS.get(type(error).__name__, "failed"))
+            raise
+        finally:
+            await self._worker.close()
+            await self._context.assembly.close()
+        self._finish("done")
+        return self._run
+
+    async def _stage(self, number: int, stage: Stage) -> None:
+        folder = self._run.folder / "stages" / f"{number:02d}-{stage.name}"
+        fingerprint = self._fingerprint(stage)
+        record = _finished(folder, stage, fingerprint)
+        if record is None:
+            record = await self._work(folder, stage, fingerprint)
+        artifact = _artifact(record)
+        if artifact is not None:
+            self._run.artifacts.add(stage.name, artifact)
+        self._run.stages.append(record)
+        self._save("running")
+        self._engine.events.stage_finished(stage=stage.name, summary=record.summary, skipped=record.skipped)
+
+    async def _work(self, folder: Path, stage: Stage, fingerprint: str) -> StageRecord:
+        _begin(folder, fingerprint)
+        if stage.settings.stage != "train":
+            await self._worker.close()  # gives its memory back
+        before = self._engine.ledger.totals()
+        result = await stage.execute(self._context, folder)
+        spent = self._engine.ledger.totals()
+        summary = {
+            "stage": stage.settings.stage,
+            "name": stage.name,
+            "fingerprint": fingerprint,
+            **result.summary,
+            "usage": {k: v - getattr(before, k) for k, v in spent.model_dump().items()},
+        }
+        if result.artifact is not None:
+            made = result.artifact.model_copy(update={"fingerprint": fingerprint})
+            summary["artifact"] = _relative(made, folder)
+        write_json(folder / "summary.json", summary)
+        return StageRecord(stage.name, folder, summary, skipped=False)
+
+    def _fingerprint(self, stage: Stage) -> str:
+        """Changes whenever the stage's settings, seed, constitution or inputs do."""
+        known = self._run.artifacts
+        inputs = {name: known.find(name) for name in stage.inputs()}
+        return content_id(
+            stage.settings.model_dump(mode="json"),
+            self._run.recipe.seed,
+            self._context.constitution,
+            {name: found.fingerprint for name, found in inputs.items() if found is not None},
+            [_digest(path) for path in stage.input_files()],
+            self._run.recipe.model_dump(mode="json", include={"prompts"}),
+        )
+
+    @contextmanager
+    def _stopped_by_signal(self) -> Iterator[None]:
+        """Ctrl-C once: start nothing new, finish calls in flight. Twice: stop now."""
+        loop = asyncio.get_running_loop()
+        task = asyncio.current_task()
+        presses = 0
+
+        def pressed() -> None:
+            nonlocal presses
+            presses += 1
+            reason = Interrupted("interrupted", hint="run the same command again to continue")
+            self._engine.stop(reason)
+            self._worker.stop(reason)
+            if presses > 1 and task is not None:
+                task.cancel()
+
+        try:
+            loop.add_signal_handler(signal.SIGINT, pressed)
+        except (NotImplementedError, RuntimeError, ValueError):
+            yield  # not the main thread, or no signals here: whoever embeds us decides
+            return
+        try:
+            yield
+        except asyncio.CancelledError:
+            if presses:
+                raise Interrupted(
+                    "interrupted at once", hint="run the same command again to continue"
+                ) from None
+            raise
+        finally:
+            loop.remove_signal_handler(signal.SIGINT)
+
+    def _finish(self, status: str) -> None:
+        self._save(status)
+        self._engine.events.run_finished(self._run, status)
+
+    def _save(self, status: str) -> None:
+        self._run.status = status
+        tallies = self._engine.ledger.tallies()
+        self._run.totals = {
+            name: {"calls": tally.calls, **tally.usage.model_dump()} for name, tally in tallies.items()
+        }
+        write_json(
+            self._run.folder / "run.json",
+            {
+                "name": self._run.recipe.name,
+                "status": status,
+                "seed": self._run.recipe.seed,
+                "versions": _versions(),
+                "stages": [{"name": s.name, "folder": s.folder.name} for s in self._run.stages],
+                "totals": self._run.totals,
+            },
+        )
+
+
+def _make(folder: Path) -> None:
+    try:
+        (folder / "stages").mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise unwritable(folder, error) from error
+
+
+def _write_recipe(run: Run) -> None:
+    with write_lines(run.folder / "recipe.yaml") as lines:
+        data = run.recipe.model_dump(mode="json")
+        lines.write(yaml.safe_dump(data, sort_keys=False, allow_unicode=True).rstrip())
+
+
+def _begin(folder: Path, fingerprint: str) -> None:
+    """An empty folder for the stage, or the one an earlier attempt with the same inputs left.
+
+    What other settings made is moved aside rather than deleted: it may have been expensive.
+    """
+    marker = folder / "fingerprint"
+    try:
+        if folder.exists() and (not marker.exists() or marker.read_text() != fingerprint):
+            earlier = marker.read_text()[:8] if marker.exists() else "unknown"
+            folder.rename(_unused(folder.with_name(f"{folder.name}.{earlier}")))
+        folder.mkdir(parents=True, exist_ok=True)
+        marker.write_text(fingerprint)
+    except OSError as error:
+        raise unwritable(folder, error) from error
+
+
+def _unused(path: Path) -> Path:
+    number, free = 1, path
+    while free.exists():
+        number += 1
+        free = path.with_name(f"{path.name}.{number}")
+    return free
+
+
+def _finished(folder: Path, stage: Stage, fingerprint: str) -> StageRecord | None:
+    try:
+        summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
+    except (OSError, json.JSONDecodeError):
+        return None
+    if summary.get("fingerprint") != fingerprint:
+        return None
+    return StageRecord(stage.name, folder, summary, skipped=True)
+
+
+def _relative(artifact: StageArtifact, folder: Path) -> dict[str, Any]:
+    """The artifact with its path relative to the stage, so that a run directory can be moved."""
+    assert artifact.path is not None
+    return {**artifact.model_dump(mode="json"), "path": str(artifact.path.relative_to(folder))}
+
+
+def _artifact(record: StageRecord) -> StageArtifact | None:
+    if "artifact" not in record.summary:
+        return None
+    artifact = StageArtifact.model_validate(record.summary["artifact"])
+    path = record.folder / str(artifact.path)
+    component = artifact.component and {**artifact.component, "model": str(path)}
+    return artifact.model_copy(update={"path": path, "component": component})
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _versions() -> dict[str, str]:
+    """Versions of Jurist, its plugins, and what trains and calls."""
+    watched = ("jurist", "torch", "transformers", "trl", "litellm", "pydantic", "pluggy")
+    found = {d.metadata["Name"].lower(): d.version for d in distributions() if d.metadata["Name"]}
+    return {name: version for name, version in sorted(found.items()) if name.startswith(watched)}

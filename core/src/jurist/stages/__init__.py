@@ -1,0 +1,16 @@
+"""The stages a recipe is made of."""
+
+from jurist.stages.base import Stage, StageContext
+from jurist.stages.compare import CompareStage
+from jurist.stages.evaluate import EvaluateStage
+from jurist.stages.revise import ReviseStage
+from jurist.stages.train import TrainStage
+
+STAGES: dict[str, type[Stage]] = {
+    "revise": ReviseStage,
+    "compare": CompareStage,
+    "train": TrainStage,
+    "evaluate": EvaluateStage,
+}
+
+__all__ = ["STAGES", "Stage", "StageContext"]

@@ -1,0 +1,122 @@
+"""What all stages share: their surroundings, their prompts, their check before anything is spent."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar
+
+from jurist.artifacts import Artifacts, StageArtifact
+from jurist.assembly import Assembly
+from jurist.constitution import Constitution, Principle
+from jurist.engine import Engine
+from jurist.events import Events
+from jurist.plan import StagePlan
+from jurist.prompts import load_prompts, select
+from jurist.recipe import Principles, PromptSource, Recipe, resolve_path
+from jurist.records import Prompt, content_id
+from jurist.workers import TrainerWorker
+
+
+@dataclass
+class StageContext:
+    """The surroundings of a stage while a run executes."""
+
+    recipe: Recipe
+    constitution: Constitution
+    artifacts: Artifacts
+    engine: Engine
+    assembly: Assembly
+    events: Events
+    worker: TrainerWorker
+
+
+@dataclass
+class StageResult:
+    """What a stage made: facts for ``summary.json`` and, where it makes one, its artifact.
+
+    The artifact's fingerprint is filled in by the run.
+    """
+
+    summary: dict[str, Any] = field(default_factory=dict)
+    artifact: StageArtifact | None = None
+
+
+class Stage(ABC):
+    """One stage of a recipe."""
+
+    Settings: ClassVar[type[Any]]
+
+    def __init__(self, settings: Any, recipe: Recipe) -> None:
+        self.settings = settings
+        self.recipe = recipe
+        self.name: str = settings.name
+
+    @abstractmethod
+    def references(self) -> list[tuple[str, str, Any]]:
+        """Every component it uses: (where in the recipe, kind, reference)."""
+
+    @abstractmethod
+    def makes(self) -> StageArtifact | None:
+        """The artifact it will hand on, without a path yet; None when it makes none."""
+
+    @abstractmethod
+    def plan(self) -> StagePlan:
+        """How many calls it will make, at least and at most."""
+
+    @abstractmethod
+    async def execute(self, context: StageContext, folder: Path) -> StageResult:
+        """Do the work, writing only into ``folder``; called again, it continues."""
+
+    def inputs(self) -> list[str]:
+        """The artifacts it reads, by name."""
+        return [ref for _, _, ref in self.references() if isinstance(ref, str)]
+
+    def input_files(self) -> list[Path]:
+        """The files it reads, so that a change in them makes it run again."""
+        source = self.prompt_source()
+        return [resolve_path(source.path)] if source else []
+
+    def prompt_source(self) -> PromptSource | None:
+        """Where its prompts come from: its own setting, else the recipe's."""
+        source = self.settings.prompts or self.recipe.prompts
+        return PromptSource.of(source) if source else None
+
+    def prompts(self) -> list[Prompt]:
+        """Its prompts, filtered by tags and limited.
+
+        Raises:
+            UsageError: the file is missing or faulty.
+        """
+        source = self.prompt_source()
+        if source is None:
+            return []
+        prompts = select(load_prompts(resolve_path(source.path)), source.tags, source.without_tags)
+        prompts = select(prompts, self.settings.tags, self.settings.without_tags)
+        return prompts[: source.limit]
+
+    def check(self) -> list[str]:
+        """Faults of its settings that need the input files to be seen."""
+        if self.prompt_source() is None:
+            return [f"stages.{self.name}: no prompts; set 'prompts:' in the recipe or in the stage"]
+        if not self.prompts():
+            return [f"stages.{self.name}: no prompt is left after its filters (tags, without_tags)"]
+        return []
+
+    def seed(self, *parts: Any) -> int:
+        """A seed below 2³¹ that depends on the recipe's seed and ``parts`` alone."""
+        return int(content_id(self.recipe.seed, *parts), 16) % 2**31
+
+
+def choose_principles(constitution: Constitution, how: Principles, seed: str) -> tuple[Principle, ...]:
+    """All principles, none, or the one that ``seed`` samples."""
+    if how == "none":
+        return ()
+    return constitution.principles if how == "all" else (constitution.sample(seed),)
+
+
+def tally(counts: Counter[str]) -> dict[str, int]:
+    """The counts as a plain dict, largest first."""
+    return dict(counts.most_common())

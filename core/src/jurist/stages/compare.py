@@ -1,0 +1,333 @@
+"""RLAIF's labelling: K responses per prompt, compared in pairs by a jury."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+from jurist.aggregators.chain import Chain
+from jurist.artifacts import StageArtifact
+from jurist.assembly import labels_of
+from jurist.contracts import Aggregator, Critic, Generator, Judge
+from jurist.jsonl import write_json, write_lines
+from jurist.orders import BothOrders
+from jurist.pairing import PAIRINGS
+from jurist.plan import CallPlan, StagePlan
+from jurist.prompts import load_comparisons, select
+from jurist.recipe import CompareSettings, resolve_path
+from jurist.records import (
+    Comparison,
+    Critique,
+    CritiqueOutcome,
+    Decision,
+    JudgeOutcome,
+    Judgment,
+    Message,
+    Preference,
+    Prompt,
+    Record,
+    Response,
+    ResponseOutcome,
+)
+from jurist.stages.base import Stage, StageContext, StageResult, choose_principles, tally
+
+
+class Judged(Record):
+    """A comparison with everything that was said of it and the decision."""
+
+    comparison: Comparison
+    outcomes: tuple[JudgeOutcome, ...]
+    decision: Decision
+
+
+class Sampled(Record):
+    """A prompt with its sampled responses and the comparisons made of them."""
+
+    prompt: Prompt
+    responses: tuple[ResponseOutcome, ...]
+    judged: tuple[Judged, ...]
+
+
+class CompareStage(Stage):
+    """Has a jury compare responses; makes ``preferences``."""
+
+    settings: CompareSettings
+
+    def references(self) -> list[tuple[str, str, Any]]:
+        """The generator (unless pairs are given), the judges, the aggregators, the critic."""
+        where = f"stages.{self.name}"
+        found: list[tuple[str, str, Any]] = []
+        if self.settings.pairs is None:
+            found.append((f"{where}.generator", "generator", self.settings.generator))
+        for number, judge in enumerate(self.settings.judges):
+            found.append((f"{where}.judges.{number}", "judge", judge))
+        for number, aggregator in enumerate(self.settings.aggregate):
+            found.append((f"{where}.aggregate.{number}", "aggregator", aggregator))
+        if self.settings.critic is not None:
+            found.append((f"{where}.critic", "critic", self.settings.critic))
+        return found
+
+    def makes(self) -> StageArtifact:
+        """Preferences."""
+        return StageArtifact(kind="preferences", fingerprint="")
+
+    def input_files(self) -> list[Path]:
+        """The pairs, or the prompts."""
+        return [resolve_path(self.settings.pairs)] if self.settings.pairs else super().input_files()
+
+    def comparisons(self) -> list[Comparison]:
+        """The comparisons of the ``pairs`` file, filtered by tags.
+
+        Raises:
+            UsageError: the file is missing or faulty.
+        """
+        assert self.settings.pairs is not None
+        found = load_comparisons(resolve_path(self.settings.pairs))
+        tags = self.settings.tags, self.settings.without_tags
+        return [c for c in found if select([c.prompt], *tags)]
+
+    def check(self) -> list[str]:
+        """Its prompts or pairs, and that no two judges share a name."""
+        labels = labels_of(self.settings.judges)
+        faults = [
+            f"stages.{self.name}.judges: {labels.count(label)} judges are called '{label}'; "
+            "give each its own 'name:'"
+            for label in sorted(set(labels))
+            if labels.count(label) > 1
+        ]
+        if self.settings.pairs is None:
+            return faults + super().check()
+        if not self.comparisons():
+            faults.append(f"stages.{self.name}.pairs: no pair is left after its filters")
+        return faults
+
+    def plan(self) -> StagePlan:
+        """K responses per prompt; every pair judged by every judge in every order."""
+        if self.settings.pairs is None:
+            prompts = self.prompts()
+            samples = len(prompts) * self.settings.samples
+            pairs = len(prompts) * len(PAIRINGS[self.settings.pairing](self.settings.samples))
+        else:
+            prompts = [comparison.prompt for comparison in self.comparisons()]
+            samples, pairs = 0, len(prompts)
+        orders = 2 if self.settings.orders == "both" else 1
+        calls = [
+            CallPlan("generator", samples, samples),
+            CallPlan("judges", 0, pairs * orders * len(self.settings.judges)),
+        ]
+        if self.settings.critic is not None:
+            calls.append(CallPlan("critic", 0, samples or 2 * pairs))
+        return StagePlan.of(self.name, prompts, calls, self.settings.sampling.max_tokens)
+
+    async def execute(self, context: StageContext, folder: Path) -> StageResult:
+        """Write every comparison with its outcomes, the preferences, and what was set aside."""
+        jury = self._jury(context)
+        items, total = self._work(context, jury)
+        context.events.stage_started(stage=self.name, total=total)
+        tallies = _Tallies()
+        with (
+            write_lines(folder / "judgments.jsonl") as judgments,
+            write_lines(folder / "preferences.jsonl") as preferences,
+            write_lines(folder / "set_aside.jsonl") as set_aside,
+        ):
+            async for sampled in items:
+                tallies.add_responses(sampled.responses)
+                for judged in sampled.judged:
+                    judgments.write(judged.to_json())
+                    preference = preference_of(judged)
+                    (preferences if preference else set_aside).write(
+                        (preference or judged.decision).to_json()
+                    )
+                    tallies.add(judged)
+                    context.events.outcome(stage=self.name, outcome=outcome_of(judged.decision))
+        summary = {"items": total, "preferences": preferences.count, **tallies.summary()}
+        write_json(folder / "judges.json", summary["judges"])
+        artifact = self.makes().model_copy(update={"path": folder / "preferences.jsonl"})
+        return StageResult(summary, artifact)
+
+    def _work(self, context: StageContext, jury: Jury) -> tuple[AsyncIterator[Sampled], int]:
+        if self.settings.pairs is not None:
+            comparisons = self.comparisons()
+
+            async def judge(comparison: Comparison) -> Sampled:
+                return Sampled(prompt=comparison.prompt, responses=(), judged=(await jury.judge(comparison),))
+
+            return context.engine.map(judge, comparisons), len(comparisons)
+        prompts = self.prompts()
+        generator = cast(Generator, self._build(context, "generator", self.settings.generator))
+
+        async def sample(prompt: Prompt) -> Sampled:
+            responses = await asyncio.gather(
+                *(
+                    generator.generate(prompt, self._sampling(prompt, index))
+                    for index in range(self.settings.samples)
+                )
+            )
+            pairs = self._pairs(prompt, responses)
+            judged = await asyncio.gather(*(jury.judge(pair) for pair in pairs))
+            return Sampled(prompt=prompt, responses=tuple(responses), judged=tuple(judged))
+
+        return context.engine.map(sample, prompts), len(prompts)
+
+    def _pairs(self, prompt: Prompt, responses: Sequence[ResponseOutcome]) -> list[Comparison]:
+        """Pairs of different, non-empty texts; equal texts have no better one."""
+        texts = {r.text: r for r in responses if isinstance(r, Response) and r.text.strip()}
+        usable = list(texts.values())
+        return [
+            Comparison(prompt=prompt, response_a=usable[a], response_b=usable[b])
+            for a, b in PAIRINGS[self.settings.pairing](len(usable))
+        ]
+
+    def _sampling(self, prompt: Prompt, index: int) -> Any:
+        seed = self.seed(self.name, prompt.id, index)
+        return self.settings.sampling.model_copy(update={"seed": seed})
+
+    def _jury(self, context: StageContext) -> Jury:
+        judges = [
+            cast(Judge, self._build(context, f"judges.{number}", judge, "judge"))
+            for number, judge in enumerate(self.settings.judges)
+        ]
+        if self.settings.orders == "both":
+            judges = [BothOrders(judge, on_flip=self.settings.on_flip) for judge in judges]
+        chain = Chain(
+            [
+                cast(Aggregator, self._build(context, f"aggregate.{number}", aggregator, "aggregator"))
+                for number, aggregator in enumerate(self.settings.aggregate)
+            ]
+        )
+        critic = self.settings.critic
+        return Jury(
+            judges=judges,
+            chain=chain,
+            critic=None if critic is None else cast(Critic, self._build(context, "critic", critic)),
+            stage=self,
+            context=context,
+        )
+
+    def _build(self, context: StageContext, place: str, reference: Any, kind: str = "") -> Any:
+        where = f"stages.{self.name}.{place}"
+        return context.assembly.build(kind or place, context.artifacts.component(reference), where)
+
+
+class Jury:
+    """The judges, the aggregators and, for the hard principles, the critic."""
+
+    def __init__(
+        self,
+        *,
+        judges: Sequence[Judge],
+        chain: Chain,
+        critic: Critic | None,
+        stage: CompareStage,
+        context: StageContext,
+    ) -> None:
+        self._judges = judges
+        self._chain = chain
+        self._critic = critic
+        self._stage = stage
+        self._constitution = context.constitution
+        self._filters = chain.before_judging
+
+    async def judge(self, comparison: Comparison) -> Judged:
+        """Filter first, where the chain has a filter; ask the judges only if that leaves it open."""
+        if self._filters:
+            comparison = await self._held_against_hard(comparison)
+            early = self._chain.decide_early(comparison)
+            if early is not None:
+                return Judged(comparison=comparison, outcomes=(), decision=early)
+        seed = f"{self._stage.recipe.seed}:{comparison.id}"
+        principles = choose_principles(self._constitution, self._stage.settings.principles, seed)
+        outcomes = await asyncio.gather(*(judge.judge(comparison, principles) for judge in self._judges))
+        decision = self._chain.decide(comparison, outcomes)
+        return Judged(comparison=comparison, outcomes=tuple(outcomes), decision=decision)
+
+    async def _held_against_hard(self, comparison: Comparison) -> Comparison:
+        first, second = await asyncio.gather(
+            self._hard_critique(comparison.prompt, comparison.response_a),
+            self._hard_critique(comparison.prompt, comparison.response_b),
+        )
+        return comparison.model_copy(update={"critique_a": first, "critique_b": second})
+
+    async def _hard_critique(self, prompt: Prompt, response: Response) -> CritiqueOutcome | None:
+        hard = self._constitution.hard
+        findings = {p.name: p.check(response.text) for p in hard}
+        open_principles = [p for p in hard if findings[p.name] is None]
+        if open_principles and self._critic is not None:
+            answer = await self._critic.critique(prompt, response, open_principles)
+            if not isinstance(answer, Critique):
+                return answer
+            findings |= {finding.principle: finding for finding in answer.findings}
+        found = tuple(finding for finding in findings.values() if finding is not None)
+        return Critique(findings=found, source="hard principles") if found else None
+
+
+def preference_of(judged: Judged) -> Preference | None:
+    """The labelled pair of a decided comparison; None when it was set aside or is an exact tie."""
+    probability = judged.decision.probability
+    if probability is None or probability == 0.5:
+        return None
+    comparison = judged.comparison
+    chosen, rejected = comparison.response_a, comparison.response_b
+    if probability < 0.5:
+        chosen, rejected, probability = rejected, chosen, 1 - probability
+    return Preference(
+        prompt=comparison.prompt.messages,
+        chosen=(Message(role="assistant", content=chosen.text),),
+        rejected=(Message(role="assistant", content=rejected.text),),
+        probability=probability,
+        prompt_id=comparison.prompt.id,
+        comparison_id=comparison.id,
+        aggregator=judged.decision.aggregator,
+        tags=comparison.prompt.tags,
+    )
+
+
+def outcome_of(decision: Decision) -> str:
+    """One word for progress and counts: ``preferred``, ``tie``, or why it was set aside."""
+    if decision.probability is None:
+        return str(decision.reason)
+    return "tie" if decision.probability == 0.5 else "preferred"
+
+
+class _Tallies:
+    """Counts over comparisons, for the summary."""
+
+    def __init__(self) -> None:
+        self._decisions: Counter[str] = Counter()
+        self._responses: Counter[str] = Counter()
+        self._judges: dict[str, Counter[str]] = {}
+
+    def add_responses(self, responses: Sequence[ResponseOutcome]) -> None:
+        self._responses.update(response.kind for response in responses)
+
+    def add(self, judged: Judged) -> None:
+        self._decisions[outcome_of(judged.decision)] += 1
+        for outcome in judged.outcomes:
+            counts = self._judges.setdefault(outcome.source, Counter())
+            counts["comparisons"] += 1
+            counts[outcome.reason if outcome.kind == "abstention" else outcome.kind] += 1
+            for part in outcome.parts or (outcome,):
+                counts["asked"] += 1
+                counts[f"{part.kind}s" if part.kind != "abstention" else "abstentions"] += 1
+            counts["flips"] += _flipped(outcome)
+            decided = judged.decision.probability
+            if decided not in (None, 0.5) and isinstance(outcome, Judgment) and outcome.preference != 0.5:
+                counts["votes"] += 1
+                counts["with_jury"] += (outcome.preference > 0.5) == (cast(float, decided) > 0.5)
+
+    def summary(self) -> dict[str, Any]:
+        return {
+            "responses": tally(self._responses),
+            "comparisons": sum(self._decisions.values()),
+            "decisions": tally(self._decisions),
+            "judges": {name: dict(counts) for name, counts in self._judges.items()},
+        }
+
+
+def _flipped(outcome: JudgeOutcome) -> bool:
+    """Whether the two orders name different winners."""
+    votes = [part.preference for part in outcome.parts if isinstance(part, Judgment)]
+    return len(votes) == 2 and (votes[0] - 0.5) * (votes[1] - 0.5) < 0

@@ -1,0 +1,196 @@
+"""Measuring: policies answer held-out prompts and scorers score the answers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+from pydantic import Field
+
+from jurist.assembly import labels_of
+from jurist.chat import ChatRequest
+from jurist.contracts import ChatModel, Generator, Scorer
+from jurist.errors import ProviderError
+from jurist.intervals import Estimate, estimate
+from jurist.jsonl import write_lines
+from jurist.plan import CallPlan, StagePlan
+from jurist.recipe import EvaluateSettings
+from jurist.records import Prompt, Record, Response, ResponseOutcome, ScoreOutcome
+from jurist.stages.base import Stage, StageContext, StageResult, choose_principles, tally
+
+
+class Evaluated(Record):
+    """One policy's response to one prompt, with what every scorer said.
+
+    ``log_ratio`` is log π(response) − log π_reference(response), in nats, when it was asked for.
+    """
+
+    policy: str
+    prompt: Prompt
+    response: ResponseOutcome
+    scores: dict[str, ScoreOutcome] = Field(default={})
+    log_ratio: float | None = None
+
+
+class EvaluateStage(Stage):
+    """Scores the responses of one or more policies; makes no artifact."""
+
+    settings: EvaluateSettings
+
+    def references(self) -> list[tuple[str, str, Any]]:
+        """The policies as generators, and the scorers."""
+        where = f"stages.{self.name}"
+        policies = [
+            (f"{where}.policies.{label}", "generator", reference)
+            for label, reference in self.settings.policies.items()
+        ]
+        scorers = [(f"{where}.scorers.{n}", "scorer", s) for n, s in enumerate(self.settings.scorers)]
+        return [*policies, *scorers]
+
+    def makes(self) -> None:
+        """Nothing to hand on."""
+
+    def check(self) -> list[str]:
+        """Its prompts, names that differ, and a reference policy that is one of its policies."""
+        faults = super().check()
+        labels = labels_of(self.settings.scorers)
+        if len(set(labels)) < len(labels):
+            faults.append(f"stages.{self.name}.scorers: give each its own 'name:' ({', '.join(labels)})")
+        known = self.settings.policies
+        if self.settings.kl_to is not None and self.settings.kl_to not in known:
+            faults.append(f"stages.{self.name}.kl_to: must be one of its policies ({', '.join(known)})")
+        return faults
+
+    def plan(self) -> StagePlan:
+        """A response per policy, prompt and sample, each scored once by every scorer."""
+        prompts = self.prompts()
+        responses = len(prompts) * self.settings.samples * len(self.settings.policies)
+        calls = [
+            CallPlan("generator", responses, responses),
+            CallPlan("scorers", 0, responses * len(self.settings.scorers)),
+        ]
+        return StagePlan.of(self.name, prompts, calls, self.settings.sampling.max_tokens)
+
+    async def execute(self, context: StageContext, folder: Path) -> StageResult:
+        """Write every scored response; the summary has each metric's mean with a 95% interval."""
+        prompts = self.prompts()
+        evaluation = _Evaluation(self, context)
+        labels = list(self.settings.policies)
+        work = [(label, prompt, n) for label in labels for prompt in prompts for n in self._samples()]
+        context.events.stage_started(stage=self.name, total=len(work))
+        tallies = _Tallies()
+        with write_lines(folder / "responses.jsonl") as lines:
+            async for evaluated in context.engine.map(evaluation.evaluate, work):
+                lines.write(evaluated.to_json())
+                tallies.add(evaluated)
+                context.events.outcome(stage=self.name, outcome=evaluated.response.kind)
+        return StageResult({"prompts": len(prompts), **tallies.summary()})
+
+    def _samples(self) -> range:
+        return range(self.settings.samples)
+
+
+class _Evaluation:
+    """The components of one evaluation, and how they are applied to one response."""
+
+    def __init__(self, stage: EvaluateStage, context: StageContext) -> None:
+        self._stage = stage
+        self._settings = stage.settings
+        self._constitution = context.constitution
+        where = f"stages.{stage.name}"
+        build = context.assembly.build
+        policies = {
+            label: context.artifacts.component(reference)
+            for label, reference in self._settings.policies.items()
+        }
+        self._generators = {
+            label: cast(Generator, build("generator", policy, f"{where}.policies.{label}"))
+            for label, policy in policies.items()
+        }
+        self._models: Mapping[str, ChatModel] = {}
+        if self._settings.kl_to is not None:
+            self._models = {
+                label: cast(ChatModel, build("chat_model", policy, f"{where}.policies.{label}"))
+                for label, policy in policies.items()
+            }
+        self._scorers: Sequence[tuple[str, Scorer]] = [
+            (label, cast(Scorer, build("scorer", reference, f"{where}.scorers.{label}")))
+            for label, reference in zip(
+                labels_of(self._settings.scorers), self._settings.scorers, strict=True
+            )
+        ]
+
+    async def evaluate(self, item: tuple[str, Prompt, int]) -> Evaluated:
+        """Generate, score, and compare with the reference policy."""
+        label, prompt, number = item
+        # The seed leaves the policy out, so all policies answer with the same random numbers.
+        seed = self._stage.seed(self._stage.name, prompt.id, number)
+        sampling = self._settings.sampling.model_copy(update={"seed": seed})
+        response = await self._generators[label].generate(prompt, sampling)
+        if not isinstance(response, Response):
+            return Evaluated(policy=label, prompt=prompt, response=response)
+        principles = choose_principles(self._constitution, self._settings.principles, str(seed))
+        scores = await asyncio.gather(
+            *(scorer.score(prompt, response, principles) for _, scorer in self._scorers)
+        )
+        names = [name for name, _ in self._scorers]
+        return Evaluated(
+            policy=label,
+            prompt=prompt,
+            response=response,
+            scores=dict(zip(names, scores, strict=True)),
+            log_ratio=await self._log_ratio(label, prompt, response),
+        )
+
+    async def _log_ratio(self, label: str, prompt: Prompt, response: Response) -> float | None:
+        reference = self._settings.kl_to
+        if reference is None or label == reference or not response.text:
+            return None
+        request = ChatRequest(messages=prompt.messages, choices=(response.text,))
+        try:
+            own, other = await asyncio.gather(
+                self._models[label].complete(request), self._models[reference].complete(request)
+            )
+        except ProviderError:
+            return None  # counted: fewer values than responses
+        if own.choice_logprobs is None or other.choice_logprobs is None:
+            return None
+        return own.choice_logprobs[0] - other.choice_logprobs[0]
+
+
+class _Tallies:
+    """Values per policy and metric, for the summary."""
+
+    def __init__(self) -> None:
+        self._values: dict[str, dict[str, list[float]]] = {}
+        self._outcomes: dict[str, Counter[str]] = {}
+
+    def add(self, evaluated: Evaluated) -> None:
+        values = self._values.setdefault(evaluated.policy, {})
+        outcomes = self._outcomes.setdefault(evaluated.policy, Counter())
+        outcomes[evaluated.response.kind] += 1
+        if isinstance(evaluated.response, Response):
+            values.setdefault("length", []).append(len(evaluated.response.text))
+        if evaluated.log_ratio is not None:
+            values.setdefault("kl", []).append(evaluated.log_ratio)
+        for name, score in evaluated.scores.items():
+            outcomes[f"{name}: {score.kind}"] += 1
+            if score.kind == "score":
+                for metric, value in {"value": score.value, **score.metrics}.items():
+                    values.setdefault(f"{name}.{metric}", []).append(value)
+
+    def summary(self) -> dict[str, Any]:
+        policies: dict[str, dict[str, Estimate]] = {
+            policy: {metric: estimate(numbers) for metric, numbers in metrics.items()}
+            for policy, metrics in self._values.items()
+        }
+        return {
+            "policies": {
+                policy: {metric: value.model_dump() for metric, value in metrics.items()}
+                for policy, metrics in policies.items()
+            },
+            "outcomes": {policy: tally(counts) for policy, counts in self._outcomes.items()},
+        }
