@@ -1,0 +1,53 @@
+"""The chain of aggregators."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import takewhile
+
+from pydantic import JsonValue
+
+from jurist.contracts import Aggregator
+from jurist.records import Comparison, Decision, JudgeOutcome
+
+
+class Chain(Aggregator):
+    """Asks aggregators in turn; the first that decides or sets aside ends it."""
+
+    def __init__(self, aggregators: Sequence[Aggregator]) -> None:
+        super().__init__()
+        if not aggregators:
+            raise ValueError("a chain needs at least one aggregator")
+        self.aggregators = tuple(aggregators)
+
+    def identity(self) -> JsonValue:
+        """The identities of its aggregators, in order."""
+        return [[type(aggregator).__name__, aggregator.identity()] for aggregator in self.aggregators]
+
+    def decide(self, comparison: Comparison, outcomes: Sequence[JudgeOutcome]) -> Decision:
+        """Never undecided: what no aggregator decides is set aside with the last one's reason."""
+        for aggregator in self.aggregators:
+            decision = _ask(aggregator, comparison, outcomes)
+            if decision.status != "undecided":
+                return decision
+        return decision.model_copy(update={"status": "set_aside"})
+
+    def decide_early(self, comparison: Comparison) -> Decision | None:
+        """What can be decided before any judge is asked, by the aggregators that lead the chain."""
+        for aggregator in takewhile(lambda each: each.before_judging, self.aggregators):
+            decision = _ask(aggregator, comparison, ())
+            if decision.status != "undecided":
+                return decision
+        return None
+
+    async def close(self) -> None:
+        """Close its aggregators."""
+        for aggregator in self.aggregators:
+            await aggregator.close()
+
+
+def _ask(aggregator: Aggregator, comparison: Comparison, outcomes: Sequence[JudgeOutcome]) -> Decision:
+    decision = aggregator.decide(comparison, outcomes)
+    if decision.aggregator:
+        return decision
+    return decision.model_copy(update={"aggregator": type(aggregator).__name__})

@@ -1,0 +1,116 @@
+"""Presentation orders: ask a judge twice, with the responses swapped, to cancel its position bias."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Literal
+
+from pydantic import JsonValue
+
+from jurist.constitution import Principle
+from jurist.contracts import Judge
+from jurist.options import Options
+from jurist.records import Abstention, Comparison, Failure, JudgeOutcome, Judgment, Usage
+
+
+class BothOrdersOptions(Options):
+    """``on_flip``: what to make of two verdicts that contradict each other."""
+
+    on_flip: Literal["average", "abstain"] = "average"
+
+
+class BothOrders(Judge):
+    """Asks a judge in both presentation orders and averages the two soft labels.
+
+    The outcome's ``parts`` are the outcomes of the order A-B and of the order B-A, both about the
+    comparison's own A and B. When one order gives no judgment there is none: half of a both-order
+    judgment would carry the whole position bias. A symmetric judge is asked once.
+    """
+
+    Options = BothOrdersOptions
+    options: BothOrdersOptions
+
+    def __init__(self, judge: Judge, options: BothOrdersOptions | None = None) -> None:
+        super().__init__(options)
+        self.inner = judge
+
+    def identity(self) -> JsonValue:
+        """The wrapped judge's, and how flips are treated."""
+        return {"both_orders": self.options.identity(), "judge": self.inner.identity()}
+
+    async def judge(self, comparison: Comparison, principles: Sequence[Principle]) -> JudgeOutcome:
+        """The mean of both orders' preferences, or why there is none."""
+        if "symmetric" in self.inner.capabilities:
+            return await self.inner.judge(comparison, principles)
+        shown, swapped = await asyncio.gather(
+            self.inner.judge(comparison, principles),
+            self.inner.judge(comparison.swapped(), principles),
+        )
+        return self._merged(_in_order_ab(shown), _in_order_ba(swapped))
+
+    async def close(self) -> None:
+        """Close the wrapped judge."""
+        await self.inner.close()
+
+    def _merged(self, ab: JudgeOutcome, ba: JudgeOutcome) -> JudgeOutcome:
+        parts = (ab, ba)
+        usage = ab.usage + ba.usage
+        if isinstance(ab, Judgment) and isinstance(ba, Judgment):
+            if self.options.on_flip == "abstain" and flipped(ab, ba):
+                detail = f"P(A) is {ab.preference:.2f} with A first and {ba.preference:.2f} with B first"
+                return Abstention(
+                    reason="inconsistent",
+                    detail=detail,
+                    source=ab.source,
+                    usage=usage,
+                    order="both",
+                    parts=parts,
+                )
+            return Judgment(
+                preference=(ab.preference + ba.preference) / 2,
+                method=ab.method if ab.method == ba.method else f"{ab.method}+{ba.method}",
+                source=ab.source,
+                usage=usage,
+                order="both",
+                parts=parts,
+            )
+        return _missing(parts, usage)
+
+
+def flipped(ab: Judgment, ba: Judgment) -> bool:
+    """Whether the verdicts of the two orders contradict each other (a tie contradicts nothing)."""
+    return (ab.preference - 0.5) * (ba.preference - 0.5) < 0
+
+
+def _in_order_ab(outcome: JudgeOutcome) -> JudgeOutcome:
+    return outcome.model_copy(update={"order": "ab"})
+
+
+def _in_order_ba(outcome: JudgeOutcome) -> JudgeOutcome:
+    if isinstance(outcome, Judgment):
+        return outcome.model_copy(update={"order": "ba", "preference": 1 - outcome.preference})
+    return outcome.model_copy(update={"order": "ba"})
+
+
+def _missing(parts: tuple[JudgeOutcome, JudgeOutcome], usage: Usage) -> Abstention | Failure:
+    """A failure where there is one, since repeating the run may mend it; else the abstention."""
+    for part in parts:
+        if isinstance(part, Failure):
+            return Failure(
+                error=f"order {part.order}: {part.error}",
+                retryable=part.retryable,
+                source=part.source,
+                usage=usage,
+                order="both",
+                parts=parts,
+            )
+    abstention = next(part for part in parts if isinstance(part, Abstention))
+    return Abstention(
+        reason=abstention.reason,
+        detail=f"order {abstention.order}: {abstention.detail}".rstrip(": "),
+        source=abstention.source,
+        usage=usage,
+        order="both",
+        parts=parts,
+    )

@@ -1,0 +1,129 @@
+"""Asking a chat model until its answer can be read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from pydantic import JsonValue
+
+from jurist.chat import ChatReply, ChatRequest, Sampling
+from jurist.constitution import Principle
+from jurist.contracts import ChatModel, Contract
+from jurist.errors import ProviderError
+from jurist.records import Abstention, Failure, Message, Prompt, Usage
+from jurist.roles.options import RoleOptions, SamplingOptions
+from jurist.templates import Wording, conversation_text, fill, language_of, wording
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Answer(Generic[T]):
+    """An answer that could be read: its value, the reply it was read from, and what it all cost."""
+
+    value: T
+    reply: ChatReply
+    usage: Usage
+
+
+def unread(reply: ChatReply, usage: Usage) -> Abstention:
+    """Why ``reply`` gave no answer."""
+    if reply.finish_reason == "refusal":
+        return Abstention(reason="refused", raw=reply.text, usage=usage)
+    if reply.finish_reason == "length":
+        detail = "the reply was cut off before its answer; raise max_tokens"
+        return Abstention(reason="truncated", detail=detail, raw=reply.text, usage=usage)
+    return Abstention(reason="unparsed", raw=reply.text, usage=usage)
+
+
+async def call(model: ChatModel, request: ChatRequest, spent: Usage) -> ChatReply | Failure:
+    """One call. A failed one is a Failure that carries what was ``spent`` before it.
+
+    Raises:
+        ProviderError: no call of this model can succeed.
+    """
+    try:
+        return await model.complete(request)
+    except ProviderError as error:
+        if error.fatal:
+            raise
+        return Failure(error=str(error), retryable=error.retryable, usage=spent)
+
+
+async def ask(
+    model: ChatModel, request: ChatRequest, read: Callable[[ChatReply], T | None], reasks: int
+) -> Answer[T] | Abstention | Failure:
+    """Ask, and ask again up to ``reasks`` times while the answer cannot be read.
+
+    A refusal, and an answer cut off before it said anything, are not asked again: the next would be too.
+    """
+    spent = Usage()
+    for attempt in range(reasks + 1):
+        sample = request.sample + attempt
+        reply = await call(model, request.model_copy(update={"sample": sample}), spent)
+        if isinstance(reply, Failure):
+            return reply
+        spent += reply.usage
+        value = read(reply) if reply.finish_reason != "refusal" else None
+        if value is not None:
+            return Answer(value, reply, spent)
+        if reply.finish_reason != "stop":
+            break
+    return unread(reply, spent)
+
+
+class Role(Contract):
+    """What all five roles share: a chat model, which is closed with the role."""
+
+    options: SamplingOptions
+    base_sampling = Sampling(temperature=0.0)
+
+    def __init__(self, model: ChatModel, options: Any = None) -> None:
+        super().__init__(options)
+        self.model = model
+
+    def identity(self) -> JsonValue:
+        """The role's options and the model's identity."""
+        return {
+            "role": type(self).__name__,
+            "options": self.options.identity(),
+            "model": self.model.identity(),
+        }
+
+    async def close(self) -> None:
+        """Close the model."""
+        await self.model.close()
+
+    def framed(self, messages: Sequence[Message]) -> tuple[Message, ...]:
+        """``messages`` after the system message of the options, if there is one."""
+        system = self.options.system
+        opening = () if system is None else (Message(role="system", content=system),)
+        return (*opening, *messages)
+
+
+class TemplateRole(Role):
+    """A role that speaks by a template."""
+
+    options: RoleOptions
+
+    def words(self, prompt: Prompt, principles: Sequence[Principle]) -> Wording:
+        """Core's texts in the language to use."""
+        language = self.options.language
+        return wording(language_of(principles, prompt) if language == "auto" else language)
+
+    def request(
+        self, template: str, prompt: Prompt, words: Wording, values: Mapping[str, str]
+    ) -> ChatRequest:
+        """The request for the options' template, or for ``template``, filled with ``values``."""
+        complete = {
+            "conversation": conversation_text(prompt, words),
+            "prompt": prompt.messages[-1].content,
+            **values,
+        }
+        text = fill(self.options.template or template, complete)
+        return ChatRequest(
+            messages=self.framed([Message(role="user", content=text)]),
+            sampling=self.options.sampling(self.base_sampling),
+        )
