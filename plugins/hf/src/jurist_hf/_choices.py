@@ -1,0 +1,82 @@
+"""Log-probabilities of given continuations: the prompt is computed once, whatever the choices.
+
+One forward pass over the prompts gives the log-probability of every choice's first token. Choices of
+more than one token then continue from a copy of their prompt's key-value cache.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from jurist.chat import ChatReply
+from jurist.records import Usage
+from jurist_hf._batches import Item
+from jurist_hf._loading import LoadedModel
+
+
+def score_choices(loaded: LoadedModel, batch: Sequence[Item]) -> list[ChatReply]:
+    """One reply per item, with the log-probability of each of its choices."""
+    totals = choice_logprobs(loaded, batch)
+    return [
+        ChatReply(
+            choice_logprobs=tuple(row),
+            usage=Usage(prompt_tokens=len(item.prompt)),
+            served_model=loaded.name,
+        )
+        for item, row in zip(batch, totals, strict=True)
+    ]
+
+
+def choice_logprobs(loaded: LoadedModel, batch: Sequence[Item]) -> list[list[float]]:
+    """The natural log-probability of each item's choices, summed over their tokens."""
+    ids, mask = loaded.padded([item.prompt for item in batch])
+    longer = [
+        (row, column, choice)
+        for row, item in enumerate(batch)
+        for column, choice in enumerate(item.choices)
+        if len(choice) > 1
+    ]
+    output = _forward(loaded, ids, mask, logits_to_keep=1, use_cache=bool(longer))
+    first = output.logits[:, -1].float().log_softmax(dim=-1)
+    totals = [first[row, [choice[0] for choice in item.choices]].tolist() for row, item in enumerate(batch)]
+    if longer:
+        rows = torch.tensor([row for row, _, _ in longer], device=loaded.device)
+        output.past_key_values.batch_select_indices(rows)
+        rest = _rest(loaded, [choice for _, _, choice in longer], mask[rows], output.past_key_values)
+        for (row, column, _), logprob in zip(longer, rest, strict=True):
+            totals[row][column] += logprob
+    return totals
+
+
+def _rest(loaded: LoadedModel, choices: list[list[int]], mask: torch.Tensor, cache: Any) -> list[float]:
+    """For each choice the log-probability of the tokens after its first."""
+    width = max(map(len, choices)) - 1
+    filled = [choice + [loaded.pad_id] * (width + 1 - len(choice)) for choice in choices]
+    ids = torch.tensor(filled, device=loaded.device)
+    real = torch.tensor([[i < len(c) - 1 for i in range(width)] for c in choices], device=loaded.device)
+    output = _forward(
+        loaded,
+        ids[:, :-1],
+        torch.cat([mask, real.to(mask.dtype)], dim=1),
+        past_key_values=cache,
+        use_cache=True,
+    )
+    logprobs = output.logits[:, -width:].float().log_softmax(dim=-1)
+    taken = logprobs.gather(-1, ids[:, 1:, None]).squeeze(-1)
+    sums: list[float] = taken.masked_fill(~real, 0.0).sum(dim=-1).tolist()
+    return sums
+
+
+def _forward(loaded: LoadedModel, ids: torch.Tensor, mask: torch.Tensor, **arguments: Any) -> Any:
+    positions = (mask.cumsum(dim=-1) - 1).clamp(min=0)[:, -ids.shape[1] :]
+    wanted = {"position_ids": positions, **arguments}
+    accepted = inspect.signature(loaded.model.forward).parameters
+    return loaded.model(
+        input_ids=ids,
+        attention_mask=mask,
+        **{name: value for name, value in wanted.items() if name in accepted},
+    )

@@ -1,0 +1,153 @@
+"""The chat model ``hf``: a local transformers model that answers concurrent requests in batches."""
+
+from __future__ import annotations
+
+import threading
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+
+from pydantic import Field, JsonValue
+
+from jurist.batcher import Batcher
+from jurist.chat import ChatReply, ChatRequest
+from jurist.contracts import ChatModel
+from jurist.errors import ProviderError
+from jurist.options import Operational, Options
+from jurist_hf.checkpoint import PROVIDED_BY, find_checkpoint
+
+if TYPE_CHECKING:
+    from jurist_hf._batches import BatchFunction
+    from jurist_hf._loading import LoadedModel
+
+_GATHERED_BATCHES = 4
+"""How many batches are gathered before they are sorted by length and cut."""
+
+
+class TransformersOptions(Options):
+    """Options of ``hf``.
+
+    ``model``, ``tokenizer`` and ``adapter`` are folders or hub ids. ``chat_template`` is a file or a
+    Jinja text; ``chat_template_kwargs`` are variables for it, such as ``enable_thinking: false``.
+    ``max_length`` overrides the context length that the checkpoint states. With ``dtype: auto`` it is
+    float32 on a CPU and the checkpoint's own elsewhere.
+    """
+
+    model: str
+    tokenizer: str | None = None
+    adapter: str | None = None
+    chat_template: str | None = None
+    chat_template_kwargs: dict[str, JsonValue] = Field(default_factory=dict)
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    max_length: int | None = Field(default=None, ge=2)
+    device: Annotated[str, Operational] = "auto"
+    batch_size: Annotated[int, Operational, Field(ge=1)] = 16
+
+    @property
+    def template_text(self) -> str | None:
+        """The chat template that was asked for, read from its file if it is one.
+
+        Raises:
+            ProviderError: it is neither a template nor a file; fatal.
+        """
+        given = self.chat_template
+        if given is None or "{" in given:
+            return given
+        try:
+            return Path(given).expanduser().read_text(encoding="utf-8")
+        except OSError as error:
+            raise ProviderError(
+                f"The chat template {given} cannot be read.",
+                fatal=True,
+                provided_by=PROVIDED_BY,
+                cause=error,
+                hint="give the path of a Jinja file, or the template itself",
+            ) from error
+
+
+class TransformersChatModel(ChatModel):
+    """A local transformers model.
+
+    Requests that are in flight together are answered together, sorted by length. What a request gets
+    depends on its content and seed, not on its neighbours in the batch. The model is loaded on the
+    first call, in the thread that runs it.
+    """
+
+    Options: ClassVar[type[Options]] = TransformersOptions
+    capabilities: ClassVar[frozenset[str]] = frozenset({"logprobs"})
+    options: TransformersOptions
+
+    def __init__(self, options: TransformersOptions) -> None:
+        super().__init__(options)
+        self._lock = threading.Lock()
+        self._loaded: LoadedModel | None = None
+        gathered = _GATHERED_BATCHES * options.batch_size
+        self._generation = Batcher(self._generate, max_size=gathered)
+        self._choice = Batcher(self._score, max_size=gathered)
+
+    def identity(self) -> JsonValue:
+        """The options, with the content of checkpoints and template in place of their paths."""
+        options = self.options
+        return {
+            **options.identity(),
+            "model": self._fingerprint,
+            "tokenizer": options.tokenizer
+            and find_checkpoint(options.tokenizer, "tokenizer_config.json").fingerprint(),
+            "adapter": options.adapter
+            and find_checkpoint(options.adapter, "adapter_config.json").fingerprint(),
+            "chat_template": options.template_text,
+        }
+
+    @cached_property
+    def _fingerprint(self) -> str:
+        return find_checkpoint(self.options.model).fingerprint()
+
+    async def complete(self, request: ChatRequest) -> ChatReply:
+        """Answer one request, together with those that are in flight beside it.
+
+        Raises:
+            ProviderError: the model cannot be loaded (fatal), or the request does not fit it.
+        """
+        batcher = self._choice if request.choices else self._generation
+        answer = await batcher.submit(request)
+        if isinstance(answer, ProviderError):
+            raise answer
+        return answer
+
+    async def close(self) -> None:
+        """Stop the batchers and let the weights go."""
+        await self._generation.close()
+        await self._choice.close()
+        with self._lock:
+            loaded, self._loaded = self._loaded, None
+        if loaded is not None:
+            loaded.release()
+
+    def _generate(self, requests: list[ChatRequest]) -> list[ChatReply | ProviderError]:
+        from jurist_hf._generation import generate
+
+        return self._answer(requests, generate)
+
+    def _score(self, requests: list[ChatRequest]) -> list[ChatReply | ProviderError]:
+        from jurist_hf._choices import score_choices
+
+        return self._answer(requests, score_choices)
+
+    def _answer(
+        self, requests: list[ChatRequest], function: BatchFunction
+    ) -> list[ChatReply | ProviderError]:
+        from jurist_hf._batches import answer_in_batches
+
+        with self._lock:
+            try:
+                loaded = self._load()
+            except ProviderError as error:
+                return [error] * len(requests)
+            return answer_in_batches(loaded, requests, function, self.options.batch_size)
+
+    def _load(self) -> LoadedModel:
+        from jurist_hf._loading import load_model
+
+        if self._loaded is None:
+            self._loaded = load_model(self.options)
+        return self._loaded
