@@ -1,0 +1,68 @@
+"""What a judge promises."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, ClassVar
+
+import pytest
+
+from jurist.contracts import Judge
+from jurist.records import Abstention, Comparison, Judgment, Prompt, Response
+from jurist.testing.kit.answering import AnsweringContract, Question
+from jurist.testing.kit.component import assert_finite
+from jurist.testing.kit.samples import PRINCIPLES, PROMPTS, sample_comparisons
+
+
+class JudgeContract(AnsweringContract):
+    """Tests of a judge. Override :meth:`samples` if yours cannot judge any comparison it is given."""
+
+    contract = Judge
+    answer = Judgment
+    known_capabilities: ClassVar[frozenset[str]] = frozenset({"symmetric"})
+
+    def samples(self) -> Sequence[Comparison]:
+        """Comparisons of which the judge can judge at least one; English and Chinese by default."""
+        return sample_comparisons()
+
+    def questions(self) -> Sequence[Question]:
+        """Every sample under no principle and under several."""
+        return [(sample, principles) for sample in self.samples() for principles in ((), PRINCIPLES)]
+
+    def question_about(self, text: str) -> Sequence[Question]:
+        """``text`` as A, as B, as both, and as the prompt."""
+        plain, odd = Response(text="A plain answer."), Response(text=text)
+        texts = [(PROMPTS[0], odd, plain), (PROMPTS[0], plain, odd), (PROMPTS[0], odd, odd)]
+        texts.append((Prompt.of(text), plain, Response(text="Another answer.")))
+        return [
+            (Comparison(prompt=prompt, response_a=a, response_b=b), PRINCIPLES[:1]) for prompt, a, b in texts
+        ]
+
+    def call(self, component: Any) -> Callable[..., Awaitable[Any]]:
+        """``judge``."""
+        judge: Callable[..., Awaitable[Any]] = component.judge
+        return judge
+
+    def value(self, outcome: Any) -> Any:
+        """The preference."""
+        return float(outcome.preference)
+
+    def test_preferences_are_probabilities(self) -> None:
+        """Give P(A is better) from 0 to 1; abstain when there is none, NaN is no preference."""
+        for outcome in self.outcomes(self.questions()):
+            if isinstance(outcome, Judgment):
+                assert_finite(outcome.preference)
+                assert 0 <= outcome.preference <= 1
+
+    def test_symmetric_judges_are_symmetric(self) -> None:
+        """Remove the capability ``symmetric``, or make p(A, B) + p(B, A) = 1 for every comparison."""
+        if "symmetric" not in self.component.capabilities:
+            pytest.skip("does not declare the capability 'symmetric'")
+        samples = self.samples()
+        shown = self.outcomes([(sample, ()) for sample in samples])
+        swapped = self.outcomes([(sample.swapped(), ()) for sample in samples])
+        for one, other in zip(shown, swapped, strict=True):
+            if isinstance(one, Judgment | Abstention) and isinstance(other, Judgment | Abstention):
+                assert type(one) is type(other)
+            if isinstance(one, Judgment) and isinstance(other, Judgment):
+                assert one.preference + other.preference == pytest.approx(1, abs=self.tolerance)
