@@ -1,1 +1,43 @@
 """Hooks of jurist-trl."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from jurist import Component, hookimpl
+
+
+@hookimpl
+def jurist_trainers() -> Iterable[Component]:
+    """Fine-tuning, reward models and PPO."""
+    yield Component("trl-sft", "jurist_trl.sft:SFT", "Fine-tunes a policy on revisions (TRL SFTTrainer).")
+    yield Component(
+        "trl-reward",
+        "jurist_trl.reward:Reward",
+        "Trains a Bradley-Terry reward model on soft preferences (TRL RewardTrainer).",
+    )
+    yield Component(
+        "trl-ppo",
+        "jurist_trl.ppo:PPO",
+        "Trains a policy by PPO with a value model, against a reward model or a Python function.",
+    )
+
+
+@hookimpl
+def jurist_scorers() -> Iterable[Component]:
+    """A trained reward model as a scorer."""
+    yield Component(
+        "trl-reward-model",
+        "jurist_trl.reward_judge:RewardModelScorer",
+        "Scores a response by a reward model.",
+    )
+
+
+@hookimpl
+def jurist_judges() -> Iterable[Component]:
+    """A trained reward model as a judge."""
+    yield Component(
+        "trl-reward-model",
+        "jurist_trl.reward_judge:RewardModelJudge",
+        "Compares two responses by a reward model's scores (Bradley-Terry; symmetric).",
+    )

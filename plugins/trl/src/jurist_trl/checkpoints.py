@@ -1,0 +1,48 @@
+"""Which checkpoint to continue from, and how finished ones are put in place."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from jurist.contracts import TrainJob
+
+COMPLETE = "complete.json"  # written last, so a checkpoint cut short by a crash is never continued from
+
+
+def checkpoint_folder(job: TrainJob) -> Path:
+    """Where the resumable checkpoints of a job lie."""
+    return job.output / "checkpoints"
+
+
+def mark_complete(folder: Path, step: int) -> None:
+    """Say that everything of the checkpoint in ``folder`` is written."""
+    (folder / COMPLETE).write_text(json.dumps({"step": step}), encoding="utf-8")
+
+
+def last_checkpoint(job: TrainJob) -> Path | None:
+    """The newest complete checkpoint of a job, if there is one."""
+    folders = [marker.parent for marker in checkpoint_folder(job).glob(f"checkpoint-*/{COMPLETE}")]
+    return max(folders, key=lambda folder: int(folder.name.rpartition("-")[2]), default=None)
+
+
+def drop_incomplete(job: TrainJob) -> None:
+    """Remove checkpoints that a crash cut short."""
+    for folder in checkpoint_folder(job).glob("checkpoint-*"):
+        if not (folder / COMPLETE).is_file():
+            shutil.rmtree(folder)
+
+
+@contextmanager
+def replacing(folder: Path) -> Iterator[Path]:
+    """A new folder to write into, which takes the place of ``folder`` when nothing was raised."""
+    partial = folder.with_name(f"{folder.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    yield partial
+    if folder.exists():
+        shutil.rmtree(folder)
+    partial.rename(folder)

@@ -1,0 +1,101 @@
+"""Scores responses by a trained reward model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import AutoModelForSequenceClassification
+
+from jurist.errors import UsageError
+from jurist_trl.tokens import conversation_ids, load_tokenizer
+
+Prompt = Sequence[dict[str, str]]
+
+
+class RewardModel:
+    """A reward model in a checkpoint folder, any that Transformers loads with one label.
+
+    Responses are tokenised exactly as in training: through the chat template, ending in the
+    end-of-sequence token, whatever tokenizer the policy has. Scores are normalised when the model is.
+    """
+
+    def __init__(self, path: Path, *, batch_size: int = 32) -> None:
+        self.tokenizer = load_tokenizer(path)
+        model = AutoModelForSequenceClassification.from_pretrained(path)
+        if model.config.num_labels != 1:
+            raise UsageError(
+                f"{path} is not a reward model: it has {model.config.num_labels} labels instead of 1",
+                hint="give a checkpoint made by a reward trainer",
+            )
+        self.batch_size = batch_size
+        self.model = model.to("cuda" if torch.cuda.is_available() else "cpu").eval().requires_grad_(False)
+        self.model.config.get_text_config().pad_token_id = self.tokenizer.pad_token_id
+
+    def score(self, prompts: Sequence[Prompt], completions: Sequence[str]) -> list[float]:
+        """One score per prompt (a list of chat messages) and completion (a text)."""
+        ids = [
+            conversation_ids(self.tokenizer, [*prompt, {"role": "assistant", "content": text}])
+            for prompt, text in zip(prompts, completions, strict=True)
+        ]
+        scores = score_ids(self.model, ids, self.tokenizer.pad_token_id, self.batch_size)
+        return [float(score) for score in scores - reward_mean(self.model)]
+
+
+def reward_mean(model: Any) -> float:
+    """What is to be subtracted from the logits of a normalised model whose head has no bias."""
+    return float(getattr(model.config, "jurist_reward_mean", 0.0))
+
+
+def score_ids(model: Any, sequences: Sequence[list[int]], pad: int, batch_size: int) -> torch.Tensor:
+    """The logit of each token sequence, shape (sequences,); sorted by length to pad little."""
+    order = sorted(range(len(sequences)), key=lambda i: len(sequences[i]))
+    scores = torch.empty(len(sequences))
+    for start in range(0, len(order), batch_size):
+        chosen = order[start : start + batch_size]
+        rows = [torch.tensor(sequences[i]) for i in chosen]
+        ids = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=pad)
+        lengths = torch.tensor([len(row) for row in rows])
+        mask = (torch.arange(ids.shape[1]) < lengths[:, None]).long()
+        with torch.no_grad():
+            logits = model(input_ids=ids.to(model.device), attention_mask=mask.to(model.device)).logits
+        scores[chosen] = logits[:, 0].float().cpu()
+    return scores
+
+
+def normalize_head(model: Any, scores: torch.Tensor) -> tuple[float, float]:
+    """Scale the head so that ``scores`` would have mean 0 and deviation 1; returns what they had.
+
+    The scale goes into the head's weight. The shift goes into its bias; most heads have none, and
+    then it is kept in the field ``jurist_reward_mean`` of the configuration, which scoring subtracts.
+    """
+    mean, deviation = scores.mean().item(), scores.std(unbiased=False).item()
+    if deviation == 0.0:
+        raise UsageError(
+            "the reward model gives every response the same score, so it cannot be normalised",
+            provided_by="jurist-trl (trl-reward)",
+            hint="train longer or with a higher learning_rate, or set normalize: false",
+        )
+    for layer in score_heads(model):
+        layer.weight.data.div_(deviation)
+        if layer.bias is not None:
+            layer.bias.data.sub_(mean).div_(deviation)
+    if score_heads(model)[0].bias is None:
+        model.config.jurist_reward_mean = mean / deviation
+    return mean, deviation
+
+
+def score_heads(model: Any) -> list[torch.nn.Linear]:
+    """The linear layer that makes the score (under adapters: the trained copy and the original)."""
+    for name in ("score", "classifier"):
+        head = next((m for n, m in model.named_modules() if n.split(".")[-1] == name), None)
+        if head is None:
+            continue
+        layers = [m for m in head.modules() if isinstance(m, torch.nn.Linear) and m.out_features == 1]
+        if layers:
+            return layers
+    raise UsageError(
+        f"{type(model).__name__} has no linear score head", hint="use a model family with a `score` head"
+    )

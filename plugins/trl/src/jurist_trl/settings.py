@@ -1,0 +1,57 @@
+"""Options that all trainers of this plugin share, in the terms of TRL and Transformers."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from jurist.options import Operational, Options
+
+Scheduler = Literal["linear", "cosine", "constant", "constant_with_warmup"]
+
+
+class LoraOptions(Options):
+    """Low-rank adapters instead of full fine-tuning; they are merged into the finished checkpoint."""
+
+    rank: int = Field(default=16, ge=1)
+    alpha: int = Field(default=32, ge=1)
+    dropout: float = Field(default=0.0, ge=0, lt=1)
+    target_modules: tuple[str, ...] | Literal["all-linear"] = "all-linear"
+
+
+class TrainingOptions(Options):
+    """What every trainer can be told.
+
+    ``batch_size`` counts examples per process and forward pass. ``warmup`` is a number of steps, or a
+    share of all steps when below 1. ``save_steps`` counts optimizer steps. ``bf16`` None means: where
+    the GPU can, never on a CPU.
+    """
+
+    learning_rate: float = Field(default=1e-5, gt=0)
+    lr_scheduler: Scheduler = "linear"
+    warmup: float = Field(default=0.0, ge=0)
+    weight_decay: float = Field(default=0.0, ge=0)
+    adam_epsilon: float = Field(default=1e-8, gt=0)
+    max_grad_norm: float = Field(default=1.0, gt=0)
+    batch_size: int = Field(default=8, ge=1)
+    gradient_accumulation_steps: int = Field(default=1, ge=1)
+    lora: LoraOptions | None = None
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    bf16: bool | None = None
+    gradient_checkpointing: bool = False
+    save_steps: Annotated[int, Operational] = Field(default=100, ge=1)
+    save_total_limit: Annotated[int, Operational] = Field(default=2, ge=2)
+    report_to: Annotated[tuple[str, ...], Operational] = ()
+
+
+class SupervisedOptions(TrainingOptions):
+    """What trainers on a fixed dataset can be told besides.
+
+    Examples of more than ``max_length`` tokens are left out and counted. ``max_steps``, when given,
+    takes the place of ``epochs``.
+    """
+
+    epochs: float = Field(default=1.0, gt=0)
+    max_steps: int | None = Field(default=None, ge=1)
+    max_length: int = Field(default=1024, ge=2)

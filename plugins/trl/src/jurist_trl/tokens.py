@@ -1,0 +1,66 @@
+"""Text to token ids, in one way for training and for scoring."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, cast
+
+from jurist.errors import UsageError
+
+
+def load_tokenizer(path: Path) -> Any:
+    """The tokenizer of a checkpoint.
+
+    Raises:
+        UsageError: it has no chat template, end-of-sequence or padding token; lists what is missing.
+    """
+    from transformers import AutoTokenizer
+
+    if not (path / "config.json").is_file():
+        raise UsageError(f"no model at {path}", hint="give the folder of a transformers checkpoint")
+    tokenizer = AutoTokenizer.from_pretrained(path)
+    faults = []
+    if tokenizer.chat_template is None:
+        faults.append("no chat template: set tokenizer.chat_template")
+    if tokenizer.eos_token_id is None:
+        faults.append("no end-of-sequence token: set tokenizer.eos_token")
+    if tokenizer.pad_token_id is None:
+        faults.append(
+            "no padding token: set tokenizer.pad_token (a token of its own rather than the eos token)"
+        )
+    if faults:
+        raise UsageError.of_faults(
+            f"tokenizer of {path}", faults, hint="set them and call tokenizer.save_pretrained on that folder"
+        )
+    return tokenizer
+
+
+def prompt_ids(tokenizer: Any, prompt: list[dict[str, str]]) -> list[int]:
+    """A prompt up to where the assistant's answer begins."""
+    return _template(tokenizer, prompt, add_generation_prompt=True)
+
+
+def conversation_ids(tokenizer: Any, conversation: list[dict[str, str]]) -> list[int]:
+    """A whole conversation, ending in exactly one end-of-sequence token.
+
+    Templates differ in what they write after the last turn: nothing, the token, or the token and a
+    line end. A policy stops at the token, so it is what training and scoring must end with, too.
+    """
+    ids = _template(tokenizer, conversation, add_generation_prompt=False)
+    end: int = tokenizer.eos_token_id
+    if end in ids:
+        last = len(ids) - 1 - ids[::-1].index(end)
+        if not tokenizer.decode(ids[last + 1 :]).strip():
+            return ids[: last + 1]
+    return [*ids, end]
+
+
+def completion_labels(prompt: list[int], whole: list[int]) -> list[int]:
+    """``whole`` with -100 for the prompt; the two may part earlier where tokens merge."""
+    shared = next((i for i, (a, b) in enumerate(zip(prompt, whole, strict=False)) if a != b), len(prompt))
+    return [-100] * shared + whole[shared:]
+
+
+def _template(tokenizer: Any, conversation: list[dict[str, str]], **options: bool) -> list[int]:
+    encoded = tokenizer.apply_chat_template(conversation, tokenize=True, return_dict=True, **options)
+    return cast("list[int]", list(encoded["input_ids"]))

@@ -1,0 +1,169 @@
+"""Fine-tuning on revisions."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from jurist.contracts import TrainJob, TrainProgress
+from jurist.errors import TrainingError, UsageError
+from jurist_trl.sft import SFT, SFTOptions
+
+STEPS = {"batch_size": 8, "learning_rate": 1e-2, "save_steps": 2}
+
+
+def train(job: TrainJob, progress: Callable[[TrainProgress], None] = lambda _: None, **options: Any) -> Any:
+    return SFT(SFTOptions(**{**STEPS, **options})).train(job, progress)
+
+
+def test_the_policy_learns_to_write_the_revision(policy: Path, revisions: Path, tmp_path: Path) -> None:
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    seen: list[TrainProgress] = []
+    artifact = train(TrainJob(model=policy, data=revisions, output=tmp_path), seen.append, epochs=12)
+
+    assert artifact.kind == "policy"
+    assert artifact.metrics["revisions"] == 24
+    assert artifact.metrics["loss"] < 0.2 < seen[0].metrics["loss"]
+    assert [p.step for p in seen] == list(range(1, 37))
+    assert seen[-1].total == 36
+    lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines] == list(range(1, 37))
+    assert lines[-1]["loss"] == seen[-1].metrics["loss"]
+
+    tokenizer = AutoTokenizer.from_pretrained(artifact.path)
+    model = AutoModelForCausalLM.from_pretrained(artifact.path)
+    encoded = tokenizer.apply_chat_template(
+        [{"role": "user", "content": "say blue please"}],
+        add_generation_prompt=True,
+        return_tensors="pt",
+        return_dict=True,
+    )
+    written = model.generate(**encoded, max_new_tokens=6, do_sample=False)[0, encoded["input_ids"].shape[1] :]
+    assert tokenizer.decode(written) == "blue good <eos>"
+
+
+def test_killed_and_resumed_training_ends_bit_identical(
+    policy: Path, revisions: Path, tmp_path: Path, weights: Any, kill_at: Any
+) -> None:
+    import torch
+
+    whole = TrainJob(model=policy, data=revisions, output=tmp_path / "whole", seed=3)
+    train(whole, epochs=2, gradient_accumulation_steps=1)
+    halved = TrainJob(model=policy, data=revisions, output=tmp_path / "halved", seed=3)
+    with pytest.raises(Exception, match="at step 5"):
+        train(halved, kill_at(5), epochs=2)
+    resumed: list[TrainProgress] = []
+    train(halved, resumed.append, epochs=2)
+
+    assert [p.step for p in resumed] == [5, 6]
+    a, b = weights(tmp_path / "whole/model"), weights(tmp_path / "halved/model")
+    assert a.keys() == b.keys()
+    assert all(torch.equal(a[name], b[name]) for name in a)
+    first, second = (
+        [json.loads(x) for x in (tmp_path / n / "metrics.jsonl").read_text().splitlines()]
+        for n in ("whole", "halved")
+    )
+    assert [x["step"] for x in second] == [1, 2, 3, 4, 5, 6]
+    assert [x["loss"] for x in first] == [x["loss"] for x in second]
+
+
+def test_a_checkpoint_cut_short_by_a_crash_is_not_continued_from(
+    policy: Path, revisions: Path, tmp_path: Path, kill_at: Any
+) -> None:
+    job = TrainJob(model=policy, data=revisions, output=tmp_path)
+    with pytest.raises(Exception, match="at step 3"):
+        train(job, kill_at(3))
+    cut = tmp_path / "checkpoints" / "checkpoint-3"
+    cut.mkdir()
+    (cut / "trainer_state.json").write_text("{}")
+    resumed: list[TrainProgress] = []
+    train(job, resumed.append)
+    assert [p.step for p in resumed] == [3]
+
+
+def test_only_the_completion_is_learnt(policy: Path) -> None:
+    from jurist_trl._sft_trainer import _tokenized
+    from jurist_trl.examples import Revision
+    from jurist_trl.tokens import load_tokenizer
+
+    tokenizer = load_tokenizer(policy)
+    example = Revision.model_validate(
+        {
+            "prompt": [{"role": "user", "content": "say red"}],
+            "completion": [{"role": "assistant", "content": "red yes"}],
+        }
+    )
+    row = _tokenized(tokenizer, example)
+    assert tokenizer.decode(row["input_ids"]) == "<user> say red <assistant> red yes <eos>"
+    learnt = [i for i in row["labels"] if i != -100]
+    assert tokenizer.decode(learnt) == "red yes <eos>"
+    assert row["labels"][-3:] == row["input_ids"][-3:]
+
+
+def test_long_revisions_are_counted_and_none_left_is_an_error(
+    policy: Path, revisions: Path, tmp_path: Path
+) -> None:
+    long = json.dumps(
+        {
+            "prompt": [{"role": "user", "content": "say"}],
+            "completion": [{"role": "assistant", "content": "red " * 30}],
+        }
+    )
+    data = tmp_path / "mixed.jsonl"
+    data.write_text(revisions.read_text() + long + "\n")
+    artifact = train(TrainJob(model=policy, data=data, output=tmp_path), max_length=20, max_steps=1)
+    assert (artifact.metrics["revisions"], artifact.metrics["revisions_too_long"]) == (24, 1)
+    with pytest.raises(UsageError, match="none of the 25 revisions has at most 4 tokens"):
+        train(TrainJob(model=policy, data=data, output=tmp_path), max_length=4)
+
+
+def test_all_faults_of_the_data_are_listed(policy: Path, tmp_path: Path) -> None:
+    data = tmp_path / "bad.jsonl"
+    data.write_text(
+        '{"prompt": []}\nnot json\n{"prompt": [{"role": "user", "content": "x"}], "completion": 3}\n'
+    )
+    with pytest.raises(UsageError) as caught:
+        train(TrainJob(model=policy, data=data, output=tmp_path))
+    message = str(caught.value)
+    for place in ("bad.jsonl:1.prompt", "bad.jsonl:1.completion", "bad.jsonl:2", "bad.jsonl:3.completion"):
+        assert place in message
+
+
+def test_missing_template_and_padding_are_both_named(
+    make_policy: Any, revisions: Path, tmp_path: Path
+) -> None:
+    bare = make_policy(pad=None, template=None)
+    with pytest.raises(UsageError, match="2 faults") as caught:
+        train(TrainJob(model=bare, data=revisions, output=tmp_path))
+    assert "no chat template" in str(caught.value)
+    assert "no padding token" in str(caught.value)
+
+
+def test_a_loss_that_is_no_number_stops_and_names_the_last_good_checkpoint(
+    policy: Path, revisions: Path, tmp_path: Path
+) -> None:
+    job = TrainJob(model=policy, data=revisions, output=tmp_path)
+    with pytest.raises(TrainingError, match=r"the last good checkpoint is \S+checkpoint-1\n") as caught:
+        train(job, max_steps=9, learning_rate=1e30, lr_scheduler="constant", save_steps=1)
+    assert "not a finite number" in str(caught.value)
+
+
+@pytest.mark.filterwarnings("ignore:.*gradient_checkpointing.*:FutureWarning")
+def test_adapters_are_merged_into_the_checkpoint(
+    policy: Path, revisions: Path, tmp_path: Path, weights: Any
+) -> None:
+    import torch
+
+    artifact = train(
+        TrainJob(model=policy, data=revisions, output=tmp_path),
+        lora={"rank": 4, "target_modules": ["q_proj", "v_proj"]},
+    )
+    before, after = weights(policy), weights(artifact.path)
+    changed = {name for name in before if not torch.equal(before[name], after[name])}
+    assert before.keys() == after.keys()
+    assert changed == {f"model.layers.{i}.self_attn.{p}_proj.weight" for i in (0, 1) for p in "qv"}
