@@ -156,7 +156,7 @@ def _load_weights(options: TransformersOptions, checkpoint: Checkpoint) -> Any:
             )
         if options.adapter is not None:
             adapter = find_checkpoint(options.adapter, "adapter_config.json")
-            model.load_adapter(adapter.name, revision=adapter.revision)
+            model.load_adapter(adapter.name, adapter_kwargs={"revision": adapter.revision or "main"})
         return model.to(device).eval()
     except (OSError, ValueError, ImportError, RuntimeError) as error:
         raise _unusable(f"{checkpoint.name} cannot be loaded.", error) from error
