@@ -54,8 +54,8 @@ def _exit_code(arguments: list[str]) -> int:
         return _interrupted()
     except JuristError as error:
         click.echo(f"error: {error}", err=True)
-        if isinstance(error, Stopped):
-            click.echo("What was done is kept; run the same command to continue.", err=True)
+        if isinstance(error, Stopped) and error.hint is None:
+            click.echo("  What was done is kept; run the same command to continue.", err=True)
         return error.exit_code
     return code if isinstance(code, int) else 0
 

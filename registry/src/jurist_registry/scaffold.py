@@ -32,7 +32,7 @@ def write_plugin(name: str, kind: str = "judge", parent: Path | None = None) -> 
     Raises:
         UsageError: the name or the kind is none, or the folder exists.
     """
-    name = name.removeprefix("jurist-")
+    name = name.replace("_", "-").removeprefix("jurist-")
     if not re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", name):
         raise UsageError(
             f"'{name}' is not a name for a plugin",
@@ -79,7 +79,7 @@ def _files(package: str, kind: str) -> dict[str, str]:
         f"src/{package}/__init__.py": "init.py",
         f"src/{package}/plugin.py": "plugin.py",
         f"src/{package}/{kind}.py": f"components/{kind}.py",
-        f"tests/test_{kind}.py": "test_component.py",
+        f"tests/test_{kind}.py": "test_trainer.py" if kind == "trainer" else "test_component.py",
         "tests/test_plugin.py": "test_plugin.py",
     }
 

@@ -1,0 +1,66 @@
+"""What the commands that spend have in common: their options, progress, and the closing lines."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from jurist.records import Usage
+from jurist_registry.display import display_on
+from jurist_registry.progress import Progress, cost_text
+from jurist_registry.registry import Registry
+
+if TYPE_CHECKING:
+    from jurist.recipe import Recipe
+    from jurist.run import Run
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+out_option = click.option(
+    "--out", type=click.Path(file_okay=False, path_type=Path), help="The folder of the run."
+)
+no_plugin_option = click.option(
+    "--no-plugin", multiple=True, metavar="NAME", help="Leave an installed plugin out."
+)
+
+
+def spending_options(command: Command) -> Command:
+    """Add ``--max-usd`` and ``--max-tokens``."""
+    positive = click.FloatRange(min=0, min_open=True)
+    command = click.option(
+        "--max-tokens", type=click.IntRange(min=1), help="Stop before more tokens than this."
+    )(command)
+    return click.option("--max-usd", type=positive, help="Stop before spending more than this.")(command)
+
+
+def carry_out(
+    recipe: Recipe, folder: Path, registry: Registry, max_usd: float | None, max_tokens: int | None
+) -> Run:
+    """Run ``recipe`` in ``folder`` with progress on stderr; prints what each stage made and the cost."""
+    from jurist.events import Events
+    from jurist.run import run
+
+    with Progress(display_on(sys.stderr)) as progress:
+        registry.register(progress, "progress")
+        done = run(
+            recipe, folder, registry, events=Events(registry.hooks), max_usd=max_usd, max_tokens=max_tokens
+        )
+    for stage in done.stages:
+        click.echo(f"{stage.name}: {_made(stage.summary)}  {stage.folder}")
+    usages = [
+        Usage.model_validate({k: v for k, v in t.items() if k != "calls"}) for t in done.totals.values()
+    ]
+    calls = sum(total["calls"] for total in done.totals.values())
+    cost = cost_text(sum(usages, Usage()), calls)
+    click.echo(f"in all: {cost or 'no paid calls'}")
+    return done
+
+
+def _made(summary: dict[str, Any]) -> str:
+    """The plain counts of a stage's summary."""
+    counts = {**summary, **(summary.get("decisions") or {}), **(summary.get("ended") or {})}
+    return ", ".join(f"{value:,} {name}" for name, value in counts.items() if type(value) is int)

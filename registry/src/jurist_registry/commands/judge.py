@@ -1,0 +1,75 @@
+"""``jurist judge``: label an existing file of comparisons with a jury."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+import yaml
+
+from jurist.errors import UsageError
+from jurist.recipe import Recipe
+from jurist_registry.commands.execution import carry_out, no_plugin_option, out_option, spending_options
+from jurist_registry.registry import Registry
+
+_OF_THE_RECIPE = ("constitution", "policy", "seed", "budget")
+
+
+@click.command()
+@click.argument("pairs", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option(
+    "--judges",
+    "jury",
+    required=True,
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="YAML: a list of judges, or a mapping with 'judges' and other settings of a compare stage.",
+)
+@click.option("--aggregate", multiple=True, metavar="NAME", help="Aggregators, in the order they are asked.")
+@out_option
+@spending_options
+@no_plugin_option
+def judge(
+    pairs: Path,
+    jury: Path,
+    aggregate: tuple[str, ...],
+    out: Path | None,
+    max_usd: float | None,
+    max_tokens: int | None,
+    no_plugin: tuple[str, ...],
+) -> None:
+    """Label PAIRS: JSON lines with prompt, response_a and response_b.
+
+    Writes preferences.jsonl and everything that was said of each pair into the folder --out, by default
+    runs/judge-PAIRS.
+    """
+    recipe = recipe_of(pairs, jury, aggregate)
+    folder = out or Path("runs", recipe.name)
+    done = carry_out(recipe, folder, Registry.discover(disabled=no_plugin), max_usd, max_tokens)
+    click.echo(f"preferences: {done.stages[-1].folder / 'preferences.jsonl'}")
+
+
+def recipe_of(pairs: Path, jury: Path, aggregate: tuple[str, ...] = ()) -> Recipe:
+    """The recipe of one stage that has the jury in a file label the pairs in another.
+
+    Raises:
+        UsageError: the file of judges is not YAML, or its settings are wrong.
+    """
+    settings = _settings(jury)
+    general = {name: settings.pop(name) for name in _OF_THE_RECIPE if name in settings}
+    if aggregate:
+        settings["aggregate"] = list(aggregate)
+    stage = {**settings, "stage": "compare", "pairs": str(pairs)}
+    return Recipe.of({"name": f"judge-{pairs.stem}", **general, "stages": [stage]}, subject=str(jury))
+
+
+def _settings(path: Path) -> dict[str, Any]:
+    try:
+        loaded = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path} is not valid YAML", cause=error) from error
+    if isinstance(loaded, list):
+        return {"judges": loaded}
+    if isinstance(loaded, dict) and "judges" in loaded:
+        return loaded
+    raise UsageError(f"{path} names no judges", cause="it must be a list, or a mapping with 'judges'")

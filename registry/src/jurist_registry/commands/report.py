@@ -1,0 +1,34 @@
+"""``jurist report``: a report about runs, written by whichever plugin offers to."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from jurist.errors import UsageError
+from jurist_registry.commands.execution import no_plugin_option
+from jurist_registry.registry import Registry
+
+
+@click.command()
+@click.argument(
+    "runs", nargs=-1, required=True, type=click.Path(exists=True, file_okay=False, path_type=Path)
+)
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="The file to write.")
+@no_plugin_option
+def report(runs: tuple[Path, ...], out: Path | None, no_plugin: tuple[str, ...]) -> None:
+    """Write a report about RUNS (folders of runs), by default report.html in the folder of the first."""
+    faults = [f"{run} has no run.json" for run in runs if not (run / "run.json").is_file()]
+    if faults:
+        raise UsageError.of_faults("not the folder of a run", faults, hint="jurist run RECIPE --out DIR")
+    registry = Registry.discover(disabled=no_plugin)
+    written = registry.hooks.jurist_report(runs=list(runs), output=out or runs[0] / "report.html")
+    if written is None:
+        broken = [plugin for plugin in registry.broken if plugin.project == "jurist-review"]
+        raise (
+            broken[0].error
+            if broken
+            else UsageError("no installed plugin writes reports.", hint="pip install jurist-review")
+        )
+    click.echo(written)

@@ -1,0 +1,39 @@
+"""``jurist run``: carry out a recipe, or continue it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from jurist.recipe import Recipe
+from jurist_registry.commands.execution import carry_out, no_plugin_option, out_option, spending_options
+from jurist_registry.registry import Registry
+
+
+@click.command()
+@click.argument("recipe")
+@click.option(
+    "--set", "overrides", multiple=True, metavar="A.B=VALUE", help="Change a setting of the recipe."
+)
+@out_option
+@spending_options
+@no_plugin_option
+def run(
+    recipe: str,
+    overrides: tuple[str, ...],
+    out: Path | None,
+    max_usd: float | None,
+    max_tokens: int | None,
+    no_plugin: tuple[str, ...],
+) -> None:
+    """Run RECIPE (a YAML file), or continue it where it stopped.
+
+    The run is kept in the folder --out, by default runs/NAME. Running the same command again replays
+    what was answered before and goes on.
+    """
+    loaded = Recipe.load(recipe, overrides)
+    name = loaded.name if "name" in loaded.model_fields_set else Path(recipe).stem
+    folder = out or Path("runs", name)
+    carry_out(loaded, folder, Registry.discover(disabled=no_plugin), max_usd, max_tokens)
+    click.echo(f"next: jurist report {folder}")

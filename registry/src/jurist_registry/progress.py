@@ -1,0 +1,200 @@
+"""Progress: follows a run through its hooks and keeps what a person wants to see of it."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter, deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import TYPE_CHECKING, Protocol
+
+from jurist import hookimpl
+from jurist.records import Usage
+
+if TYPE_CHECKING:
+    from jurist.contracts import TrainProgress
+    from jurist.run import Run
+
+WINDOW = 60.0
+"""The rate is that of the last so many seconds, so that replayed calls do not flatter it for long."""
+
+
+@dataclass
+class StageProgress:
+    """How far a stage is: items by outcome, or training steps with the newest metrics, and its calls."""
+
+    name: str
+    total: int | None
+    done: int = 0
+    outcomes: Counter[str] = field(default_factory=Counter)
+    metrics: dict[str, float] = field(default_factory=dict)
+    spent: Usage = field(default_factory=Usage)
+    calls: int = 0
+    replayed: int = 0
+    _past: deque[tuple[float, int]] = field(default_factory=deque)
+
+    def reached(self, done: int, now: float) -> None:
+        """``done`` items or steps are done at time ``now``."""
+        self.done = done
+        # One sample a second is enough for a rate, however fast items come.
+        if not self._past or now - self._past[-1][0] >= 1:
+            self._past.append((now, done))
+        while now - self._past[0][0] > WINDOW and len(self._past) > 2:
+            self._past.popleft()
+
+    def rate(self, now: float) -> float:
+        """Items or steps per second, of late; 0 while there is nothing to go by."""
+        if not self._past or now <= self._past[0][0]:
+            return 0.0
+        start, done = self._past[0]
+        return (self.done - done) / (now - start)
+
+    def seconds_left(self, now: float) -> float | None:
+        """The time to go at this rate; None when it or the total is unknown."""
+        rate = self.rate(now)
+        return max(0, self.total - self.done) / rate if self.total is not None and rate > 0 else None
+
+    def position(self) -> str:
+        """``120/400 (30%)``, or ``120`` when nobody knows how many there will be."""
+        if self.total is None or self.done > self.total:
+            return f"{self.done:,}"
+        return f"{self.done:,}/{self.total:,} ({self.done / max(1, self.total):.0%})"
+
+    def pace(self, now: float) -> str:
+        """``4.2/s, 1 min 10 s left``, as far as that is known."""
+        rate, left = self.rate(now), self.seconds_left(now)
+        parts = [_rate_text(rate)] if rate else []
+        return ", ".join(parts + ([f"{duration(left)} left"] if left else []))
+
+    def findings(self) -> str:
+        """``300 preferred, 12 tie``, or the newest metrics of training."""
+        counted = [f"{count:,} {outcome}" for outcome, count in self.outcomes.most_common()]
+        return ", ".join(counted or [f"{name} {value:.4g}" for name, value in self.metrics.items()])
+
+    def cost(self) -> str:
+        """``$0.12, 45,210 tokens, 80 calls (30 replayed)``; empty while nothing was called."""
+        return cost_text(self.spent, self.calls + self.replayed, self.replayed)
+
+    def text(self, now: float) -> str:
+        """All of it in one line."""
+        parts = (self.position(), self.pace(now), self.findings(), self.cost())
+        return "; ".join(part for part in parts if part)
+
+
+class Display(Protocol):
+    """Where progress is shown."""
+
+    def note(self, text: str) -> None:
+        """Show a line that stays."""
+
+    def begin(self, stage: StageProgress) -> None:
+        """Begin to show a stage."""
+
+    def update(self, stage: StageProgress, now: float) -> None:
+        """The stage went on; called for every item and call, so it must be cheap."""
+
+    def end(self, stage: StageProgress, now: float) -> None:
+        """Stop showing the stage."""
+
+
+class Progress:
+    """An observer of a run (register it) that shows on ``display`` how far it is and what it costs."""
+
+    def __init__(self, display: Display, clock: Callable[[], float] = time.monotonic) -> None:
+        self._display = display
+        self._clock = clock
+        self._stage: StageProgress | None = None
+
+    def __enter__(self) -> Progress:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._end_stage()
+
+    @hookimpl
+    def jurist_run_started(self, run: Run) -> None:
+        """Say which run this is and where it is kept."""
+        self._display.note(f"{run.recipe.name}: {len(run.recipe.stages)} stages, in {run.folder}")
+
+    @hookimpl
+    def jurist_run_finished(self, run: Run, status: str) -> None:
+        """Say how it ended; what it cost in all is in its run.json."""
+        self._end_stage()
+        self._display.note(f"{run.recipe.name}: {status}")
+
+    @hookimpl
+    def jurist_stage_started(self, stage: str, total: int | None) -> None:
+        """Begin a stage."""
+        self._stage = StageProgress(stage, total)
+        self._stage.reached(0, self._clock())
+        self._display.begin(self._stage)
+
+    @hookimpl
+    def jurist_stage_finished(self, stage: str, skipped: bool) -> None:
+        """End a stage."""
+        if skipped:
+            self._display.note(f"{stage}: done before, nothing changed")
+        self._end_stage()
+
+    @hookimpl
+    def jurist_outcome(self, outcome: str) -> None:
+        """Count an item."""
+        if self._stage is not None:
+            self._stage.outcomes[outcome] += 1
+            self._reached(self._stage, self._stage.done + 1)
+
+    @hookimpl
+    def jurist_call(self, usage: Usage, replayed: bool) -> None:
+        """Count a call; a replayed one cost nothing now."""
+        if self._stage is None:
+            return
+        if replayed:
+            self._stage.replayed += 1
+        else:
+            self._stage.calls += 1
+            self._stage.spent += usage
+        self._display.update(self._stage, self._clock())
+
+    @hookimpl
+    def jurist_training_progress(self, progress: TrainProgress) -> None:
+        """Note a step of a trainer."""
+        if self._stage is not None:
+            self._stage.total = progress.total
+            self._stage.metrics = dict(progress.metrics)
+            self._reached(self._stage, progress.step)
+
+    def _reached(self, stage: StageProgress, done: int) -> None:
+        now = self._clock()
+        stage.reached(done, now)
+        self._display.update(stage, now)
+
+    def _end_stage(self) -> None:
+        if self._stage is not None:
+            self._display.end(self._stage, self._clock())
+            self._stage = None
+
+
+def cost_text(spent: Usage, calls: int, replayed: int = 0) -> str:
+    """``$0.12, 45,210 tokens, 80 calls (30 replayed)``; empty without calls."""
+    if not calls:
+        return ""
+    tokens = spent.prompt_tokens + spent.completion_tokens
+    parts = [f"${spent.usd:.2f}" if spent.usd >= 0.01 or not spent.usd else f"${spent.usd:.2g}"]
+    parts += [f"{tokens:,} tokens", f"{calls:,} calls" + (f" ({replayed:,} replayed)" if replayed else "")]
+    return ", ".join(parts)
+
+
+def duration(seconds: float) -> str:
+    """``40 s``, ``3 min 20 s`` or ``2 h 5 min``."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    minutes, rest = divmod(whole, 60)
+    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def _rate_text(rate: float) -> str:
+    return f"{rate:.1f}/s" if rate >= 1 else f"{rate * 60:.1f}/min"
