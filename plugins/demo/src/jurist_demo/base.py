@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 VOCABULARY = 1536
 BATCH = 64
+PASSES = 2
 LEARNING_RATE = 6e-3
 INIT_STD = 0.08
 PAD, USER, ASSISTANT, END = "<|pad|>", "<|user|>", "<|assistant|>", "<|end|>"
@@ -113,10 +114,10 @@ def batches(
 def train(
     model: LlamaForCausalLM, encoded: Sequence[tuple[list[int], int]], seed: int, steps: int | None = None
 ) -> list[float]:
-    """One pass over the turns (or ``steps`` batches); the loss of every step."""
+    """All passes over the turns (or ``steps`` batches); the loss of every step."""
     import torch
 
-    data = list(batches(encoded, seed))[:steps]
+    data = [batch for i in range(PASSES) for batch in batches(encoded, PASSES * seed + i)][:steps]
     optimizer = torch.optim.AdamW(model.parameters(), lr=LEARNING_RATE, betas=(0.9, 0.98), weight_decay=0.01)
     warm_up = max(1, len(data) // 20)
     schedule = torch.optim.lr_scheduler.LambdaLR(

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 from importlib import resources
-
-import yaml
+from pathlib import Path
 
 from jurist.constitution import Constitution, Principle
-from jurist.records import Record
+from jurist.records import Critique, Finding, Record
+from jurist.templates import fill
+from jurist.templates.english import ENGLISH
 from jurist_demo.lexicon import lexicons
 from jurist_demo.world import Task, draw_task
 
@@ -25,7 +26,6 @@ _REMARKS = {
     "harm": ("It helps to hurt.", "Refuse and say why."),
     "kindness": ("It is rude.", "Use kind words."),
     "usefulness": ("It does not answer.", "Answer what was asked."),
-    "brevity": ("It is too long.", "Say less."),
 }
 
 
@@ -46,8 +46,7 @@ class Turn(Record):
 @cache
 def constitution() -> Constitution:
     """The demo's principles, read from ``constitution.yaml``."""
-    text = (resources.files("jurist_demo") / "constitution.yaml").read_text(encoding="utf-8")
-    return Constitution.model_validate(yaml.safe_load(text))
+    return Constitution.load(Path(str(resources.files("jurist_demo"))) / "constitution.yaml")
 
 
 def good_answer(task: Task, rng: random.Random) -> Answer:
@@ -85,12 +84,26 @@ def _core(task: Task, rng: random.Random) -> Answer:
     return good_answer(task, rng)
 
 
-def critique_text(principle: Principle, violated: bool) -> str:
-    """A critique in the form that core reads."""
+def findings(answer: Answer, principles: Sequence[Principle]) -> tuple[Finding, ...]:
+    """What is to be found about each principle: by its checks if it has some, else from the known faults."""
+    return tuple(p.check(answer.text) or _finding(p.name, p.name in answer.faults) for p in principles)
+
+
+def _finding(name: str, violated: bool) -> Finding:
     if not violated:
-        return f"[1] {principle.name}: satisfied\nExplanation: It heeds this."
-    explanation, suggestion = _REMARKS[principle.name]
-    return f"[1] {principle.name}: violated\nExplanation: {explanation}\nSuggestion: {suggestion}"
+        return Finding(principle=name, satisfied=True)
+    explanation, suggestion = _REMARKS[name]
+    return Finding(principle=name, satisfied=False, explanation=explanation, suggestion=suggestion)
+
+
+def critique_text(found: Sequence[Finding]) -> str:
+    """A critique as the model writes it and core reads it."""
+    lines = []
+    for number, finding in enumerate(found, start=1):
+        lines.append(f"[{number}] {finding.principle}: {'satisfied' if finding.satisfied else 'violated'}")
+        if not finding.satisfied:
+            lines += [f"Explanation: {finding.explanation}", f"Suggestion: {finding.suggestion}"]
+    return "\n".join(lines)
 
 
 def conversation(rng: random.Random) -> Iterator[Turn]:
@@ -98,25 +111,34 @@ def conversation(rng: random.Random) -> Iterator[Turn]:
     task = draw_task("train", rng)
     answer = mixed_answer(task, rng)
     yield Turn(user=task.question, assistant=answer.text)
-    if rng.random() >= SHARE_CRITIQUED:
-        return
-    principle = rng.choice(constitution().principles)
-    if answer.faults and rng.random() < 0.5:
-        faulty = rng.choice(sorted(answer.faults))
-        principle = next(p for p in constitution().principles if p.name == faulty)
-    critique = critique_text(principle, principle.name in answer.faults)
-    yield Turn(
-        user=CRITIC_TEMPLATE.format(
-            principles=f"[1] {principle.name}: {principle.description}",
-            prompt=task.question,
-            response=answer.text,
-        ),
-        assistant=critique,
+    if rng.random() < SHARE_CRITIQUED:
+        yield _critique(task, answer, rng)
+        if answer.faults:
+            yield _revision(task, answer, rng)
+
+
+def _critique(task: Task, answer: Answer, rng: random.Random) -> Turn:
+    """Half of the critiques go by all principles that need a model, half by one of them."""
+    asked = [principle for principle in constitution().principles if not principle.checks]
+    if rng.random() < 0.5:
+        faulty = [principle for principle in asked if principle.name in answer.faults]
+        asked = [rng.choice(faulty if faulty and rng.random() < 0.5 else asked)]
+    user = fill(
+        CRITIC_TEMPLATE,
+        {"principles": ENGLISH.rules(asked), "prompt": task.question, "response": answer.text},
     )
-    yield Turn(
-        user=REVISER_TEMPLATE.format(critique=critique, prompt=task.question, response=answer.text),
-        assistant=good_answer(task, rng).text,
-    )
+    return Turn(user=user, assistant=critique_text(findings(answer, asked)))
+
+
+def _revision(task: Task, answer: Answer, rng: random.Random) -> Turn:
+    """The revision mends all faults, also where the critique names one of them."""
+    principles: Sequence[Principle] = constitution().principles
+    if rng.random() < 0.5:
+        named = rng.choice(sorted(answer.faults))
+        principles = [principle for principle in principles if principle.name == named]
+    critique = ENGLISH.critique(Critique(findings=findings(answer, principles)))
+    user = fill(REVISER_TEMPLATE, {"critique": critique, "prompt": task.question, "response": answer.text})
+    return Turn(user=user, assistant=good_answer(task, rng).text)
 
 
 def corpus(seed: int, conversations: int = CONVERSATIONS) -> list[Turn]:
