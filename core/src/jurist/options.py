@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import BaseModel, ConfigDict, JsonValue, SecretStr, ValidationError
 
@@ -27,9 +27,14 @@ class Options(BaseModel):
         skipped = {
             name
             for name, field in type(self).model_fields.items()
-            if Operational in field.metadata or isinstance(getattr(self, name), SecretStr)
+            if Operational in field.metadata or is_secret(field.annotation)
         }
         return self.model_dump(mode="json", exclude=skipped)
+
+
+def is_secret(annotation: Any) -> bool:
+    """Whether an option of this type is a secret, given (``SecretStr``) or not (``SecretStr | None``)."""
+    return annotation is SecretStr or SecretStr in get_args(annotation)
 
 
 def faults_of(error: ValidationError, known: Iterable[str], where: str) -> list[str]:
