@@ -13,6 +13,8 @@ from typing import Annotated, Any, ClassVar
 import pytest
 from pydantic import ConfigDict, SecretStr
 
+from jurist.aggregators.confidence import ConfidenceThreshold
+from jurist.aggregators.majority import MajorityVote
 from jurist.chat import ChatReply, ChatRequest
 from jurist.contracts import Aggregator, Artifact, Contract, Critic, Judge, TrainJob, TrainProgress
 from jurist.errors import ContractError, ProviderError
@@ -175,6 +177,13 @@ class BatchIdentityJudge(ConstantJudge):
 
     def identity(self) -> Any:
         return self.options.model_dump(mode="json", exclude={"api_key"})
+
+
+class HashedKeyJudge(ConstantJudge):
+    Options = KeyOptions
+
+    def identity(self) -> Any:
+        return hash(self.options.api_key.get_secret_value())
 
 
 class ForgetfulJudge(ConstantJudge):
@@ -420,6 +429,7 @@ BROKEN: list[tuple[type[Contract], str]] = [
     (ForgetfulJudge, "test_constructor_takes_the_options"),
     (RestlessIdentityJudge, "test_identity_is_stable_json"),
     (LeakyJudge, "test_identity_has_no_secrets"),
+    (HashedKeyJudge, "test_identity_has_no_secrets"),
     (BatchIdentityJudge, "test_identity_ignores_operational_options"),
     (MisspeltJudge, "test_capabilities_are_known"),
     (NumberJudge, "test_answers"),
@@ -655,3 +665,23 @@ def test_sampling_judge_is_not_asked_to_repeat_itself() -> None:
 def test_critic_contract_is_of_critics() -> None:
     assert issubclass(contract_test(RuleCritic), CriticContract)
     assert CriticContract.contract is Critic
+
+
+def test_identity_is_the_same_with_and_without_an_optional_secret() -> None:
+    class OptionalKeyOptions(Options):
+        api_key: SecretStr | None = None
+        model: str = "small"
+
+    given = OptionalKeyOptions.model_validate({"api_key": "canary"})
+    assert given.identity() == OptionalKeyOptions().identity() == {"model": "small"}
+
+
+# --- core's own components keep their promises ------------------------------------------------------------
+
+
+class TestMajorityVote(AggregatorContract):
+    component = MajorityVote
+
+
+class TestConfidenceThreshold(AggregatorContract):
+    component = ConfidenceThreshold

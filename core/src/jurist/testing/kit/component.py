@@ -12,12 +12,12 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, TypeVar, get_args
 
 import pytest
-from pydantic import SecretStr, ValidationError
+from pydantic import ValidationError
 from pydantic_core import PydanticSerializationError
 
 from jurist.contracts import Contract
 from jurist.errors import ContractError, ProviderError
-from jurist.options import Operational, Options, faults_of
+from jurist.options import Operational, Options, faults_of, is_secret
 from jurist.records import Record
 
 Item = TypeVar("Item")
@@ -128,7 +128,7 @@ class ComponentContract:
         """Type the option ``SecretStr``, so that it never reaches the ledger, a log or a report."""
         for name, field in self.component.Options.model_fields.items():
             if name.endswith(SECRET_NAMES):
-                assert _is_secret(field.annotation), f"option '{name}' is {field.annotation}, not SecretStr"
+                assert is_secret(field.annotation), f"option '{name}' is {field.annotation}, not SecretStr"
 
     def test_constructor_takes_the_options(self) -> None:
         """Take the options as the constructor's argument and pass them on to ``super().__init__``."""
@@ -145,11 +145,12 @@ class ComponentContract:
 
     def test_identity_has_no_secrets(self) -> None:
         """Leave secrets out of ``identity()``; ``Options.identity`` does so for SecretStr."""
-        secrets = [n for n, f in self.component.Options.model_fields.items() if _is_secret(f.annotation)]
+        secrets = [n for n, f in self.component.Options.model_fields.items() if is_secret(f.annotation)]
         for name in secrets:
             canary = f"canary-of-{name}"
             changed = self.component(self.parsed_options(**{name: canary}))
             assert canary not in json.dumps(changed.identity()), f"secret '{name}' is in the identity"
+            assert changed.identity() == self.make().identity(), f"secret '{name}' changes the identity"
             assert canary not in repr(changed.options), f"secret '{name}' shows in repr(options)"
 
     def test_identity_ignores_operational_options(self) -> None:
@@ -240,7 +241,3 @@ def _clauses(cls: type) -> list[str]:
 def _expected_to_fail(override: object) -> bool:
     marks = getattr(override, "pytestmark", [])
     return any(mark.name == "xfail" and mark.kwargs.get("reason") for mark in marks)
-
-
-def _is_secret(annotation: Any) -> bool:
-    return annotation is SecretStr or SecretStr in get_args(annotation)
