@@ -7,7 +7,7 @@ import inspect
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Generic, TypeVar
+from typing import Generic, TypeVar, cast
 
 from jurist.errors import ContractError
 
@@ -18,10 +18,10 @@ R = TypeVar("R")
 class Batcher(Generic[T, R]):
     """Runs ``function`` on lists of items that were submitted one by one.
 
-    A batch starts when ``max_size`` items wait, or ``max_wait`` seconds after its first item. One
-    batch runs at a time: a plain function in one worker thread of its own, an async one in the event
-    loop. Results belong to items by position. When a batch of several raises, its items are run one
-    by one, so that a bad item fails alone.
+    A batch starts when ``max_size`` items wait, or after ``max_wait`` seconds in which it might have
+    filled. One batch runs at a time: a plain function in one worker thread of its own, an async one in
+    the event loop. Results belong to items by position. When a batch of several raises, its items are
+    run one by one, so that a bad item fails alone.
     """
 
     def __init__(
@@ -111,7 +111,13 @@ class Batcher(Generic[T, R]):
             results = await self._function(items)
         else:
             loop = asyncio.get_running_loop()
-            results = await loop.run_in_executor(self._thread, self._function, items)
+            results = await loop.run_in_executor(self._thread, self._run_in_thread, items)
         if len(results) != len(items):
             raise ContractError(f"The batch function gave {len(results)} results for {len(items)} items.")
         return results
+
+    def _run_in_thread(self, items: list[T]) -> Sequence[R]:
+        try:
+            return cast(Sequence[R], self._function(items))
+        except StopIteration as error:  # a future cannot carry it, so its callers would wait for ever
+            raise RuntimeError("the batch function raised StopIteration") from error

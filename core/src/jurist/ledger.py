@@ -51,7 +51,7 @@ class Ledger:
         self._lock = self._locked()
         try:
             with self._readable_errors("opened"):
-                self._connection = _connect(self.path)
+                self._connection = _connect(self.path, patience=5)
                 self._connection.execute("PRAGMA journal_mode = WAL")
                 # A commit survives the death of the process; only power loss can undo the newest.
                 self._connection.execute("PRAGMA synchronous = NORMAL")
@@ -137,7 +137,7 @@ class Ledger:
         every platform, forked children do not inherit the lock, and readers of the ledger are not kept out.
         """
         with self._readable_errors("locked"):
-            lock = _connect(self.path.with_name(self.path.name + ".lock"))
+            lock = _connect(self.path.with_name(self.path.name + ".lock"), patience=0)
         try:
             lock.execute("BEGIN EXCLUSIVE")
         except sqlite3.Error as error:
@@ -163,5 +163,5 @@ class Ledger:
             ) from error
 
 
-def _connect(path: Path) -> sqlite3.Connection:
-    return sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
+def _connect(path: Path, *, patience: float) -> sqlite3.Connection:
+    return sqlite3.connect(path, timeout=patience, isolation_level=None, check_same_thread=False)

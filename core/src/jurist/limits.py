@@ -87,10 +87,13 @@ class Limiter:
     async def slot(self) -> AsyncIterator[Slot]:
         """Wait until one more call may start; the call is over when the block is left."""
         await self._enter()
+        while (pause := self._resume - self._clock()) > 0:
+            self._leave()
+            await self._sleep(pause)
+            await self._enter()
         try:
             estimate = self._mean_tokens
             wait = max(
-                self._resume - self._clock(),
                 self._requests.take(1) if self._requests else 0.0,
                 self._tokens.take(estimate) if self._tokens else 0.0,
             )
@@ -98,8 +101,7 @@ class Limiter:
                 await self._sleep(wait)
             yield Slot(self, self._clock(), estimate)
         finally:
-            self._active -= 1
-            self._wake()
+            self._leave()
 
     async def _enter(self) -> None:
         if self._active < self.concurrency and not self._waiting:
@@ -111,11 +113,11 @@ class Limiter:
             await turn
         except asyncio.CancelledError:
             if turn.done() and not turn.cancelled():
-                self._active -= 1  # the slot was given in the moment of the cancellation
-                self._wake()
+                self._leave()  # the slot was given in the moment of the cancellation
             raise
 
-    def _wake(self) -> None:
+    def _leave(self) -> None:
+        self._active -= 1
         while self._waiting and self._active < self.concurrency:
             turn = self._waiting.popleft()
             if not turn.done():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Coroutine, Iterable
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Coroutine, Iterable
 from typing import Any, Protocol, TypeVar
 
 from jurist.errors import ProviderError, Stopped
@@ -73,6 +73,8 @@ async def _feed(
         pass
     finally:
         begun.put_nowait(None)
+        if isinstance(source, AsyncGenerator):
+            await source.aclose()
 
 
 async def _each(items: Iterable[T]) -> AsyncIterator[T]:

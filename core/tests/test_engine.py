@@ -1,0 +1,525 @@
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from jurist.budget import Budget
+from jurist.chat import ChatReply
+from jurist.engine import Callee, Engine
+from jurist.errors import BudgetStop, Interrupted, ProviderError, UsageError
+from jurist.ledger import Ledger
+from jurist.limits import Limits
+from jurist.records import Usage
+from jurist.retry import Backoff
+
+COST = Usage(prompt_tokens=3, completion_tokens=2, usd=0.01, seconds=0.1)
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Iterator[Ledger]:
+    with Ledger.open(tmp_path / "ledger.sqlite") as ledger:
+        yield ledger
+
+
+class Caller:
+    """Makes calls through an engine and keeps count of what reaches the provider."""
+
+    def __init__(self, engine: Engine, **limits: Any) -> None:
+        self.engine = engine
+        self.callee = Callee("model", "lab 1.0 (lab:Model)", engine.limiter(Limits(**limits)))
+        self.made: list[int] = []
+        self.running = self.most = 0
+
+    async def provider(self, number: int) -> ChatReply:
+        await asyncio.sleep(0.001)
+        return ChatReply(text=f"reply {number}", usage=COST)
+
+    async def __call__(self, number: int) -> str:
+        async def perform() -> ChatReply:
+            self.made.append(number)
+            self.running += 1
+            self.most = max(self.most, self.running)
+            try:
+                return await self.provider(number)
+            finally:
+                self.running -= 1
+
+        reply = await self.engine.call(
+            str(number), perform, callee=self.callee, read=ChatReply.model_validate_json
+        )
+        return reply.text
+
+
+def caller(ledger: Ledger, provider: Callable[[int], Any] | None = None, **settings: Any) -> Caller:
+    own = {name: settings.pop(name) for name in ("budget", "window", "events") if name in settings}
+    result = Caller(Engine(ledger, backoff=Backoff(first=0.001), **own), **settings)
+    if provider is not None:
+        result.provider = provider  # type: ignore[method-assign]
+    return result
+
+
+async def collect(stream: AsyncIterator[Any]) -> list[Any]:
+    return [item async for item in stream]
+
+
+async def collect_until(stream: AsyncIterator[Any], error: type[Exception]) -> tuple[list[Any], Exception]:
+    """The results that came before the stream raised ``error``, and the error."""
+    results = []
+    try:
+        async for result in stream:
+            results.append(result)
+    except error as caught:
+        return results, caught
+    pytest.fail(f"the stream ended without {error.__name__}")
+
+
+# --- calls ---------------------------------------------------------------------------------------
+
+
+async def test_a_call_is_made_once_and_then_replayed(ledger):
+    first, second = caller(ledger), caller(ledger)
+    assert [await first(1), await first(1), await second(1)] == ["reply 1"] * 3
+    assert (first.made, second.made) == ([1], [])
+    assert ledger.totals() == COST
+
+
+async def test_a_reply_is_stored_before_anyone_sees_it(ledger):
+    seen = []
+
+    class Events:
+        def call(self, component: str, usage: Usage, replayed: bool) -> None:
+            seen.append((component, replayed, ledger.get("1") is not None))
+
+    call = caller(ledger, events=Events())
+    await call(1)
+    await call(1)
+    assert seen == [("model", False, True), ("model", True, True)]
+
+
+async def test_equal_calls_in_flight_are_one(ledger):
+    call = caller(ledger)
+    assert await asyncio.gather(*(call(7) for _ in range(20))) == ["reply 7"] * 20
+    assert call.made == [7]
+
+
+async def test_a_caller_that_goes_away_does_not_take_the_call_from_others(ledger):
+    call = caller(ledger)
+    first, second = asyncio.create_task(call(7)), asyncio.create_task(call(7))
+    await asyncio.sleep(0)
+    first.cancel()
+    assert await second == "reply 7"
+    third = asyncio.create_task(call(8))
+    await asyncio.sleep(0)
+    third.cancel()
+    await call.engine.drain()
+    assert ledger.get("8") is not None
+    assert call.made == [7, 8]
+
+
+async def test_the_concurrency_limit_holds_and_is_used(ledger):
+    call = caller(ledger, concurrency=5)
+    assert len(await collect(call.engine.map(call, range(100)))) == 100
+    assert call.most == 5
+
+
+async def test_retries_until_it_succeeds_and_logs_each_failure(ledger):
+    async def provider(number: int) -> ChatReply:
+        if len(call.made) < 4:
+            raise ProviderError(f"503 number {len(call.made)}", retryable=True)
+        return ChatReply(text="at last")
+
+    call = caller(ledger, provider)
+    assert await call(1) == "at last"
+    assert call.made == [1] * 4
+    assert [error.splitlines()[0] for _, error in ledger.failures()] == [f"503 number {n}" for n in (1, 2, 3)]
+
+
+async def test_gives_up_after_the_allowed_attempts_and_asks_again_next_time(ledger):
+    async def provider(number: int) -> ChatReply:
+        raise ProviderError("503", retryable=True)
+
+    call = caller(ledger, provider, attempts=3)
+    with pytest.raises(ProviderError, match="503") as caught:
+        await call(1)
+    assert call.made == [1] * 3
+    assert caught.value.provided_by == "lab 1.0 (lab:Model)"
+    again = caller(ledger)
+    assert await again(1) == "reply 1"  # a failure is never an answer
+
+
+async def test_what_cannot_succeed_is_not_tried_again(ledger):
+    async def provider(number: int) -> ChatReply:
+        raise ProviderError("400 bad request")
+
+    call = caller(ledger, provider)
+    with pytest.raises(ProviderError, match="400"):
+        await call(1)
+    assert call.made == [1]
+
+
+async def test_retry_after_is_obeyed_and_others_go_first_meanwhile(ledger):
+    times: list[tuple[int, float]] = []
+
+    async def provider(number: int) -> ChatReply:
+        times.append((number, time.monotonic()))
+        if number == 0 and call.made.count(0) == 1:
+            raise ProviderError("503", retryable=True)
+        return ChatReply(text=str(number))
+
+    call = caller(ledger, provider, concurrency=1)
+    call.engine._backoff = Backoff(first=0.0)
+    assert await collect(call.engine.map(call, range(3))) == ["0", "1", "2"]
+    assert [number for number, _ in times] == [0, 1, 2, 0]  # the slot was free during the wait
+
+
+async def test_nothing_is_asked_before_retry_after_is_over(ledger):
+    times: list[float] = []
+
+    async def provider(number: int) -> ChatReply:
+        times.append(time.monotonic())
+        if len(times) == 1:
+            raise ProviderError("429", retryable=True, retry_after=0.1)
+        return ChatReply(text=str(number))
+
+    call = caller(ledger, provider, concurrency=1)
+    assert await collect(call.engine.map(call, range(4))) == ["0", "1", "2", "3"]
+    assert len(times) == 5
+    assert times[1] - times[0] >= 0.1
+
+
+async def test_a_rate_limit_halves_the_concurrency(ledger):
+    async def provider(number: int) -> ChatReply:
+        await asyncio.sleep(0.001)
+        if call.running > 4:
+            raise ProviderError("429", retryable=True, rate_limited=True)
+        return ChatReply(text=str(number))
+
+    call = caller(ledger, provider, concurrency=16, attempts=50)
+    assert await collect(call.engine.map(call, range(300))) == [str(n) for n in range(300)]
+    assert call.callee.limiter.concurrency <= 6
+    assert len(call.made) < 420  # without adapting, most of the calls would be refused again and again
+
+
+async def test_a_time_out_is_retried(ledger):
+    async def provider(number: int) -> ChatReply:
+        await asyncio.sleep(10 if len(call.made) == 1 else 0)
+        return ChatReply(text="quick")
+
+    call = caller(ledger, provider, timeout=0.02)
+    assert await call(1) == "quick"
+    assert "timed out (limits.timeout is 0.02 s)" in ledger.failures()[0][1]
+
+
+async def test_a_bug_in_a_component_fails_its_item_and_names_the_component(ledger):
+    async def provider(number: int) -> ChatReply:
+        raise ZeroDivisionError("oh no")
+
+    call = caller(ledger, provider)
+    with pytest.raises(ProviderError) as caught:
+        await call(1)
+    assert not caught.value.retryable
+    assert call.made == [1]
+    for part in ("'model'", "lab 1.0 (lab:Model)", "ZeroDivisionError: oh no"):
+        assert part in str(caught.value)
+
+
+async def test_a_reply_that_cannot_be_read_back_says_so(ledger):
+    ledger.put("1", "model", '{"from": "the future"}', Usage())
+    with pytest.raises(UsageError, match="cannot read"):
+        await caller(ledger)(1)
+
+
+async def test_the_time_a_call_took_is_measured_when_the_component_does_not(ledger):
+    async def provider(number: int) -> ChatReply:
+        await asyncio.sleep(0.02)
+        return ChatReply(text="x", usage=Usage(usd=1))
+
+    await caller(ledger, provider)(1)
+    assert 0.02 <= ledger.totals().seconds < 1
+    assert ledger.totals().usd == 1
+
+
+async def test_one_bad_item_never_fails_its_neighbours(ledger):
+    async def provider(number: int) -> ChatReply:
+        if number % 3 == 0:
+            raise ValueError(number)
+        return ChatReply(text=str(number))
+
+    call = caller(ledger, provider)
+
+    async def item(number: int) -> str:
+        try:
+            return await call(number)
+        except ProviderError as error:
+            return f"failed: {error.cause}"
+
+    results = await collect(call.engine.map(item, range(60)))
+    assert results == [f"failed: ValueError: {n}" if n % 3 == 0 else str(n) for n in range(60)]
+
+
+# --- streams -------------------------------------------------------------------------------------
+
+
+async def test_results_come_in_the_order_of_the_items(ledger):
+    async def backwards(number: int) -> int:
+        await asyncio.sleep(0.0005 * (20 - number % 20))
+        return number
+
+    assert await collect(Engine(ledger).map(backwards, range(100), window=20)) == list(range(100))
+
+
+@pytest.mark.parametrize("slow", [False, True])
+async def test_the_window_bounds_what_is_taken_from_a_long_source(ledger, slow):
+    taken = given = most = running = most_running = 0
+
+    def source() -> Iterator[int]:
+        nonlocal taken, most
+        for number in range(2_000 if slow else 100_000):
+            taken += 1
+            most = max(most, taken - given)
+            yield number
+
+    async def work(number: int) -> int:
+        nonlocal running, most_running
+        running += 1
+        most_running = max(most_running, running)
+        if slow:
+            await asyncio.sleep(0.001 * (number % 3))
+        running -= 1
+        return number
+
+    async for number in Engine(ledger).map(work, source(), window=32):
+        assert number == given
+        given += 1
+    assert given == taken
+    assert most <= 33
+    assert most_running <= 33
+
+
+async def test_a_slow_source_does_not_hold_back_results(ledger):
+    async def source() -> AsyncIterator[int]:
+        yield 1
+        await asyncio.sleep(30)
+        yield 2
+
+    async def work(number: int) -> int:
+        return number
+
+    stream = Engine(ledger).map(work, source())
+    assert await asyncio.wait_for(anext(stream), 5) == 1
+    await stream.aclose()
+
+
+async def test_streams_feed_streams_item_by_item(ledger):
+    call = caller(ledger)
+    log: list[str] = []
+
+    async def second(text: str) -> str:
+        log.append(f"second {text}")
+        return text.upper()
+
+    async def first(number: int) -> str:
+        log.append(f"first {number}")
+        return await call(number)
+
+    engine = call.engine
+    results = await collect(engine.map(second, engine.map(first, range(50), window=4), window=4))
+    assert results == [f"REPLY {n}" for n in range(50)]
+    assert log.index("second reply 0") < log.index("first 20")  # no stage waits for a whole batch
+
+
+async def test_an_error_in_the_source_comes_after_what_it_gave(ledger):
+    def source() -> Iterator[int]:
+        yield from range(3)
+        raise OSError("line 4")
+
+    call = caller(ledger)
+    results, error = await collect_until(call.engine.map(call, source()), OSError)
+    assert results == ["reply 0", "reply 1", "reply 2"]
+    assert str(error) == "line 4"
+
+
+async def test_a_bug_in_a_stage_is_raised_and_calls_in_flight_are_kept(ledger):
+    call = caller(ledger, concurrency=8)
+
+    async def item(number: int) -> str:
+        if number == 5:
+            raise KeyError("stage bug")
+        return await call(number)
+
+    results, _ = await collect_until(call.engine.map(item, range(1000), window=8), KeyError)
+    assert results == [f"reply {n}" for n in range(5)]
+    assert call.running == 0
+    assert all(ledger.get(str(number)) for number in call.made)
+
+
+# --- stopping ------------------------------------------------------------------------------------
+
+
+async def test_stop_feeds_nothing_more_and_keeps_what_is_in_flight(ledger):
+    async def provider(number: int) -> ChatReply:
+        if number == 20:
+            call.engine.stop(Interrupted("stopped by you"))
+        await asyncio.sleep(0.002 * (1 + number % 3))
+        return ChatReply(text=f"reply {number}")
+
+    call = caller(ledger, provider, concurrency=4)
+    results, error = await collect_until(call.engine.map(call, range(1000), window=50), Interrupted)
+    assert str(error) == "stopped by you"
+    assert results == [f"reply {n}" for n in range(len(results))]
+    assert max(call.made) <= 20
+    assert call.running == 0
+    assert all(ledger.get(str(number)) for number in call.made)
+    assert len(results) == len(call.made) == 21
+
+    again = caller(ledger)
+    assert len(await collect(again.engine.map(again, range(30)))) == 30
+    assert again.made == list(range(21, 30))
+
+
+async def test_stop_ends_the_wait_before_a_retry(ledger):
+    async def provider(number: int) -> ChatReply:
+        asyncio.get_running_loop().call_later(0.02, call.engine.stop, Interrupted("enough"))
+        raise ProviderError("429", retryable=True, retry_after=3600)
+
+    call = caller(ledger, provider)
+    await asyncio.wait_for(collect_until(call.engine.map(call, range(40)), Interrupted), 5)
+
+
+async def test_stop_reaches_streams_of_streams(ledger):
+    call = caller(ledger, concurrency=4)
+
+    async def second(text: str) -> str:
+        if text == "reply 9":
+            call.engine.stop(Interrupted("enough"))
+        return await call(int(text.split()[1]) + 1000)
+
+    engine = call.engine
+    stream = engine.map(second, engine.map(call, range(500), window=8), window=8)
+    results, _ = await asyncio.wait_for(collect_until(stream, Interrupted), 5)
+    assert results == [f"reply {n + 1000}" for n in range(len(results))]
+    assert len(call.made) < 60
+    assert all(ledger.get(str(number)) for number in call.made)
+
+
+async def test_a_fatal_error_stops_the_run_even_when_a_role_makes_it_a_failure(ledger):
+    async def provider(number: int) -> ChatReply:
+        await asyncio.sleep(0.001)
+        if number == 10:
+            raise ProviderError("401 wrong key", fatal=True)
+        return ChatReply(text=str(number))
+
+    call = caller(ledger, provider, concurrency=2)
+
+    async def role(number: int) -> str:
+        try:
+            return await call(number)
+        except ProviderError:
+            return "a failure"
+
+    results, error = await collect_until(call.engine.map(role, range(500)), ProviderError)
+    assert "401 wrong key" in str(error)
+    assert "a failure" not in results
+    assert max(call.made) <= 11
+
+
+async def test_a_second_interrupt_stops_at_once(ledger):
+    async def provider(number: int) -> ChatReply:
+        await asyncio.sleep(3600)
+        return ChatReply()
+
+    call = caller(ledger, provider)
+    run = asyncio.create_task(collect(call.engine.map(call, range(50))))
+    await asyncio.sleep(0.01)
+    call.engine.stop(Interrupted("once"))
+    await asyncio.sleep(0.01)
+    assert not run.done()
+    run.cancel()
+    done, _ = await asyncio.wait([run], timeout=5)
+    assert run in done
+    assert run.cancelled()
+
+
+# --- budget --------------------------------------------------------------------------------------
+
+
+async def test_the_budget_is_never_passed_and_a_higher_cap_continues(ledger):
+    call = caller(ledger, budget=Budget(max_usd=0.255), concurrency=8)
+    results, error = await collect_until(call.engine.map(call, range(100)), BudgetStop)
+    assert len(results) == len(call.made) == 25
+    assert ledger.totals().usd == pytest.approx(0.25)
+    assert "'model' may cost $0.0100" in str(error)
+
+    same = caller(ledger, budget=Budget(max_usd=0.255), concurrency=8)
+    results, _ = await collect_until(same.engine.map(same, range(100)), BudgetStop)
+    assert (len(results), same.made) == (25, [])
+
+    higher = caller(ledger, budget=Budget(max_usd=2.0))
+    assert len(await collect(higher.engine.map(higher, range(100)))) == 100
+    assert sorted(higher.made) == sorted(set(range(100)) - set(call.made))
+
+
+# --- crash ---------------------------------------------------------------------------------------
+
+PROGRAM = textwrap.dedent("""
+    import asyncio, json, sys
+    from pathlib import Path
+    from jurist.chat import ChatReply
+    from jurist.engine import Callee, Engine
+    from jurist.ledger import Ledger
+    from jurist.limits import Limits
+
+    async def main(folder, stall):
+        asked = open(folder / "asked", "a", buffering=1)
+        with asked, Ledger.open(folder / "ledger.sqlite") as ledger:
+            engine = Engine(ledger)
+            callee = Callee("model", "lab", engine.limiter(Limits(concurrency=8)))
+
+            async def item(number):
+                async def perform():
+                    asked.write(f"{number}\\n")
+                    await asyncio.sleep(0.002 * (number % 5))
+                    return ChatReply(text=f"reply {number}")
+                reply = await engine.call(
+                    str(number), perform, callee=callee, read=ChatReply.model_validate_json
+                )
+                return reply.text
+
+            count = 0
+            async for text in engine.map(item, range(600)):
+                assert text == f"reply {count}"
+                count += 1
+                if stall and count == 200:
+                    print("ready", flush=True)
+            print(json.dumps(count))
+
+    asyncio.run(main(Path(sys.argv[1]), sys.argv[2] == "stall"))
+""")
+
+
+def test_after_kill_9_only_calls_in_flight_are_repeated(tmp_path):
+    command = [sys.executable, "-c", PROGRAM, str(tmp_path)]
+    with subprocess.Popen([*command, "stall"], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        process.kill()
+    assert process.returncode == -signal.SIGKILL
+    before = (tmp_path / "asked").read_text().split()
+    assert 200 <= len(before) < 600
+
+    rerun = subprocess.run([*command, "run"], capture_output=True, text=True, timeout=60, check=True)
+    assert json.loads(rerun.stdout) == 600
+    asked = (tmp_path / "asked").read_text().split()
+    assert set(asked) == {str(number) for number in range(600)}
+    repeated = len(asked) - 600
+    assert 0 <= repeated <= 8  # the concurrency limit

@@ -1,0 +1,327 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, ClassVar
+
+import pytest
+from pydantic import SecretStr
+
+from jurist.budget import Budget
+from jurist.chat import ChatReply, ChatRequest, Sampling
+from jurist.constitution import Principle
+from jurist.contracts import Aggregator, ChatModel, Contract, Critic, Generator, Judge, Reviser, Scorer
+from jurist.engine import Engine
+from jurist.errors import BudgetStop, ContractError, ProviderError
+from jurist.ledger import Ledger
+from jurist.limits import Limits
+from jurist.metered import metered
+from jurist.options import Operational, Options
+from jurist.records import (
+    Abstention,
+    Comparison,
+    Critique,
+    Failure,
+    Finding,
+    Judgment,
+    Message,
+    Prompt,
+    Response,
+    Score,
+    Usage,
+)
+from jurist.retry import Backoff
+
+PROMPT = Prompt.of("How do I bake bread?", tags=("kitchen",), metadata={"row": 1})
+RESPONSE = Response(text="Slowly.", source="policy", usage=Usage(usd=1.0))
+OTHER = Response(text="Quickly.")
+PRINCIPLES = (Principle(name="kind", description="Be kind."),)
+COMPARISON = Comparison(prompt=PROMPT, response_a=RESPONSE, response_b=OTHER)
+CRITIQUE = Critique(findings=(Finding(principle="kind", satisfied=True),))
+REQUEST = ChatRequest(messages=(Message(role="user", content="hello"),))
+
+
+class Settings(Options):
+    model: str = "small"
+    batch_size: Annotated[int, Operational] = 1
+    api_key: SecretStr = SecretStr("")
+
+
+class Scripted:
+    """Gives one scripted answer after the other, and the last one for ever."""
+
+    Options = Settings
+
+    def __init__(self, *script: Any, **options: Any) -> None:
+        super().__init__(Settings(**options))
+        self.script = list(script)
+        self.asked: list[tuple[Any, ...]] = []
+        self.closed = 0
+
+    async def answer(self, *arguments: Any) -> Any:
+        self.asked.append(arguments)
+        step = self.script.pop(0) if len(self.script) > 1 else self.script[0]
+        if isinstance(step, Exception):
+            raise step
+        return step
+
+    async def close(self) -> None:
+        self.closed += 1
+
+
+class AModel(Scripted, ChatModel):
+    capabilities: ClassVar[frozenset[str]] = frozenset({"logprobs"})
+
+    async def complete(self, request):
+        return await self.answer(request)
+
+
+class AGenerator(Scripted, Generator):
+    async def generate(self, prompt, sampling):
+        return await self.answer(prompt, sampling)
+
+
+class ACritic(Scripted, Critic):
+    async def critique(self, prompt, response, principles):
+        return await self.answer(prompt, response, principles)
+
+
+class AReviser(Scripted, Reviser):
+    async def revise(self, prompt, response, critique, principles, sampling):
+        return await self.answer(prompt, response, critique, principles, sampling)
+
+
+class AJudge(Scripted, Judge):
+    async def judge(self, comparison, principles):
+        return await self.answer(comparison, principles)
+
+
+class FreeJudge(AJudge):
+    free: ClassVar[bool] = True
+
+
+class AScorer(Scripted, Scorer):
+    async def score(self, prompt, response, principles):
+        return await self.answer(prompt, response, principles)
+
+
+CASES = {
+    "chat model": (AModel, "complete", (REQUEST,), ChatReply(text="hi", usage=Usage(seconds=1))),
+    "generator": (AGenerator, "generate", (PROMPT, Sampling()), RESPONSE),
+    "critic": (ACritic, "critique", (PROMPT, RESPONSE, PRINCIPLES), CRITIQUE),
+    "reviser": (AReviser, "revise", (PROMPT, RESPONSE, CRITIQUE, PRINCIPLES, Sampling()), OTHER),
+    "judge": (AJudge, "judge", (COMPARISON, PRINCIPLES), Judgment(preference=0.25, rationale="why")),
+    "scorer": (AScorer, "score", (PROMPT, RESPONSE, PRINCIPLES), Score(value=0.5, metrics={"x": 1.0})),
+}
+OUTCOMES = [name for name in CASES if name != "chat model"]
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Iterator[Ledger]:
+    with Ledger.open(tmp_path / "ledger.sqlite") as ledger:
+        yield ledger
+
+
+@pytest.fixture
+def engine(ledger: Ledger) -> Engine:
+    return Engine(ledger, backoff=Backoff(first=0.001))
+
+
+def meter(
+    inner: Contract, engine: Engine, label: str = "mine", by: str = "lab 1.0 (lab:It)", **limits: Any
+) -> Any:
+    return metered(inner, engine=engine, label=label, provided_by=by, limits=Limits(**limits))
+
+
+def without_time(record: Any) -> Any:
+    return record.model_copy(update={"usage": record.usage.model_copy(update={"seconds": 0.0})})
+
+
+@pytest.mark.parametrize("case", CASES)
+async def test_it_keeps_the_contract_and_replays_what_was_answered(engine, case):
+    kind, method, arguments, answer = CASES[case]
+    inner = kind(answer)
+    wrapped = meter(inner, engine)
+    contract = kind.__mro__[2]
+    assert isinstance(wrapped, contract)
+    fresh = await getattr(wrapped, method)(*arguments)
+    replayed = await getattr(wrapped, method)(*arguments)
+    expected = answer if case == "chat model" else answer.model_copy(update={"source": "mine"})
+    assert without_time(fresh) == without_time(expected)
+    assert replayed == fresh
+    assert inner.asked == [arguments]
+    await wrapped.close()
+    assert inner.closed == 1
+
+
+@pytest.mark.parametrize("case", CASES)
+async def test_a_wrong_type_is_a_contract_error_that_names_the_component(engine, case):
+    kind, method, arguments, _ = CASES[case]
+    with pytest.raises(ContractError) as caught:
+        await getattr(meter(kind("A"), engine), method)(*arguments)
+    assert f"'mine' gave str from {method}()" in str(caught.value)
+    assert "lab 1.0 (lab:It)" in str(caught.value)
+
+
+@pytest.mark.parametrize("case", OUTCOMES)
+@pytest.mark.parametrize(
+    "error", [ProviderError("no luck", retryable=True), ValueError("a bug"), TimeoutError()]
+)
+async def test_a_final_error_becomes_a_failure_that_is_not_stored(engine, ledger, case, error):
+    kind, method, arguments, answer = CASES[case]
+    outcome = await getattr(meter(kind(error), engine, attempts=2), method)(*arguments)
+    assert isinstance(outcome, Failure)
+    assert outcome.source == "mine"
+    assert outcome.retryable == (not isinstance(error, ValueError))
+    assert {"no luck": "no luck", "a bug": "ValueError: a bug", "": "timed out"}[str(error)] in outcome.error
+    assert ledger.tallies() == {}
+    again = await getattr(meter(kind(answer), engine), method)(*arguments)
+    assert again.kind == answer.kind
+
+
+async def test_a_chat_model_raises_its_final_error(engine):
+    model = AModel(ProviderError("500", retryable=True))
+    with pytest.raises(ProviderError, match="500"):
+        await meter(model, engine, attempts=3).complete(REQUEST)
+    assert len(model.asked) == 3
+
+
+async def test_a_fatal_error_is_raised_and_stops_the_engine(engine):
+    with pytest.raises(ProviderError, match="401"):
+        await meter(AJudge(ProviderError("401", fatal=True)), engine).judge(COMPARISON, PRINCIPLES)
+    assert str(engine.reason) == "401\n  provided by  lab 1.0 (lab:It)"
+
+
+async def test_a_returned_retryable_failure_is_tried_again(engine, ledger):
+    judge = AJudge(Failure(error="busy", retryable=True), Judgment(preference=1))
+    outcome = await meter(judge, engine).judge(COMPARISON, PRINCIPLES)
+    assert isinstance(outcome, Judgment)
+    assert len(judge.asked) == 2
+    assert [component for component, _ in ledger.failures()] == ["mine"]
+
+
+async def test_a_returned_final_failure_is_passed_on_whole(engine, ledger):
+    failure = Failure(error="no", raw="<html>", order="ab")
+    judge = AJudge(failure)
+    outcome = await meter(judge, engine).judge(COMPARISON, PRINCIPLES)
+    assert outcome == failure.model_copy(update={"source": "mine"})
+    assert len(judge.asked) == 1
+    await meter(judge, engine).judge(COMPARISON, PRINCIPLES)
+    assert len(judge.asked) == 2  # it was not kept as an answer
+
+
+async def test_an_abstention_is_an_answer_and_is_kept(engine):
+    judge = AJudge(Abstention(reason="refused", detail="no"))
+    wrapped = meter(judge, engine)
+    outcomes = [await wrapped.judge(COMPARISON, PRINCIPLES) for _ in range(2)]
+    assert [outcome.reason for outcome in outcomes] == ["refused", "refused"]
+    assert len(judge.asked) == 1
+
+
+async def asked_anew(engine: Engine, second: Scripted, **other: Any) -> bool:
+    """Whether ``second`` is asked what an equal judge, labelled 'mine', has already answered."""
+    await meter(AJudge(Judgment(preference=1)), engine).judge(COMPARISON, PRINCIPLES)
+    arguments = {"comparison": COMPARISON, "principles": PRINCIPLES}
+    arguments |= {name: other.pop(name) for name in list(other) if name in arguments}
+    outcome = await meter(second, engine, **other).judge(**arguments)
+    assert outcome.source == other.get("label", "mine")
+    return bool(second.asked)
+
+
+SAME = Judgment(preference=1)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"label": "another name"},
+        {"by": "lab 2.0.1rc1 (lab:It)"},
+        {"concurrency": 1},
+        {"comparison": COMPARISON.model_copy(update={"response_a": Response(text="Slowly.")})},
+        {"principles": list(PRINCIPLES)},
+    ],
+)
+async def test_what_does_not_change_the_answer_asks_nothing_anew(engine, change):
+    assert not await asked_anew(engine, AJudge(SAME, batch_size=8, api_key="secret"), **change)
+
+
+@pytest.mark.parametrize(
+    ("options", "change"),
+    [
+        ({"model": "large"}, {}),
+        ({}, {"by": "lab 1.0 (lab:Other)"}),
+        ({}, {"by": "laboratory 1.0 (lab:It)"}),
+        ({}, {"comparison": COMPARISON.swapped()}),
+        ({}, {"principles": (Principle(name="kind", description="Be very kind."),)}),
+    ],
+)
+async def test_what_may_change_the_answer_asks_anew(engine, options, change):
+    assert await asked_anew(engine, AJudge(SAME, **options), **change)
+
+
+async def test_samples_and_roles_are_told_apart(engine):
+    model = AModel(ChatReply(text="hi"))
+    wrapped = meter(model, engine)
+    for sample in (0, 1, 1, 0):
+        await wrapped.complete(REQUEST.model_copy(update={"sample": sample}))
+    assert [request.sample for (request,) in model.asked] == [0, 1]
+
+
+async def test_the_identity_is_asked_once_and_passed_on(engine):
+    class Fingerprinted(AModel):
+        asked_identity = 0
+
+        def identity(self):
+            self.asked_identity += 1
+            return {"weights": "sha256"}
+
+    inner = Fingerprinted(ChatReply())
+    wrapped = meter(inner, engine)
+    for sample in range(3):
+        await wrapped.complete(REQUEST.model_copy(update={"sample": sample}))
+    assert wrapped.identity() == {"weights": "sha256"}
+    assert inner.asked_identity == 1
+    assert wrapped.capabilities == {"logprobs"}
+    assert wrapped.options is inner.options
+    assert AModel.capabilities == {"logprobs"}
+
+
+async def test_a_free_component_is_neither_stored_nor_budgeted(ledger):
+    engine = Engine(ledger, budget=Budget(max_usd=0.5), backoff=Backoff(first=0.001))
+    free = FreeJudge(Judgment(preference=1, usage=Usage(usd=10)))
+    wrapped = meter(free, engine)
+    for _ in range(3):
+        outcome = await wrapped.judge(COMPARISON, PRINCIPLES)
+        assert outcome.source == "mine"
+    assert wrapped.free
+    assert len(free.asked) == 3
+    assert ledger.tallies() == {}
+    assert engine.budget.spent.usd == 0
+    broken = await meter(FreeJudge(ValueError("a bug")), engine).judge(COMPARISON, PRINCIPLES)
+    assert isinstance(broken, Failure)
+
+
+async def test_the_budget_passes_through_as_a_stop_and_not_as_a_failure(ledger):
+    engine = Engine(ledger, budget=Budget(max_usd=0.5))
+    wrapped = meter(AJudge(Judgment(preference=1, usage=Usage(usd=0.4))), engine)
+    await wrapped.judge(COMPARISON, PRINCIPLES)
+    with pytest.raises(BudgetStop):
+        await wrapped.judge(COMPARISON.swapped(), PRINCIPLES)
+
+
+async def test_text_that_is_no_unicode_fails_its_item_alone(engine):
+    class Surrogate(AJudge):
+        async def judge(self, comparison, principles):
+            return Judgment(preference=1, raw="\ud800")
+
+    outcome = await meter(Surrogate(SAME), engine).judge(COMPARISON, PRINCIPLES)
+    assert isinstance(outcome, Failure)
+
+
+async def test_what_has_no_calls_cannot_be_metered(engine):
+    class Majority(Aggregator):
+        def decide(self, comparison, outcomes):
+            raise NotImplementedError
+
+    with pytest.raises(TypeError, match="Majority"):
+        meter(Majority(), engine)
