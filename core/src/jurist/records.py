@@ -43,7 +43,8 @@ def content_id(*parts: Any) -> str:
 class Record(BaseModel):
     """Base of all records: frozen, strict about unknown fields, one JSON line each."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    # As strings, infinities and NaN are valid JSON and come back as they were; the default is null.
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
 
     def to_json(self) -> str:
         """This record as one line of JSON, without the line end."""
