@@ -10,7 +10,8 @@ from typing import Any
 
 REASONING = re.compile(r"<(think|thinking|reasoning)>.*?</\1>", re.DOTALL | re.IGNORECASE)
 OPEN_REASONING = re.compile(r"<(think|thinking|reasoning)>.*\Z", re.DOTALL | re.IGNORECASE)
-MARKDOWN = re.compile(r"\*+|`+|~~|^[ \t]*#+[ \t]*|(?<!\w)_+|_+(?!\w)", re.MULTILINE)
+MARKDOWN = re.compile(r"\*+|`+(?:json)?|~~|(?<!\w)_+|_+(?!\w)")
+HEADING = re.compile(r"^[ \t]*#+[ \t]*(.*?)[ \t:]*$", re.MULTILINE)
 BLOCK_QUOTE = re.compile(r"^[ \t]*>(?!>).*$", re.MULTILINE)
 
 
@@ -22,9 +23,12 @@ def without_reasoning(text: str) -> str:
 
 
 def normalised(text: str) -> str:
-    """``text`` in ordinary width, without reasoning, block quotes and markdown emphasis."""
+    """``text`` in ordinary width, without reasoning, block quotes and markdown emphasis.
+
+    A markdown heading becomes a line that ends in a colon.
+    """
     plain = unicodedata.normalize("NFKC", without_reasoning(text))
-    return MARKDOWN.sub("", BLOCK_QUOTE.sub("", plain)).strip()
+    return MARKDOWN.sub("", HEADING.sub(r"\1:", BLOCK_QUOTE.sub("", plain))).strip()
 
 
 def json_values(text: str) -> Iterator[tuple[int, int, Any]]:

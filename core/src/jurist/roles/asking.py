@@ -60,8 +60,7 @@ async def ask(
     A refusal, and an answer cut off before it said anything, are not asked again: the next would be too.
     """
     spent = Usage()
-    for attempt in range(reasks + 1):
-        sample = request.sample + attempt
+    for sample in range(request.sample, request.sample + reasks + 1):
         reply = await call(model, request.model_copy(update={"sample": sample}), spent)
         if isinstance(reply, Failure):
             return reply
@@ -69,9 +68,10 @@ async def ask(
         value = read(reply) if reply.finish_reason != "refusal" else None
         if value is not None:
             return Answer(value, reply, spent)
+        last = unread(reply, spent)
         if reply.finish_reason != "stop":
             break
-    return unread(reply, spent)
+    return last
 
 
 class Role(Contract):

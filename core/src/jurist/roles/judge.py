@@ -10,7 +10,7 @@ from pydantic import field_validator
 from jurist.chat import ChatReply, ChatRequest, Sampling
 from jurist.constitution import Principle
 from jurist.contracts import Judge
-from jurist.parsing import PREFERENCE, parse_verdict
+from jurist.parsing import PREFERENCE, Verdict, parse_verdict
 from jurist.parsing.text import without_reasoning
 from jurist.records import Abstention, Comparison, Failure, JudgeOutcome, Judgment, Message, Usage
 from jurist.roles.asking import Answer, TemplateRole, ask, call, unread
@@ -82,9 +82,7 @@ class ChatJudge(TemplateRole, Judge):
         return self.request(template, comparison.prompt, words, values)
 
     async def _by_verdict(self, request: ChatRequest, spent: Usage) -> JudgeOutcome:
-        answer = await ask(
-            self.model, request, lambda reply: parse_verdict(reply.text, CHOICES), self.options.reasks
-        )
+        answer = await ask(self.model, request, _verdict, self.options.reasks)
         usage = spent + answer.usage
         if not isinstance(answer, Answer):
             return answer.model_copy(update={"usage": usage})
@@ -104,7 +102,7 @@ class ChatJudge(TemplateRole, Judge):
             return _soft(reply, reply.usage)
         if self.options.labels == "logprobs":
             return _no_logprobs(reply, reply.usage)
-        verdict = None if reply.finish_reason == "refusal" else parse_verdict(reply.text, CHOICES)
+        verdict = None if reply.finish_reason == "refusal" else _verdict(reply)
         if verdict is not None:
             return Judgment(
                 preference=PREFERENCE[verdict], method="verdict", raw=reply.text, usage=reply.usage
@@ -144,6 +142,10 @@ class ChatJudge(TemplateRole, Judge):
     def _clamped(self, preference: float) -> float:
         low, high = self.options.clamp or (0.0, 1.0)
         return min(max(preference, low), high)
+
+
+def _verdict(reply: ChatReply) -> Verdict | None:
+    return parse_verdict(reply.text, CHOICES)
 
 
 def _soft(reply: ChatReply, usage: Usage) -> Judgment | Abstention:

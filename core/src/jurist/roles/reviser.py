@@ -21,7 +21,7 @@ from jurist.roles.asking import Answer, TemplateRole, ask
 from jurist.roles.options import RoleOptions
 
 LABEL = re.compile(
-    r"\A\W{0,3}(?:revision|revised response|new response|修订后的回答|修改后的回答|新的回答|修订|修改)\W{0,3}[::]\W{0,3}\s*",
+    r"\A\W{0,3}(?:revision|(?:revised|new) response|(?:修订后|修改后|新)的回答|修订|修改)\W{0,3}[::][\s*]*",
     re.IGNORECASE,
 )
 

@@ -31,8 +31,8 @@ _PAIR = """<conversation-{nonce}>
 {response_b}
 </response-B-{nonce}>"""
 
-_COMPARE = f"""Below are a conversation and two responses, A and B, that an assistant could give next. Compare \
-them by this standard:
+_COMPARE = f"""Below are a conversation and two responses, A and B, that an assistant could give next. \
+Compare them by this standard:
 {{principles}}
 
 {_DATA}
