@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Coroutine, Iterable
 from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 
 from pydantic import ValidationError
+from pydantic_core import PydanticSerializationError
 
 from jurist.budget import Budget, Cost
 from jurist.chat import ChatReply
@@ -89,7 +91,7 @@ class Engine:
             return reply
         task: asyncio.Task[Reply] | None = self._in_flight.get(key)
         if task is None:
-            task = asyncio.create_task(self._fresh(key, perform, callee))
+            task = asyncio.create_task(self._fresh(key, perform, callee, read))
             self._in_flight[key] = task
             task.add_done_callback(lambda done: self._landed(key, done))
         return await asyncio.shield(task)
@@ -103,8 +105,10 @@ class Engine:
         while self._in_flight:
             await asyncio.wait(self._in_flight.values())
 
-    async def _fresh(self, key: str, perform: Callable[[], Awaitable[Reply]], callee: Callee) -> Reply:
-        return await self._retried(lambda: self._attempt(key, perform, callee), key, callee)
+    async def _fresh(
+        self, key: str, perform: Callable[[], Awaitable[Reply]], callee: Callee, read: Callable[[str], Reply]
+    ) -> Reply:
+        return await self._retried(lambda: self._attempt(key, perform, callee, read), key, callee)
 
     async def _retried(self, attempt: Callable[[], Awaitable[R]], key: str, callee: Callee) -> R:
         """Try again while that can help; the slot is free during the wait."""
@@ -122,7 +126,9 @@ class Engine:
                 delay = self._backoff.delay(failures, error.retry_after)
             await self._sleep(delay)
 
-    async def _attempt(self, key: str, perform: Callable[[], Awaitable[Reply]], callee: Callee) -> Reply:
+    async def _attempt(
+        self, key: str, perform: Callable[[], Awaitable[Reply]], callee: Callee, read: Callable[[str], Reply]
+    ) -> Reply:
         async with callee.limiter.slot() as slot:
             reserved = await self._reserve(callee.label)
             reply = None
@@ -135,7 +141,8 @@ class Engine:
                 self.budget.settle(callee.label, reserved, reply.usage if reply else None)
             usage = reply.usage
             slot.answered(usage.prompt_tokens + usage.completion_tokens)
-            self.ledger.put(key, callee.label, reply.model_dump_json(), usage)
+            reply, text = _storable(reply, read)
+            self.ledger.put(key, callee.label, text, usage)
         self.events.call(callee.label, usage, replayed=False)
         return reply
 
@@ -243,3 +250,13 @@ def _timed(reply: Reply, seconds: float) -> Reply:
         return reply
     usage = reply.usage.model_copy(update={"seconds": seconds})
     return cast(Reply, reply.model_copy(update={"usage": usage}))
+
+
+def _storable(reply: Reply, read: Callable[[str], Reply]) -> tuple[Reply, str]:
+    """The reply and its JSON. Half a character (a text cut inside an emoji) becomes U+FFFD in both."""
+    try:
+        return reply, reply.model_dump_json()
+    except PydanticSerializationError:
+        text = json.dumps(reply.model_dump(mode="json"), ensure_ascii=False)
+        text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        return read(text), text
