@@ -1,0 +1,1 @@
+"""A judge for Jurist that answers from a file of recorded verdicts."""
