@@ -1,9 +1,9 @@
 from pathlib import Path
 
 import pytest
-from jurist_hf.model import TransformersChatModel
 
 from jurist.testing.kit import ChatModelContract
+from jurist_hf.model import TransformersChatModel
 
 
 class TestTransformersChatModel(ChatModelContract):
