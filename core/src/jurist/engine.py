@@ -96,10 +96,6 @@ class Engine:
             task.add_done_callback(lambda done: self._landed(key, done))
         return await asyncio.shield(task)
 
-    async def call_free(self, perform: Callable[[], Awaitable[R]], *, callee: Callee) -> R:
-        """A call that costs nothing: limited and retried, but neither stored nor budgeted."""
-        return await self._retried(lambda: self._attempt_free(perform, callee), "", callee)
-
     async def drain(self) -> None:
         """Wait until the calls in flight are over and their replies stored."""
         while self._in_flight:
@@ -130,15 +126,7 @@ class Engine:
         self, key: str, perform: Callable[[], Awaitable[Reply]], callee: Callee, read: Callable[[str], Reply]
     ) -> Reply:
         async with callee.limiter.slot() as slot:
-            reserved = await self._reserve(callee.label)
-            reply = None
-            try:
-                self._check_stopped()
-                started = time.monotonic()
-                reply = await self._guarded(perform, callee, slot)
-                reply = _timed(reply, time.monotonic() - started)
-            finally:
-                self.budget.settle(callee.label, reserved, reply.usage if reply else None)
+            reply = _timed(*await self._paid(perform, callee, slot))
             usage = reply.usage
             slot.answered(usage.prompt_tokens + usage.completion_tokens)
             reply, text = _storable(reply, read)
@@ -146,40 +134,24 @@ class Engine:
         self.events.call(callee.label, usage, replayed=False)
         return reply
 
-    async def _attempt_free(self, perform: Callable[[], Awaitable[R]], callee: Callee) -> R:
-        async with callee.limiter.slot() as slot:
-            self._check_stopped()
-            result = await self._guarded(perform, callee, slot)
-            slot.answered(0)
-            return result
-
-    async def _guarded(self, perform: Callable[[], Awaitable[R]], callee: Callee, slot: Slot) -> R:
-        """Perform within the time-out; whatever goes wrong in the component becomes a ProviderError."""
-        seconds = callee.limiter.limits.timeout
+    async def _paid(
+        self, perform: Callable[[], Awaitable[Reply]], callee: Callee, slot: Slot
+    ) -> tuple[Reply, float]:
+        """The reply of one try within the budget, and the seconds it took."""
+        reserved = await self._reserve(callee.label)
+        usage = None
         try:
-            async with asyncio.timeout(seconds):
-                return await perform()
+            self._check_stopped()
+            started = time.monotonic()
+            reply = await guarded(perform, callee, timeout=callee.limiter.limits.timeout)
+            usage = reply.usage
+            return reply, time.monotonic() - started
         except ProviderError as error:
-            error.provided_by = error.provided_by or callee.provided_by
             if error.rate_limited:
                 slot.refused(error.retry_after)
             raise
-        except JuristError:
-            raise
-        except TimeoutError as error:
-            raise ProviderError(
-                f"'{callee.label}' timed out (limits.timeout is {seconds:g} s).",
-                retryable=True,
-                provided_by=callee.provided_by,
-                hint="raise limits.timeout if it is only slow",
-            ) from error
-        except Exception as error:
-            raise ProviderError(
-                f"'{callee.label}' raised an error that it should have handled.",
-                provided_by=callee.provided_by,
-                cause=error,
-                hint="report this to the author of the component",
-            ) from error
+        finally:
+            self.budget.settle(callee.label, reserved, usage)
 
     async def _reserve(self, component: str) -> Cost:
         try:
@@ -242,6 +214,33 @@ class Engine:
         that were complete. When an item raises, the calls in flight are waited for first.
         """
         return stream(function, items, window or self.window, self)
+
+
+async def guarded(perform: Callable[[], Awaitable[R]], callee: Callee, timeout: float | None = None) -> R:
+    """Perform a component's call; whatever goes wrong in it becomes a ProviderError that names it."""
+    try:
+        async with asyncio.timeout(timeout):
+            return await perform()
+    except ProviderError as error:
+        error.provided_by = error.provided_by or callee.provided_by
+        raise
+    except JuristError:
+        raise
+    except TimeoutError as error:
+        limit = "" if timeout is None else f" (limits.timeout is {timeout:g} s)"
+        raise ProviderError(
+            f"'{callee.label}' timed out{limit}.",
+            retryable=True,
+            provided_by=callee.provided_by,
+            hint="raise limits.timeout if it is only slow",
+        ) from error
+    except Exception as error:
+        raise ProviderError(
+            f"'{callee.label}' raised an error that it should have handled.",
+            provided_by=callee.provided_by,
+            cause=error,
+            hint="report this to the author of the component",
+        ) from error
 
 
 def _timed(reply: Reply, seconds: float) -> Reply:

@@ -19,14 +19,15 @@ class Limits(Options):
     """The limits of one component.
 
     ``concurrency``: calls in flight at once; less for a while after the provider said "too many".
-    ``attempts``: how often a call is tried in all; ``timeout``: seconds that one try may take.
+    ``attempts``: how often a call is tried in all; ``timeout``: seconds that one try may take, or null
+    for no limit.
     """
 
     concurrency: int = Field(default=16, ge=1)
     requests_per_minute: int | None = Field(default=None, ge=1)
     tokens_per_minute: int | None = Field(default=None, ge=1)
     attempts: int = Field(default=5, ge=1)
-    timeout: float = Field(default=120.0, gt=0)
+    timeout: float | None = Field(default=120.0, gt=0)
 
 
 class Bucket:
@@ -54,7 +55,7 @@ class Bucket:
 
 
 class Limiter:
-    """Keeps the calls of one component within its limits, first come, first served."""
+    """Keeps the calls of one component within its limits; those that must wait go in their order."""
 
     def __init__(
         self,
@@ -104,7 +105,7 @@ class Limiter:
             self._leave()
 
     async def _enter(self) -> None:
-        if self._active < self.concurrency and not self._waiting:
+        if self._active < self.concurrency:
             self._active += 1
             return
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()

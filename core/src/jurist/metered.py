@@ -19,7 +19,7 @@ from pydantic import JsonValue, TypeAdapter
 from jurist.chat import ChatReply, ChatRequest, Sampling
 from jurist.constitution import Principle
 from jurist.contracts import ChatModel, Contract, Critic, Generator, Judge, Reviser, Scorer
-from jurist.engine import Callee, Engine, Reply
+from jurist.engine import Callee, Engine, Reply, guarded
 from jurist.errors import ContractError, ProviderError
 from jurist.limits import Limits
 from jurist.records import (
@@ -100,7 +100,8 @@ class Meter:
             return reply
 
         if self.inner.free:
-            return await self._engine.call_free(perform, callee=self.callee)
+            # Nothing to keep or pace: what it waits for, if anything, are metered calls inside it.
+            return await guarded(perform, self.callee)
         key = self._key(method.__name__, arguments)
         return await self._engine.call(key, perform, callee=self.callee, read=read)
 
