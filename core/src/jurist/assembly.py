@@ -59,7 +59,7 @@ def select(kind: str, reference: Reference, source: ComponentSource, where: str 
         PluginError: the component's plugin is broken.
     """
     where = where or kind
-    settings = _expanded({"use": reference} if isinstance(reference, str) else reference)
+    settings = expanded({"use": reference} if isinstance(reference, str) else reference)
     name = settings.get("use")
     if not isinstance(name, str):
         raise UsageError(f"{where}: a component needs 'use: NAME'", hint="jurist plugins list")
@@ -108,14 +108,14 @@ def _validate(models: list[type[Options]], given: Any, where: str) -> tuple[list
     return options, faults
 
 
-def _expanded(value: Any) -> Any:
-    """The settings with ``${NAME}`` and ``package:`` paths resolved."""
+def expanded(value: Any) -> Any:
+    """Settings with ``${NAME}`` and ``package:`` paths resolved."""
     if isinstance(value, str):
         return str(resolve_path(value)) if value.startswith("package:") else expand(value)
     if isinstance(value, Mapping):
-        return {key: _expanded(item) for key, item in value.items()}
+        return {key: expanded(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_expanded(item) for item in value]
+        return [expanded(item) for item in value]
     return value
 
 

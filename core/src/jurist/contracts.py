@@ -20,6 +20,7 @@ from pydantic import JsonValue
 
 from jurist.chat import ChatReply, ChatRequest, Sampling
 from jurist.constitution import Principle
+from jurist.limits import Limits
 from jurist.options import Options
 from jurist.records import (
     Comparison,
@@ -40,11 +41,13 @@ class Contract(ABC):
     ``Options``: the pydantic model of the component's settings; the constructor gets an instance.
     ``capabilities``: what it can do beyond the minimum, as words that the contract names.
     ``free``: calls cost neither money nor noticeable time, so the ledger does not keep them.
+    ``limits``: how it may be called where a recipe says nothing else.
     """
 
     Options: ClassVar[type[Options]] = Options
     capabilities: ClassVar[frozenset[str]] = frozenset()
     free: ClassVar[bool] = False
+    limits: ClassVar[Limits] = Limits()
 
     def __init__(self, options: Any = None) -> None:
         self.options = options if options is not None else self.Options()
@@ -76,6 +79,13 @@ class ChatModel(Contract):
         Raises:
             ProviderError: the call failed.
         """
+
+    async def misfit(self, request: ChatRequest) -> str | None:
+        """Why this request can never be answered (it exceeds the context), or None; makes no call.
+
+        A run asks this of its prompts before it spends anything. The default knows of no reason.
+        """
+        return None
 
 
 class Generator(Contract):

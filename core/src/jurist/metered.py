@@ -196,6 +196,11 @@ class MeteredChatModel(_Metered, ChatModel):
             self._meter.inner.complete, (request,), (ChatReply,), ChatReply.model_validate_json
         )
 
+    async def misfit(self, request: ChatRequest) -> str | None:
+        """Why this request can never be answered, or None."""
+        reason: str | None = await self._meter.inner.misfit(request)
+        return reason
+
 
 class MeteredGenerator(_Metered, Generator):
     """A generator whose calls go through the engine."""

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from jurist.artifacts import Artifacts, StageArtifact
-from jurist.assembly import ComponentSource, select
+from jurist.assembly import ComponentSource, expanded, select
 from jurist.constitution import Constitution
 from jurist.errors import JuristError, PluginError, UsageError
+from jurist.fingerprint import settings_fingerprint
 from jurist.plan import Plan
 from jurist.recipe import Recipe, Reference, resolve_path
-from jurist.records import content_id
 from jurist.stages import STAGES, Stage
 from jurist.stages.train import TrainStage
 
@@ -73,7 +73,7 @@ def base_policy(recipe: Recipe) -> StageArtifact | None:
     if recipe.policy is None:
         return None
     component = {"use": recipe.policy} if isinstance(recipe.policy, str) else dict(recipe.policy)
-    fingerprint = content_id("base", component)
+    fingerprint = settings_fingerprint(expanded(component))
     return StageArtifact(kind="policy", fingerprint=fingerprint, component=component)
 
 

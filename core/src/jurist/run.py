@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import json
 import signal
 from collections.abc import Iterator
@@ -16,11 +15,12 @@ from typing import Any
 import yaml
 
 from jurist.artifacts import Artifacts, StageArtifact
-from jurist.assembly import Assembly, ComponentSource
+from jurist.assembly import Assembly, ComponentSource, expanded
 from jurist.budget import Budget
 from jurist.engine import Engine
 from jurist.errors import Interrupted
 from jurist.events import Events
+from jurist.fingerprint import file_digest, settings_fingerprint
 from jurist.jsonl import unwritable, write_json, write_lines
 from jurist.ledger import Ledger
 from jurist.preflight import Checked, base_policy, check
@@ -184,12 +184,14 @@ class _Execution:
         """Changes whenever the stage's settings, seed, constitution or inputs do."""
         known = self._run.artifacts
         inputs = {name: known.find(name) for name in stage.inputs()}
+        references = [expanded(known.component(ref)) for _, _, ref in stage.references()]
         return content_id(
             stage.settings.model_dump(mode="json"),
+            settings_fingerprint(references),
             self._run.recipe.seed,
             self._context.constitution,
             {name: found.fingerprint for name, found in inputs.items() if found is not None},
-            [_digest(path) for path in stage.input_files()],
+            [file_digest(path) for path in stage.input_files()],
             self._run.recipe.model_dump(mode="json", include={"prompts"}),
         )
 
@@ -308,11 +310,6 @@ def _artifact(record: StageRecord) -> StageArtifact | None:
     path = record.folder / str(artifact.path)
     component = artifact.component and {**artifact.component, "model": str(path)}
     return artifact.model_copy(update={"path": path, "component": component})
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _versions() -> dict[str, str]:

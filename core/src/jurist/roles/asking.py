@@ -49,7 +49,8 @@ async def call(model: ChatModel, request: ChatRequest, spent: Usage) -> ChatRepl
     except ProviderError as error:
         if error.fatal:
             raise
-        return Failure(error=str(error), retryable=error.retryable, usage=spent)
+        text = f"{error.what} ({error.cause})" if error.cause else error.what
+        return Failure(error=text, retryable=error.retryable, usage=spent)
 
 
 async def ask(
@@ -75,9 +76,15 @@ async def ask(
 
 
 class Role(Contract):
-    """What all five roles share: a chat model, which is closed with the role."""
+    """What all five roles share: a chat model, which is closed with the role.
 
+    A role is free, since what its calls cost is metered where they are made, at the model. So the ledger
+    keeps the model's raw replies, and a replayed run reads them anew.
+    """
+
+    free = True
     options: SamplingOptions
+    free = True  # what costs are the model's calls, and those are metered by themselves
     base_sampling = Sampling(temperature=0.0)
 
     def __init__(self, model: ChatModel, options: Any = None) -> None:

@@ -13,7 +13,7 @@ from jurist.artifacts import StageArtifact
 from jurist.assembly import labels_of
 from jurist.contracts import Aggregator, Critic, Generator, Judge
 from jurist.jsonl import write_json, write_lines
-from jurist.orders import BothOrders
+from jurist.orders import BothOrders, BothOrdersOptions, flipped
 from jurist.pairing import PAIRINGS
 from jurist.plan import CallPlan, StagePlan
 from jurist.prompts import load_comparisons, select
@@ -191,7 +191,8 @@ class CompareStage(Stage):
             for number, judge in enumerate(self.settings.judges)
         ]
         if self.settings.orders == "both":
-            judges = [BothOrders(judge, on_flip=self.settings.on_flip) for judge in judges]
+            options = BothOrdersOptions(on_flip=self.settings.on_flip)
+            judges = [BothOrders(judge, options) for judge in judges]
         chain = Chain(
             [
                 cast(Aggregator, self._build(context, f"aggregate.{number}", aggregator, "aggregator"))
@@ -312,11 +313,16 @@ class _Tallies:
             for part in outcome.parts or (outcome,):
                 counts["asked"] += 1
                 counts[f"{part.kind}s" if part.kind != "abstention" else "abstentions"] += 1
-            counts["flips"] += _flipped(outcome)
+            votes = [part for part in outcome.parts if isinstance(part, Judgment)]
+            counts["flips"] += len(votes) == 2 and flipped(*votes)
             decided = judged.decision.probability
-            if decided not in (None, 0.5) and isinstance(outcome, Judgment) and outcome.preference != 0.5:
+            if (
+                decided is not None
+                and isinstance(outcome, Judgment)
+                and 0.5 not in (decided, outcome.preference)
+            ):
                 counts["votes"] += 1
-                counts["with_jury"] += (outcome.preference > 0.5) == (cast(float, decided) > 0.5)
+                counts["with_jury"] += (outcome.preference > 0.5) == (decided > 0.5)
 
     def summary(self) -> dict[str, Any]:
         return {
@@ -325,9 +331,3 @@ class _Tallies:
             "decisions": tally(self._decisions),
             "judges": {name: dict(counts) for name, counts in self._judges.items()},
         }
-
-
-def _flipped(outcome: JudgeOutcome) -> bool:
-    """Whether the two orders name different winners."""
-    votes = [part.preference for part in outcome.parts if isinstance(part, Judgment)]
-    return len(votes) == 2 and (votes[0] - 0.5) * (votes[1] - 0.5) < 0

@@ -12,7 +12,18 @@ from jurist.contracts import Critic, Generator, Reviser
 from jurist.jsonl import write_lines
 from jurist.plan import CallPlan, StagePlan
 from jurist.recipe import ReviseSettings
-from jurist.records import Critique, Message, Prompt, Record, Response, Step, Trajectory
+from jurist.records import (
+    Abstention,
+    Critique,
+    Failure,
+    Message,
+    Outcome,
+    Prompt,
+    Record,
+    Response,
+    Step,
+    Trajectory,
+)
 from jurist.stages.base import Stage, StageContext, StageResult, choose_principles, tally
 
 
@@ -191,16 +202,16 @@ class _Tallies:
 
     def add(self, trajectory: Trajectory) -> None:
         self._ended[trajectory.ended] += 1
-        outcomes = [trajectory.response]
+        outcomes: list[Outcome] = [trajectory.response]
         for step in trajectory.steps:
-            outcomes += [step.critique] if step.revision is None else [step.critique, step.revision]
+            outcomes += [outcome for outcome in (step.critique, step.revision) if outcome is not None]
             if isinstance(step.critique, Critique):
                 self._asked[step.round] = self._asked.get(step.round, 0) + 1
                 self._violations.setdefault(step.round, Counter()).update(step.critique.violated)
         for outcome in outcomes:
-            if outcome.kind == "abstention":
+            if isinstance(outcome, Abstention):
                 self._reasons[outcome.reason] += 1
-            elif outcome.kind == "failure":
+            elif isinstance(outcome, Failure):
                 self._reasons[f"failure: {outcome.error.splitlines()[0][:120]}"] += 1
 
     def summary(self) -> dict[str, Any]:

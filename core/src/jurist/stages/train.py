@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 from typing import Any, cast
 
+from pydantic import JsonValue
+
 from jurist.artifacts import StageArtifact
 from jurist.assembly import ComponentSource, Selection, select
 from jurist.contracts import Artifact, Trainer, TrainJob, TrainProgress
@@ -90,7 +92,7 @@ class TrainStage(Stage):
     def _start(self, context: StageContext) -> dict[str, Any]:
         """The settings of the policy to start from."""
         reference: Reference = context.artifacts.component(self.settings.model)
-        settings = {"use": reference} if isinstance(reference, str) else dict(reference)
+        settings: dict[str, JsonValue] = {"use": reference} if isinstance(reference, str) else reference
         if "model" not in settings:
             raise UsageError(
                 f"stages.{self.name}.model: '{settings['use']}' has no 'model' to train",

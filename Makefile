@@ -1,0 +1,32 @@
+# Every target does its own set-up: a virtual environment in .venv, installed from constraints.txt.
+PYTHON ?= python3
+BIN := .venv/bin
+export OMP_NUM_THREADS ?= 1
+export OMP_WAIT_POLICY ?= PASSIVE
+export HF_HUB_OFFLINE ?= 1
+export TOKENIZERS_PARALLELISM ?= false
+export LITELLM_LOCAL_MODEL_COST_MAP ?= True
+
+.PHONY: demo test lint clean
+
+.venv/installed: constraints.txt requirements-dev.txt pyproject.toml $(wildcard */pyproject.toml plugins/*/pyproject.toml contrib/*/pyproject.toml)
+	test -d .venv || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet -c constraints.txt -r requirements-dev.txt
+	touch $@
+
+demo: .venv/installed
+	$(BIN)/python -m jurist_demo
+
+test: .venv/installed
+	$(BIN)/python -m pytest -q -m "not slow"
+	$(BIN)/python -m pytest -q -m slow
+
+lint: .venv/installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	MYPYPATH= $(BIN)/mypy core/src registry/src plugins/litellm/src plugins/hf/src plugins/trl/src plugins/review/src plugins/demo/src
+	$(BIN)/lint-imports
+
+clean:
+	rm -rf .venv
