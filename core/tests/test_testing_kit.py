@@ -7,6 +7,7 @@ import json
 import random
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
@@ -14,12 +15,29 @@ import pytest
 from pydantic import ConfigDict, SecretStr
 
 from jurist.aggregators.confidence import ConfidenceThreshold
+from jurist.aggregators.constitution_filter import ConstitutionFilter
 from jurist.aggregators.majority import MajorityVote
 from jurist.chat import ChatReply, ChatRequest
 from jurist.contracts import Aggregator, Artifact, Contract, Critic, Judge, TrainJob, TrainProgress
 from jurist.errors import ContractError, ProviderError
 from jurist.options import Operational, Options
-from jurist.records import Critique, Decision, Finding, Judgment, Message, Response, Score, Usage
+from jurist.orders import BothOrders
+from jurist.records import (
+    Abstention,
+    Comparison,
+    Critique,
+    Decision,
+    Finding,
+    Judgment,
+    Message,
+    Response,
+    Score,
+    Usage,
+)
+from jurist.roles.critic import ChatCritic
+from jurist.roles.generator import ChatGenerator
+from jurist.roles.judge import ChatJudge
+from jurist.roles.reviser import ChatReviser
 from jurist.testing import (
     AbstainingJudge,
     AggregatorContract,
@@ -42,7 +60,7 @@ from jurist.testing import (
     contract_test,
 )
 from jurist.testing.kit import CONTRACT_TESTS
-from jurist.testing.kit.samples import sample_comparisons
+from jurist.testing.kit.samples import PRINCIPLES, sample_comparisons
 
 pytest_plugins = ["pytester"]
 
@@ -645,7 +663,7 @@ def test_contract_test_names_its_component() -> None:
     assert issubclass(tests, JudgeContract)
     assert issubclass(tests, ComponentContract)
     assert tests.__name__ == "TestConstantJudge"
-    assert tests().make().options.preference == 0.8
+    assert tests().new().options.preference == 0.8
 
 
 def test_symmetric_clause_is_skipped_for_other_judges() -> None:
@@ -685,3 +703,72 @@ class TestMajorityVote(AggregatorContract):
 
 class TestConfidenceThreshold(AggregatorContract):
     component = ConfidenceThreshold
+
+
+class TestConstitutionFilter(AggregatorContract):
+    component = ConstitutionFilter
+
+    def samples(self) -> Sequence[Comparison]:
+        found = [
+            Critique(findings=(Finding(principle="harmless", satisfied=satisfied),))
+            for satisfied in (True, False, None)
+        ]
+        return [
+            sample.model_copy(update={"critique_a": a, "critique_b": b})
+            for sample in sample_comparisons()[:1]
+            for a in (*found, None)
+            for b in (*found, Abstention(reason="refused"), None)
+        ]
+
+
+def asked(request: ChatRequest) -> str:
+    """What a model says that finds the longer of two requests the better."""
+    return "Final verdict: A" if len(request.messages[-1].content) % 2 else "Final verdict: B"
+
+
+class TestChatJudge(JudgeContract):
+    component = ChatJudge
+
+    def make(self, options: Any) -> ChatJudge:
+        return ChatJudge(ScriptedChatModel(script=asked), options)
+
+
+class TestChatJudgeByLogprobs(JudgeContract):
+    component = ChatJudge
+
+    def make(self, options: Any) -> ChatJudge:
+        return ChatJudge(LogprobChatModel(), options)
+
+
+class TestBothOrders(JudgeContract):
+    component = BothOrders
+
+    def make(self, options: Any) -> BothOrders:
+        return BothOrders(ConstantJudge(preference=0.8), options)
+
+
+def found(request: ChatRequest) -> str:
+    """What a model says that finds every principle it is asked about satisfied."""
+    text = request.messages[-1].content
+    return "\n".join(f"{p.name}: satisfied" for p in PRINCIPLES if p.name in text)
+
+
+class TestChatCritic(CriticContract):
+    component = ChatCritic
+
+    def make(self, options: Any) -> ChatCritic:
+        return ChatCritic(ScriptedChatModel(script=found), options)
+
+
+class TestChatReviser(ReviserContract):
+    component = ChatReviser
+
+    def make(self, options: Any) -> ChatReviser:
+        return ChatReviser(ScriptedChatModel(script=lambda r: r.messages[-1].content[-40:]), options)
+
+
+class TestChatGenerator(GeneratorContract):
+    component = ChatGenerator
+
+    def make(self, options: Any) -> ChatGenerator:
+        return ChatGenerator(ScriptedChatModel(script=lambda r: r.messages[-1].content), options)

@@ -23,6 +23,11 @@ VOICES: tuple[JudgeOutcome, ...] = (
     Judgment(preference=0.9),
     Judgment(preference=0.5),
     Judgment(preference=0.2),
+    Judgment(
+        preference=0.55,
+        order="both",
+        parts=(Judgment(preference=0.9, order="ab"), Judgment(preference=0.2, order="ba")),
+    ),
 )
 OTHER_ORDER = {"ab": "ba", "ba": "ab", "both": "both", None: None}
 
@@ -40,7 +45,7 @@ class AggregatorContract(ComponentContract):
 
     def decide(self, comparison: Comparison, jury: Jury) -> Decision:
         """The decision of a new aggregator, checked for its type."""
-        decision = self.make().decide(comparison, jury)
+        decision = self.new().decide(comparison, jury)
         assert type(decision) is Decision
         return decision
 
@@ -58,7 +63,7 @@ class AggregatorContract(ComponentContract):
 
     def test_no_label_from_silence(self) -> None:
         """Never decide when every judge abstained or failed, or none was asked."""
-        if self.component.before_judging:  # type: ignore[attr-defined]
+        if self.new().before_judging:
             pytest.skip("decides from the comparison alone, without judges")
         for comparison in self.samples():
             for jury in ([], *self.juries(SILENCES)):

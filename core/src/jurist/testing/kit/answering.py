@@ -54,8 +54,9 @@ class AnsweringContract(ComponentContract):
     def test_answers(self) -> None:
         """Return the contract's answer, an Abstention or a Failure; override the samples if none suits."""
         outcomes = self.outcomes(self.questions())
-        assert any(isinstance(outcome, self.answer) for outcome in outcomes), (
-            f"not one {self.answer.__name__} among {[str(outcome)[:200] for outcome in outcomes]}; "
+        answered = [outcome for outcome in outcomes if isinstance(outcome, self.answer)]
+        assert answered, (
+            f"not one {self.answer.__name__} among {len(outcomes)} outcomes, such as {outcomes[:1]}; "
             "if the samples do not suit your component, override samples()"
         )
 

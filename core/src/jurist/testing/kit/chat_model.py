@@ -90,11 +90,12 @@ class ChatModelContract(ComponentContract):
 
     def test_usage_is_reported(self) -> None:
         """Report the tokens of every reply, estimated if need be: budgets and limits count them."""
+        free = self.new().free
         for request, reply in self.answers(self.samples()):
             for amount in reply.usage.model_dump().values():
                 assert_finite(amount)
                 assert amount >= 0
-            if not self.component.free:
+            if not free:
                 assert reply.usage.prompt_tokens > 0, f"no prompt tokens reported for {request}"
 
     def test_stop_ends_the_text(self) -> None:
@@ -149,10 +150,11 @@ class ChatModelContract(ComponentContract):
 
     def test_choices_are_scored(self) -> None:
         """Give one finite log-probability, at most 0, per choice; None if you do not declare ``logprobs``."""
+        capabilities = self.new().capabilities
         for choices in CHOICES:
             requests = [request.model_copy(update={"choices": choices}) for request in self.samples()]
             for _, reply in self.answers(requests):
-                if "logprobs" not in self.component.capabilities:
+                if "logprobs" not in capabilities:
                     assert reply.choice_logprobs is None
                     continue
                 assert reply.choice_logprobs is not None
@@ -163,8 +165,7 @@ class ChatModelContract(ComponentContract):
 
     def test_choices_keep_their_order(self) -> None:
         """Give the log-probabilities in the order of the request's choices."""
-        if "logprobs" not in self.component.capabilities:
-            pytest.skip("does not declare the capability 'logprobs'")
+        self.skip_unless_capable_of("logprobs")
         for choices in CHOICES:
             for request in self.samples():
                 asked = [request.model_copy(update={"choices": order}) for order in (choices, choices[::-1])]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import inspect
 import json
 import math
@@ -28,7 +29,7 @@ HEAVY_MODULES = frozenset(
 )
 RESERVED_OPTIONS = frozenset({"use", "name", "limits"})
 SECRET_NAMES = ("api_key", "secret", "password", "access_token", "auth_token")
-NOT_IMPORTABLE = 3
+NOT_FOUND = 3
 KIT = __name__.rpartition(".")[0]
 
 
@@ -57,9 +58,13 @@ class ComponentContract:
                     "@pytest.mark.xfail(reason='why') and call super()",
                 )
 
-    def make(self) -> Any:
+    def make(self, options: Any) -> Any:
         """A new component under test. Override it if the constructor needs more than options."""
-        return self.component(self.parsed_options())
+        return self.component(options)
+
+    def new(self, **changes: Any) -> Any:
+        """A new component with the options under test, some of them changed."""
+        return self.make(self.parsed_options(**changes))
 
     def parsed_options(self, **changes: Any) -> Options:
         """The options under test, as the class's ``Options`` read them."""
@@ -87,7 +92,7 @@ class ComponentContract:
                 ) from error
 
         async def all_of_them() -> list[Outcome | ProviderError]:
-            component = self.make()
+            component = self.new()
             try:
                 if together:
                     return list(await asyncio.gather(*(one(component, item) for item in items)))
@@ -99,9 +104,14 @@ class ComponentContract:
 
     def skip_unless_deterministic(self) -> None:
         """Skip the running test if the component samples: its ``temperature`` is not 0."""
-        temperature = getattr(self.make().options, "temperature", 0)
+        temperature = getattr(self.new().options, "temperature", 0)
         if temperature:
             pytest.skip(f"samples with temperature {temperature}, so its answers may differ")
+
+    def skip_unless_capable_of(self, capability: str) -> None:
+        """Skip the running test if the component does not declare the capability."""
+        if capability not in self.new().capabilities:
+            pytest.skip(f"does not declare the capability '{capability}'")
 
     def test_class_fulfils_its_contract(self) -> None:
         """Subclass the contract of your component's kind and implement all its abstract methods."""
@@ -132,13 +142,13 @@ class ComponentContract:
 
     def test_constructor_takes_the_options(self) -> None:
         """Take the options as the constructor's argument and pass them on to ``super().__init__``."""
-        component = self.make()
+        component = self.new()
         assert isinstance(component, self.component)
         assert component.options == self.parsed_options()
 
     def test_identity_is_stable_json(self) -> None:
         """Build ``identity()`` of JSON values only, and of nothing that differs between two instances."""
-        first, second = self.make(), self.make()
+        first, second = self.new(), self.new()
         identity = first.identity()
         assert json.loads(json.dumps(identity, allow_nan=False)) == identity
         assert second.identity() == identity
@@ -148,45 +158,34 @@ class ComponentContract:
         secrets = [n for n, f in self.component.Options.model_fields.items() if is_secret(f.annotation)]
         for name in secrets:
             canary = f"canary-of-{name}"
-            changed = self.component(self.parsed_options(**{name: canary}))
+            changed = self.new(**{name: canary})
             assert canary not in json.dumps(changed.identity()), f"secret '{name}' is in the identity"
-            assert changed.identity() == self.make().identity(), f"secret '{name}' changes the identity"
+            assert changed.identity() == self.new().identity(), f"secret '{name}' changes the identity"
             assert canary not in repr(changed.options), f"secret '{name}' shows in repr(options)"
 
     def test_identity_ignores_operational_options(self) -> None:
         """Leave options marked ``Operational`` out of ``identity()``, or remove the mark."""
-        identity = self.make().identity()
+        identity = self.new().identity()
         for name, field in self.component.Options.model_fields.items():
             if Operational not in field.metadata:
                 continue
             for options in self._variants(name, field.annotation):
-                assert self.component(options).identity() == identity, f"'{name}' changed the identity"
+                assert self.make(options).identity() == identity, f"'{name}' changed the identity"
 
     def test_capabilities_are_known(self) -> None:
         """Correct the spelling: ``capabilities`` is a frozenset of words that the contract names."""
-        capabilities = self.component.capabilities
-        assert isinstance(capabilities, frozenset)
-        assert capabilities <= self.known_capabilities
-        assert isinstance(self.component.free, bool)
+        component = self.new()
+        assert isinstance(component.capabilities, frozenset)
+        assert component.capabilities <= self.known_capabilities
+        assert isinstance(component.free, bool)
 
     def test_module_imports_light(self) -> None:
         """Import heavy modules inside the methods that use them: classes are imported to check recipes."""
         module = self.component.__module__
-        program = (
-            f"import importlib, importlib.util, sys; sys.path[:] = {sys.path!r}\n"
-            "try: found = importlib.util.find_spec(sys.argv[1])\n"
-            "except ImportError: found = None\n"
-            f"if found is None: sys.exit({NOT_IMPORTABLE})\n"
-            "importlib.import_module(sys.argv[1])\n"
-            f"print(*sorted({set(HEAVY_MODULES)!r} & set(sys.modules)))\n"
-        )
-        done = subprocess.run(
-            [sys.executable, "-c", program, module], capture_output=True, text=True, timeout=120, check=False
-        )
-        if done.returncode == NOT_IMPORTABLE:
+        heavy = heavy_imports(module)
+        if heavy is None:
             pytest.skip(f"{module} is part of the test run, not of an installed package")
-        assert done.returncode == 0, done.stderr
-        assert done.stdout.split() == []
+        assert heavy == []
 
     def _faults_of(self, **changes: Any) -> list[str]:
         """What a user is told of the options under test with ``changes``."""
@@ -211,6 +210,26 @@ class ComponentContract:
                 yield self.parsed_options(**{name: candidate})
             except ValidationError:
                 continue
+
+
+@functools.cache
+def heavy_imports(module: str) -> list[str] | None:
+    """The heavy modules that ``module`` loads in a new process; None if it cannot be found there."""
+    program = (
+        f"import importlib, importlib.util, sys; sys.path[:] = {sys.path!r}\n"
+        "try: found = importlib.util.find_spec(sys.argv[1])\n"
+        "except ImportError: found = None\n"
+        f"if found is None: sys.exit({NOT_FOUND})\n"
+        "importlib.import_module(sys.argv[1])\n"
+        f"print(*sorted(set({sorted(HEAVY_MODULES)!r}) & set(sys.modules)))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, module], capture_output=True, text=True, timeout=120, check=False
+    )
+    if done.returncode == NOT_FOUND:
+        return None
+    assert done.returncode == 0, f"{module} cannot be imported by itself: {done.stderr}"
+    return done.stdout.split()
 
 
 def assert_finite(value: float) -> None:

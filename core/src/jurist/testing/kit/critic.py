@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, ClassVar
 
-import pytest
-
 from jurist.contracts import Critic
 from jurist.records import Critique, Prompt, Response
 from jurist.testing.kit.answering import AnsweringContract, Question, responses_with
@@ -52,8 +50,7 @@ class CriticContract(AnsweringContract):
 
     def test_verdicts_are_given(self) -> None:
         """Remove the capability ``verdicts``, or say satisfied or violated; abstain rather than None."""
-        if "verdicts" not in self.component.capabilities:
-            pytest.skip("does not declare the capability 'verdicts'")
+        self.skip_unless_capable_of("verdicts")
         for outcome in self.outcomes(self.questions()):
             if isinstance(outcome, Critique):
                 assert all(isinstance(finding.satisfied, bool) for finding in outcome.findings)

@@ -56,8 +56,7 @@ class JudgeContract(AnsweringContract):
 
     def test_symmetric_judges_are_symmetric(self) -> None:
         """Remove the capability ``symmetric``, or make p(A, B) + p(B, A) = 1 for every comparison."""
-        if "symmetric" not in self.component.capabilities:
-            pytest.skip("does not declare the capability 'symmetric'")
+        self.skip_unless_capable_of("symmetric")
         samples = self.samples()
         shown = self.outcomes([(sample, ()) for sample in samples])
         swapped = self.outcomes([(sample.swapped(), ()) for sample in samples])

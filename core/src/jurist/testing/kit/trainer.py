@@ -36,7 +36,7 @@ class TrainerContract(ComponentContract):
     def train(self, job: TrainJob) -> Training:
         """Train ``job`` with a new trainer."""
         progress: list[TrainProgress] = []
-        return Training(job, self.make().train(job, progress.append), progress)
+        return Training(job, self.new().train(job, progress.append), progress)
 
     @pytest.fixture
     def training(self, tmp_path_factory: pytest.TempPathFactory) -> Training:
