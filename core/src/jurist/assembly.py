@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, cast
 
-from pydantic import JsonValue, ValidationError
+from pydantic import JsonValue, SecretStr, ValidationError
 
 from jurist.component import Component
-from jurist.contracts import ChatModel, Contract
+from jurist.contracts import Contract
 from jurist.engine import Engine
 from jurist.errors import UsageError
 from jurist.limits import Limits
@@ -19,6 +20,7 @@ from jurist.options import Options, fault_line
 from jurist.recipe import Reference, expand, resolve_path
 from jurist.roles import ROLES
 
+_UNMETERED = ("aggregator", "trainer")
 _COMMON = ("use", "name", "limits")
 
 
@@ -69,7 +71,8 @@ def select(kind: str, reference: Reference, source: ComponentSource, where: str 
     given = {key: value for key, value in settings.items() if key not in _COMMON}
     parts = [implementation.Options, *([role.Options] if role else [])]
     options, faults = _validate(parts, given, where)
-    limits, limit_faults = _validate([Limits], settings.get("limits") or {}, f"{where}.limits")
+    limits, limit_faults = _limits(settings.get("limits"), implementation, f"{where}.limits")
+    faults += _open_secrets(options, reference, where)
     if faults or limit_faults:
         raise UsageError.of_faults(
             f"{where}: {component.kind} '{name}' of {component.distribution}",
@@ -83,9 +86,28 @@ def select(kind: str, reference: Reference, source: ComponentSource, where: str 
         options=options[0],
         role_options=options[1] if role else None,
         label=str(settings.get("name") or name),
-        limits=cast(Limits, limits[0]),
+        limits=limits,
         settings=settings,
     )
+
+
+def _limits(given: Any, implementation: type[Contract], where: str) -> tuple[Limits, list[str]]:
+    """What is given, over the component's own limits."""
+    if given is not None and not isinstance(given, Mapping):
+        return implementation.limits, [f"{where}: must be a mapping"]
+    limits, faults = _validate([Limits], {**implementation.limits.model_dump(), **(given or {})}, where)
+    return (cast(Limits, limits[0]) if limits else implementation.limits), faults
+
+
+def _open_secrets(options: Iterable[Options], reference: Reference, where: str) -> list[str]:
+    """Secrets written out in the recipe, which the run directory would keep for everyone to read."""
+    given = {} if isinstance(reference, str) else reference
+    secrets = [name for each in options for name, value in each if isinstance(value, SecretStr)]
+    return [
+        f"{where}.{name}: a secret does not belong in a recipe; write ${{NAME}} and set that variable"
+        for name in secrets
+        if name in given and not re.fullmatch(r"\$\{\w+\}", str(given[name]))
+    ]
 
 
 def _validate(models: list[type[Options]], given: Any, where: str) -> tuple[list[Options], list[str]]:
@@ -130,10 +152,12 @@ class Assembly:
     def build(self, kind: str, reference: Reference, where: str = "") -> Contract:
         """A component that is metered and plays the role ``kind``."""
         selection = select(kind, reference, self.source, where)
+        if kind in _UNMETERED:
+            return selection.implementation(selection.options)
         base = self._metered(selection)
         if selection.role_options is None:
             return base
-        role = ROLES[kind](cast(ChatModel, base), selection.role_options)
+        role: Contract = cast(Any, ROLES[kind])(base, selection.role_options)
         return metered(
             role,
             engine=self._engine,

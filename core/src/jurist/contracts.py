@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-from pydantic import JsonValue
+from pydantic import Field, JsonValue
 
 from jurist.chat import ChatReply, ChatRequest, Sampling
 from jurist.constitution import Principle
@@ -35,7 +35,7 @@ from jurist.records import (
 )
 
 
-class Contract(ABC):
+class Contract(ABC):  # noqa: B024 - its subclasses have the abstract methods
     """What all contracts share: options, an identity, and an end.
 
     ``Options``: the pydantic model of the component's settings; the constructor gets an instance.
@@ -61,7 +61,7 @@ class Contract(ABC):
         identity: JsonValue = self.options.identity()
         return identity
 
-    async def close(self) -> None:
+    async def close(self) -> None:  # noqa: B027 - most components hold nothing
         """Release what the component holds. Called once, at the end."""
 
 
@@ -170,7 +170,7 @@ class Artifact(Record):
 
     kind: ArtifactKind
     path: Path
-    metrics: dict[str, float] = {}
+    metrics: dict[str, float] = Field(default={})
 
 
 class TrainJob(Record):
@@ -195,7 +195,7 @@ class TrainProgress(Record):
 
     step: int
     total: int
-    metrics: dict[str, float] = {}
+    metrics: dict[str, float] = Field(default={})
 
 
 class Trainer(Contract):

@@ -10,15 +10,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import distributions
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import yaml
 
 from jurist.artifacts import Artifacts, StageArtifact
 from jurist.assembly import Assembly, ComponentSource, expanded
 from jurist.budget import Budget
+from jurist.contracts import ChatModel
 from jurist.engine import Engine
-from jurist.errors import Interrupted
+from jurist.errors import Interrupted, UsageError
 from jurist.events import Events
 from jurist.fingerprint import file_digest, settings_fingerprint
 from jurist.jsonl import unwritable, write_json, write_lines
@@ -28,6 +29,9 @@ from jurist.recipe import Recipe
 from jurist.records import content_id
 from jurist.stages import Stage, StageContext
 from jurist.workers import TrainerWorker
+
+_SHOWN = 20
+"""How many faulty prompts an error lists one by one; the rest are counted."""
 
 _STATUS = {"BudgetStop": "budget", "GateStop": "gate", "Interrupted": "interrupted"}
 
@@ -136,6 +140,7 @@ class _Execution:
         self._engine.events.run_started(self._run)
         try:
             with self._stopped_by_signal():
+                await self._check_fit()
                 for number, stage in enumerate(self._stages, 1):
                     await self._stage(number, stage)
         except BaseException as error:
@@ -146,6 +151,24 @@ class _Execution:
             await self._context.assembly.close()
         self._finish("done")
         return self._run
+
+    async def _check_fit(self) -> None:
+        """Find prompts that the policy cannot take, before the first call."""
+        base = self._run.artifacts.find("base")
+        if base is None or base.component is None:
+            return
+        model = cast(ChatModel, self._context.assembly.build("chat_model", base.component, "policy"))
+        requests = {r.model_dump_json(): r for stage in self._stages for r in stage.first_requests()}
+        faults = []
+        for request in requests.values():
+            fault = await model.misfit(request)
+            if fault is not None:
+                opening = " ".join(request.messages[-1].content.split())[:60]
+                faults.append(f"{fault} Prompt: “{opening}…”")
+        if faults:
+            shown = faults[:_SHOWN] + [f"… and {len(faults) - _SHOWN} more"] * (len(faults) > _SHOWN)
+            hint = "lower max_tokens, or leave these prompts out"
+            raise UsageError.of_faults("prompts that the policy cannot take", shown, hint=hint)
 
     async def _stage(self, number: int, stage: Stage) -> None:
         folder = self._run.folder / "stages" / f"{number:02d}-{stage.name}"

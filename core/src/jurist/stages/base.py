@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 from jurist.artifacts import Artifacts, StageArtifact
 from jurist.assembly import Assembly
+from jurist.chat import ChatRequest
 from jurist.constitution import Constitution, Principle
 from jurist.engine import Engine
 from jurist.events import Events
@@ -104,6 +105,14 @@ class Stage(ABC):
         if not self.prompts():
             return [f"stages.{self.name}: no prompt is left after its filters (tags, without_tags)"]
         return []
+
+    def first_requests(self) -> list[ChatRequest]:
+        """What the policy that the run starts from will be asked, as far as it is known beforehand."""
+        asks = any(kind == "generator" and ref in ("policy", "base") for _, kind, ref in self.references())
+        if not asks:
+            return []
+        sampling = self.settings.sampling
+        return [ChatRequest(messages=prompt.messages, sampling=sampling) for prompt in self.prompts()]
 
     def seed(self, *parts: Any) -> int:
         """A seed below 2³¹ that depends on the recipe's seed and ``parts`` alone."""

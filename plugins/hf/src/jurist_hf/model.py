@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from functools import cached_property
 from pathlib import Path
@@ -13,6 +14,7 @@ from jurist.batcher import Batcher
 from jurist.chat import ChatReply, ChatRequest
 from jurist.contracts import ChatModel
 from jurist.errors import ProviderError
+from jurist.limits import Limits
 from jurist.options import Operational, Options
 from jurist_hf.checkpoint import PROVIDED_BY, find_checkpoint
 
@@ -75,6 +77,8 @@ class TransformersChatModel(ChatModel):
 
     Options: ClassVar[type[Options]] = TransformersOptions
     capabilities: ClassVar[frozenset[str]] = frozenset({"logprobs"})
+    # Calls wait for each other in batches, and nobody else refuses them for rate.
+    limits: ClassVar[Limits] = Limits(concurrency=256, attempts=2, timeout=3600)
     options: TransformersOptions
 
     def __init__(self, options: TransformersOptions) -> None:
@@ -114,6 +118,11 @@ class TransformersChatModel(ChatModel):
             raise answer
         return answer
 
+    async def misfit(self, request: ChatRequest) -> str | None:
+        """Why the request does not fit the context, or None."""
+        error = await asyncio.to_thread(self._misfit, request)
+        return None if error is None else error.what
+
     async def close(self) -> None:
         """Stop the batchers and let the weights go."""
         await self._generation.close()
@@ -122,6 +131,17 @@ class TransformersChatModel(ChatModel):
             loaded, self._loaded = self._loaded, None
         if loaded is not None:
             loaded.release()
+
+    def _misfit(self, request: ChatRequest) -> ProviderError | None:
+        from jurist_hf._batches import encode
+
+        with self._lock:
+            loaded = self._load()
+        try:
+            encode(loaded, request)
+        except ProviderError as error:
+            return error
+        return None
 
     def _generate(self, requests: list[ChatRequest]) -> list[ChatReply | ProviderError]:
         from jurist_hf._generation import generate
