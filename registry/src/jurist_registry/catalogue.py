@@ -7,11 +7,17 @@ from types import MappingProxyType
 
 CATALOGUE: Mapping[str, str] = MappingProxyType(
     {
-        "litellm": "jurist-litellm",
+        "demo-brief": "jurist-demo",
+        "demo-friendly": "jurist-demo",
+        "demo-oracle": "jurist-demo",
+        "demo-rules": "jurist-demo",
+        "demo-strict": "jurist-demo",
         "hf": "jurist-hf",
-        "sft": "jurist-trl",
-        "reward_model": "jurist-trl",
-        "ppo": "jurist-trl",
+        "litellm": "jurist-litellm",
+        "trl-ppo": "jurist-trl",
+        "trl-reward": "jurist-trl",
+        "trl-reward-model": "jurist-trl",
+        "trl-sft": "jurist-trl",
     }
 )
 """Name of a component → the distribution of ours that offers it."""

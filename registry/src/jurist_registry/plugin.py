@@ -17,6 +17,9 @@ from jurist_registry.discovery import InstalledPlugin
 
 PROJECT = "jurist"
 
+IN_PROCESS = "in this process"
+"""Where a plugin is from that no distribution brought."""
+
 
 @dataclass(frozen=True)
 class Plugin:
@@ -29,8 +32,8 @@ class Plugin:
 
     @property
     def project(self) -> str:
-        """The distribution's name without its version."""
-        return self.distribution.split()[0]
+        """The distribution's name without its version; its own name, if no distribution brought it."""
+        return self.name if self.distribution == IN_PROCESS else self.distribution.split()[0]
 
     def answers_to(self, qualifier: str) -> bool:
         """Whether ``qualifier`` means this plugin: its own name, or its distribution's."""
@@ -88,16 +91,18 @@ def load_installed(installed: InstalledPlugin) -> Plugin:
         cause = "; ".join(f"{installed.project} {one}" for one in unmet)
         hint = " ".join(["pip install -U", installed.project, *(one.requirement.name for one in unmet)])
         raise _error(installed.name, installed.distribution, cause, hint)
-    return load(hooks, installed.name, installed.distribution)
+    hint = f"jurist plugins doctor --why {installed.name}, then tell the author of {installed.project}"
+    return load(hooks, installed.name, installed.distribution, hint)
 
 
-def load(hooks: object, name: str, distribution: str) -> Plugin:
+def load(hooks: object, name: str, distribution: str, hint: str) -> Plugin:
     """Collect what the plugin ``hooks`` (a module or an object with hook methods) offers.
+
+    ``hint`` is what to try if that cannot be done.
 
     Raises:
         PluginError: a hook is misspelt, has wrong arguments, fails, or gives something else than components.
     """
-    hint = f"jurist plugins doctor --why {name}, then tell the author of {distribution.split()[0]}"
     probe = new_manager()
     try:
         probe.register(hooks, name)

@@ -117,7 +117,8 @@ class Progress:
     @hookimpl
     def jurist_run_started(self, run: Run) -> None:
         """Say which run this is and where it is kept."""
-        self._display.note(f"{run.recipe.name}: {len(run.recipe.stages)} stages, in {run.folder}")
+        stages = ", ".join(stage.name for stage in run.recipe.stages)
+        self._display.note(f"{run.recipe.name}: {stages}; in {run.folder}")
 
     @hookimpl
     def jurist_run_finished(self, run: Run, status: str) -> None:

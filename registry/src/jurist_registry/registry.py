@@ -14,12 +14,10 @@ from jurist.errors import PluginError, UsageError
 from jurist.options import near_miss
 from jurist_registry.catalogue import CATALOGUE
 from jurist_registry.discovery import InstalledPlugin, installed_plugins, only_from, select
-from jurist_registry.plugin import BrokenPlugin, Plugin, load, load_installed, new_manager
+from jurist_registry.plugin import IN_PROCESS, BrokenPlugin, Plugin, load, load_installed, new_manager
 
 ROLES = frozenset({"generator", "critic", "reviser", "judge", "scorer"})
 """The kinds that core builds of any chat model."""
-
-IN_PROCESS = "in this process"
 
 
 class Registry:
@@ -68,7 +66,7 @@ class Registry:
         label = name or getattr(plugin, "__name__", None) or type(plugin).__name__
         if any(known.name == label and known.distribution == IN_PROCESS for known in self._plugins):
             raise UsageError(f"a plugin named '{label}' is already registered.", hint="give it another name=")
-        self._add(load(plugin, label, IN_PROCESS))
+        self._add(load(plugin, label, IN_PROCESS, "correct it, then register it again"))
 
     @property
     def plugins(self) -> tuple[Plugin, ...]:
@@ -147,7 +145,8 @@ class Registry:
         if not self._core_loaded:
             self._core_loaded = True
             builtin = importlib.import_module("jurist.builtin")
-            self._add(load(builtin, "core", f"jurist-core {version('jurist-core')}"), first=True)
+            core = f"jurist-core {version('jurist-core')}"
+            self._add(load(builtin, "core", core, "pip install -U jurist-core"), first=True)
         while self._waiting:
             installed = self._waiting.pop(0)
             try:
@@ -162,16 +161,16 @@ class Registry:
                 f"plugin '{plugin.name}' could not be loaded.",
                 provided_by=plugin.distribution,
                 cause=f"it is the same module or object as plugin '{taken}'",
-                hint=f"jurist plugins show {plugin.name}, then uninstall one of them",
+                hint="register or install only one of them",
             )
         self._manager.register(plugin.hooks, f"{plugin.project}:{plugin.name}")
         self._plugins.insert(0 if first else len(self._plugins), plugin)
 
 
 def _ambiguous(kind: str, name: str, offers: list[tuple[Plugin, Component]]) -> PluginError:
-    by_project = {(p.name if p.distribution == IN_PROCESS else p.project): c for p, c in offers}
+    choices = " or ".join(f"'{plugin.project}:{component.name}'" for plugin, component in offers)
     return PluginError(
         f"{kind} '{name}' is offered more than once.",
         provided_by=" and ".join(component.provided_by for _, component in offers),
-        hint="name the one you mean: " + " or ".join(f"'{who}:{c.name}'" for who, c in by_project.items()),
+        hint=f"name the one you mean: {choices}",
     )

@@ -32,7 +32,9 @@ def plan(recipe: str, overrides: tuple[str, ...], no_plugin: tuple[str, ...]) ->
 
 def _stage_text(stage: StagePlan) -> str:
     lines = [f"{stage.stage}: {stage.prompts:,} prompts" if stage.prompts else f"{stage.stage}:"]
-    lines += [f"  {_bounds((call.least, call.most))} calls of {call.role}" for call in stage.calls]
+    lines += [
+        f"  {_bounds((call.least, call.most))} calls of {call.role}" for call in stage.calls if call.most
+    ]
     if any(stage.tokens):
         lines.append(f"  about {_bounds(stage.tokens)} tokens")
     return "\n".join([*lines, *([f"  {stage.note}"] if stage.note else [])])
