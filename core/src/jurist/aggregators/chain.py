@@ -12,13 +12,17 @@ from jurist.records import Comparison, Decision, JudgeOutcome
 
 
 class Chain(Aggregator):
-    """Asks aggregators in turn; the first that decides or sets aside ends it."""
+    """Asks aggregators in turn; the first that decides or sets aside ends it.
+
+    It decides before judging when its first aggregator does.
+    """
 
     def __init__(self, aggregators: Sequence[Aggregator]) -> None:
         super().__init__()
         if not aggregators:
             raise ValueError("a chain needs at least one aggregator")
         self.aggregators = tuple(aggregators)
+        vars(self).update(before_judging=self.aggregators[0].before_judging)
 
     def identity(self) -> JsonValue:
         """The identities of its aggregators, in order."""

@@ -48,6 +48,9 @@ ASPECT = re.compile(
     FLAGS,
 )
 CONDITION = re.compile(r"\s*(?:\bif\b|\bwhen\b|\bunless\b|如果|若|当)", FLAGS)
+CONDITIONAL = re.compile(
+    r"(?:\b(?:if|unless|whether)\b(?!\s+(?:I|we)\s+(?:had|have|must))|如果|假如|倘若)[^.!?\n。]*$", FLAGS
+)
 VOID = re.compile(
     r"\b(?:not|never|cannot|hardly|whether|if|unless|would\s+be|could|might|may|although|though|while|either|says|said"
     r"|claims?|claimed|tells?|told|asks?|asked|instructs?|instructed|instructions?\s+to|attempts?|tries|trying|demands?"
@@ -62,7 +65,27 @@ CLAUSE_END = re.compile(
 COMPARED_WITH = re.compile(r"(?:比|比起|\bthan)\s*$", FLAGS)
 QUOTED = re.compile(r"\"([^\"\n]*)\"|“([^”\n]*)”|「([^」\n]*)」|『([^』\n]*)』")
 JSON_KEYS = frozenset(
-    ("verdict", "final_verdict", "answer", "final_answer", "winner", "choice", "preferred", "preference")
-    + ("better", "better_response", "best", "decision", "judgment", "judgement", "selection")
-    + ("结论", "最终结论", "答案", "选择", "胜者", "更好的回答")
+    {
+        "verdict",
+        "final_verdict",
+        "answer",
+        "final_answer",
+        "winner",
+        "choice",
+        "preferred",
+        "preference",
+        "better",
+        "better_response",
+        "best",
+        "decision",
+        "judgment",
+        "judgement",
+        "selection",
+        "结论",
+        "最终结论",
+        "答案",
+        "选择",
+        "胜者",
+        "更好的回答",
+    }
 )

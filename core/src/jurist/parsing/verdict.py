@@ -145,10 +145,13 @@ class _Reader:
         """Whether a verdict is really given: unconditionally, not denied, not asked, not reported."""
         breaks = [m.end() for m in phrases.CLAUSE_END.finditer(plain, 0, found.start)]
         clause = plain[breaks[-1] if breaks else 0 : found.start]
+        before = plain[: found.start].rpartition("\n")[2]
         rest = plain[found.end :].partition("\n")[0]
-        if phrases.VOID.search(clause) or phrases.CONDITION.match(rest):
+        if phrases.VOID.search(clause) or phrases.CONDITIONAL.search(before) or phrases.CONDITION.match(rest):
             return False
         if re.match(rf"{phrases.ALSO}{self.label}", rest, phrases.FLAGS):
+            return False
+        if re.search(rf"{self.label}{phrases.ALSO}$", before, phrases.FLAGS):
             return False
         ending = re.search(r"[.!?。;]", rest)
         return ending is None or ending.group() != "?"

@@ -41,7 +41,7 @@ class ChatCritic(TemplateRole, Critic):
     def __init__(self, model: ChatModel, options: CriticOptions | None = None) -> None:
         super().__init__(model, options)
         if self.options.mode == "rules":
-            self.capabilities = frozenset({"verdicts"})  # type: ignore[misc]  # depends on the options
+            vars(self).update(capabilities=frozenset({"verdicts"}))
 
     async def critique(
         self, prompt: Prompt, response: Response, principles: Sequence[Principle]

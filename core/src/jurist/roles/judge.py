@@ -82,7 +82,9 @@ class ChatJudge(TemplateRole, Judge):
         return self.request(template, comparison.prompt, words, values)
 
     async def _by_verdict(self, request: ChatRequest, spent: Usage) -> JudgeOutcome:
-        answer = await ask(self.model, request, _verdict, self.options.reasks)
+        answer: Answer[Verdict] | Abstention | Failure = await ask(
+            self.model, request, _verdict, self.options.reasks
+        )
         usage = spent + answer.usage
         if not isinstance(answer, Answer):
             return answer.model_copy(update={"usage": usage})

@@ -1,0 +1,128 @@
+import asyncio
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jurist.contracts import Judge
+from jurist.orders import BothOrders, BothOrdersOptions, flipped
+from jurist.records import Abstention, Comparison, Failure, Judgment, Prompt, Response, Usage
+
+COMPARISON = Comparison(
+    prompt=Prompt.of("q"), response_a=Response(text="first"), response_b=Response(text="second")
+)
+
+
+class ByPosition(Judge):
+    """Gives one outcome when 'first' is shown first, and another when it is shown second."""
+
+    def __init__(self, straight, swapped):
+        super().__init__()
+        self.answers = {"first": straight, "second": swapped}
+        self.asked = []
+
+    async def judge(self, comparison, principles):
+        self.asked.append(comparison.response_a.text)
+        return self.answers[comparison.response_a.text]
+
+
+class Symmetric(ByPosition):
+    capabilities = frozenset({"symmetric"})
+
+
+def both(straight, swapped, **options):
+    judge = BothOrders(ByPosition(straight, swapped), BothOrdersOptions(**options))
+    return asyncio.run(judge.judge(COMPARISON, ()))
+
+
+def said(preference, **fields):
+    return Judgment(preference=preference, usage=Usage(prompt_tokens=3, usd=0.5), source="j", **fields)
+
+
+def test_averages_both_orders_in_the_comparisons_own_a_and_b():
+    outcome = both(said(0.9), said(0.3))
+    assert outcome.preference == pytest.approx(0.8)
+    assert [part.order for part in outcome.parts] == ["ab", "ba"]
+    assert [part.preference for part in outcome.parts] == pytest.approx([0.9, 0.7])
+    assert outcome.order == "both"
+    assert outcome.source == "j"
+    assert outcome.usage == Usage(prompt_tokens=6, usd=1.0)
+
+
+def test_a_judge_that_only_sees_the_position_is_neutral():
+    assert both(said(0.95), said(0.95)).preference == pytest.approx(0.5)
+
+
+@given(st.floats(0, 1), st.floats(0, 1))
+def test_swapping_the_comparison_swaps_the_preference(straight, swapped):
+    first = both(said(straight), said(swapped)).preference
+    judge = BothOrders(ByPosition(said(straight), said(swapped)))
+    second = asyncio.run(judge.judge(COMPARISON.swapped(), ())).preference
+    assert first == pytest.approx(1 - second)
+
+
+def test_a_flip_can_abstain_and_keeps_both_orders():
+    outcome = both(said(1.0), said(1.0), on_flip="abstain")
+    assert isinstance(outcome, Abstention)
+    assert outcome.reason == "inconsistent"
+    assert [part.preference for part in outcome.parts] == [1.0, 0.0]
+    assert outcome.usage.usd == 1.0
+
+
+@pytest.mark.parametrize(("straight", "swapped"), [(1.0, 0.5), (0.5, 1.0), (0.5, 0.5), (0.8, 0.4)])
+def test_ties_and_agreement_are_no_flip(straight, swapped):
+    assert isinstance(both(said(straight), said(swapped), on_flip="abstain"), Judgment)
+
+
+def test_flipped_is_a_contradiction_of_hard_verdicts():
+    assert flipped(said(0.51), said(0.49))
+    assert not flipped(said(0.51), said(0.99))
+    assert not flipped(said(0.5), said(0.0))
+
+
+ABSTAINED = Abstention(reason="unparsed", raw="hm", usage=Usage(usd=0.25))
+FAILED = Failure(error="reset", retryable=True, usage=Usage(usd=0.125))
+
+
+@pytest.mark.parametrize(
+    ("straight", "swapped", "kind", "usd"),
+    [
+        (said(1.0), ABSTAINED, Abstention, 0.75),
+        (ABSTAINED, said(1.0), Abstention, 0.75),
+        (said(1.0), FAILED, Failure, 0.625),
+        (FAILED, ABSTAINED, Failure, 0.375),
+        (ABSTAINED, FAILED, Failure, 0.375),
+        (ABSTAINED, ABSTAINED, Abstention, 0.5),
+    ],
+)
+def test_without_both_orders_there_is_no_label(straight, swapped, kind, usd):
+    outcome = both(straight, swapped)
+    assert isinstance(outcome, kind)
+    assert outcome.order == "both"
+    assert len(outcome.parts) == 2
+    assert outcome.usage.usd == usd
+    if kind is Failure:
+        assert outcome.retryable
+        assert "reset" in outcome.error
+    else:
+        assert outcome.reason == "unparsed"
+
+
+def test_a_symmetric_judge_is_asked_once():
+    inner = Symmetric(said(0.9), said(0.3))
+    outcome = asyncio.run(BothOrders(inner).judge(COMPARISON, ()))
+    assert outcome.preference == 0.9
+    assert inner.asked == ["first"]
+
+
+def test_both_orders_are_asked_at_the_same_time():
+    class Waiting(ByPosition):
+        async def judge(self, comparison, principles):
+            self.asked.append(comparison.response_a.text)
+            for _ in range(100):
+                if len(self.asked) == 2:
+                    return said(0.5)
+                await asyncio.sleep(0.01)
+            raise AssertionError("the second order was not asked while the first was open")
+
+    assert asyncio.run(BothOrders(Waiting(None, None)).judge(COMPARISON, ())).preference == 0.5
