@@ -210,6 +210,20 @@ async def test_a_rate_limit_halves_the_concurrency(ledger):
     assert len(call.made) < 420  # without adapting, most of the calls would be refused again and again
 
 
+async def test_after_a_rate_limit_the_concurrency_creeps_back(ledger):
+    async def provider(number: int) -> ChatReply:
+        if len(call.made) == 1:
+            raise ProviderError("429", retryable=True, rate_limited=True)
+        widths.append(call.callee.limiter.concurrency)
+        return ChatReply(text=str(number))
+
+    widths: list[int] = []
+    call = caller(ledger, provider, concurrency=8)
+    await collect(call.engine.map(call, range(100)))
+    assert (widths[0], widths[-1]) == (4, 8)
+    assert widths == sorted(widths)
+
+
 async def test_a_time_out_is_retried(ledger):
     async def provider(number: int) -> ChatReply:
         await asyncio.sleep(10 if len(call.made) == 1 else 0)
@@ -350,7 +364,11 @@ async def test_an_error_in_the_source_comes_after_what_it_gave(ledger):
 
 
 async def test_a_bug_in_a_stage_is_raised_and_calls_in_flight_are_kept(ledger):
-    call = caller(ledger, concurrency=8)
+    async def provider(number: int) -> ChatReply:
+        await asyncio.sleep(0.05 if number > 5 else 0)
+        return ChatReply(text=f"reply {number}")
+
+    call = caller(ledger, provider, concurrency=8)
 
     async def item(number: int) -> str:
         if number == 5:
@@ -360,6 +378,7 @@ async def test_a_bug_in_a_stage_is_raised_and_calls_in_flight_are_kept(ledger):
     results, _ = await collect_until(call.engine.map(item, range(1000), window=8), KeyError)
     assert results == [f"reply {n}" for n in range(5)]
     assert call.running == 0
+    assert 6 in call.made
     assert all(ledger.get(str(number)) for number in call.made)
 
 
@@ -385,6 +404,20 @@ async def test_stop_feeds_nothing_more_and_keeps_what_is_in_flight(ledger):
     again = caller(ledger)
     assert len(await collect(again.engine.map(again, range(30)))) == 30
     assert again.made == list(range(21, 30))
+
+
+async def test_after_a_stop_no_item_begins_even_if_it_makes_no_calls(ledger):
+    engine, begun = Engine(ledger), []
+
+    async def item(number: int) -> int:
+        begun.append(number)
+        if number == 5:
+            engine.stop(Interrupted("enough"))
+        await asyncio.sleep(0.001)
+        return number
+
+    results, _ = await collect_until(engine.map(item, range(100), window=2), Interrupted)
+    assert begun == results == list(range(6))
 
 
 async def test_stop_ends_the_wait_before_a_retry(ledger):

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import math
 from collections.abc import Iterator
 from pathlib import Path
@@ -305,16 +306,29 @@ async def test_a_free_component_is_neither_stored_nor_budgeted(ledger):
     assert len(free.asked) == 3
     assert ledger.tallies() == {}
     assert engine.budget.spent.usd == 0
-    broken = await meter(FreeJudge(ValueError("a bug")), engine).judge(COMPARISON, PRINCIPLES)
-    assert isinstance(broken, Failure)
+    for error in (ValueError("a bug"), ProviderError("503", retryable=True)):
+        broken = FreeJudge(error)
+        assert isinstance(await meter(broken, engine).judge(COMPARISON, PRINCIPLES), Failure)
+        assert len(broken.asked) == 1  # retries belong to the calls inside
+
+
+async def test_a_free_component_that_waits_for_metered_calls_does_not_time_out(engine):
+    class Wrapper(FreeJudge):
+        async def judge(self, comparison, principles):
+            await asyncio.sleep(0.05)
+            return SAME
+
+    outcome = await meter(Wrapper(SAME), engine, timeout=0.01).judge(COMPARISON, PRINCIPLES)
+    assert isinstance(outcome, Judgment)
 
 
 async def test_the_budget_passes_through_as_a_stop_and_not_as_a_failure(ledger):
     engine = Engine(ledger, budget=Budget(max_usd=0.5))
     wrapped = meter(AJudge(Judgment(preference=1, usage=Usage(usd=0.4))), engine)
     await wrapped.judge(COMPARISON, PRINCIPLES)
-    with pytest.raises(BudgetStop):
+    with pytest.raises(BudgetStop) as caught:
         await wrapped.judge(COMPARISON.swapped(), PRINCIPLES)
+    assert engine.reason is caught.value  # so that nothing else begins either
 
 
 async def test_half_an_emoji_at_the_end_of_a_text_loses_no_paid_reply(engine):
