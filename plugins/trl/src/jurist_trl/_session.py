@@ -25,6 +25,9 @@ from jurist_trl.settings import LoraOptions, SupervisedOptions, TrainingOptions
 Progress = Callable[[TrainProgress], None]
 
 
+LOSSES = ("loss", "grad_norm", "value_grad_norm")
+
+
 class QuietTrainer:
     """Mixin for TRL trainers: no telemetry and no model cards."""
 
@@ -48,13 +51,14 @@ class Watch(TrainerCallback):  # type: ignore[misc]
         """Pass on what was measured."""
         if "loss" not in logs:  # the summary at the end, not a step
             return
-        bad = [name for name in ("loss", "grad_norm") if not math.isfinite(logs.get(name, 0.0))]
+        bad = [name for name in LOSSES if not math.isfinite(logs.get(name, 0.0))]
         if bad:
             raise failed(self.job, f"{' and '.join(bad)} is not a finite number at step {state.global_step}")
-        self.last = {name: float(value) for name, value in logs.items() if isinstance(value, int | float)}
+        metrics = {name: float(value) for name, value in logs.items() if isinstance(value, int | float)}
+        self.last |= metrics
         if state.is_world_process_zero:
-            self.log.append(state.global_step, self.last)
-            step = TrainProgress(step=state.global_step, total=state.max_steps, metrics=self.last)
+            self.log.append(state.global_step, metrics)
+            step = TrainProgress(step=state.global_step, total=state.max_steps, metrics=metrics)
             self.progress(step)
 
     def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
@@ -140,7 +144,7 @@ def lora_config(lora: LoraOptions | None, task: str) -> Any:
 
 
 def run(trainer: Any, job: TrainJob, progress: Progress) -> dict[str, float]:
-    """Train to the end, from the last complete checkpoint if there is one; the last step's metrics."""
+    """Train to the end, from the last complete checkpoint if there is one; the newest of each metric."""
     last = last_checkpoint(job)
     if trainer.accelerator.is_main_process:
         drop_incomplete(job)

@@ -1,0 +1,41 @@
+"""What the plugin offers, and that looking at it loads nothing heavy."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+from jurist.contracts import Trainer
+from jurist_trl import plugin
+
+
+def test_the_components_load_and_say_what_they_turn_into_what() -> None:
+    offered = {c.name: c.collected("trainer", "jurist-trl").load() for c in plugin.jurist_trainers()}
+    made = {name: (t.consumes, t.produces) for name, t in offered.items() if issubclass(t, Trainer)}
+    assert made == {
+        "trl-sft": ("revisions", "policy"),
+        "trl-reward": ("preferences", "reward_model"),
+        "trl-ppo": ("prompts", "policy"),
+    }
+    assert [c.collected("scorer", "").load().__name__ for c in plugin.jurist_scorers()] == [
+        "RewardModelScorer"
+    ]
+    judge = next(iter(plugin.jurist_judges())).collected("judge", "").load()
+    assert judge.capabilities == {"symmetric"}
+
+
+def test_components_and_their_options_load_without_torch() -> None:
+    code = """
+import json, sys
+from jurist_trl import plugin
+for kind in ("trainer", "scorer", "judge"):
+    for component in getattr(plugin, f"jurist_{kind}s")():
+        component.collected(kind, "jurist-trl").load().Options.model_json_schema()
+heavy = {"torch", "transformers", "trl", "datasets", "numpy", "accelerate", "peft"}
+print(json.dumps(sorted(heavy & set(sys.modules))))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert json.loads(done.stdout) == []

@@ -1,0 +1,148 @@
+"""The mathematics of PPO, against brute force and published values."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+torch = pytest.importorskip("torch")
+
+from jurist_trl import ppo_math  # noqa: E402
+
+WIDTH = 5
+
+
+def numbers(low: float, high: float) -> Any:
+    cell = st.floats(low, high, allow_nan=False, width=32)
+    return st.lists(st.lists(cell, min_size=WIDTH, max_size=WIDTH), min_size=3, max_size=3)
+
+
+lengths = st.lists(st.integers(1, WIDTH), min_size=3, max_size=3)
+
+
+def as_mask(sizes: list[int]) -> Any:
+    return torch.tensor([[1.0] * n + [0.0] * (WIDTH - n) for n in sizes], dtype=torch.float64)
+
+
+def tensor(rows: Any) -> Any:
+    return torch.tensor(rows, dtype=torch.float64)
+
+
+@settings(max_examples=60, deadline=None)
+@given(numbers(-3, 3), numbers(-3, 3), lengths, st.floats(0.5, 1), st.floats(0, 1))
+def test_gae_is_the_discounted_sum_of_td_errors(
+    rewards: Any, values: Any, sizes: list[int], gamma: float, lam: float
+) -> None:
+    advantages, returns = ppo_math.gae(tensor(rewards), tensor(values), as_mask(sizes), gamma, lam)
+    for row, n in enumerate(sizes):
+        v = [*values[row][:n], 0.0]
+        delta = [rewards[row][t] + gamma * v[t + 1] - v[t] for t in range(n)]
+        for t in range(WIDTH):
+            expected = sum((gamma * lam) ** (k - t) * delta[k] for k in range(t, n)) if t < n else 0.0
+            assert advantages[row, t].item() == pytest.approx(expected, abs=1e-6)
+            assert returns[row, t].item() == pytest.approx(expected + (v[t] if t < n else 0.0), abs=1e-6)
+
+
+def test_gae_with_lambda_one_makes_returns_the_sum_of_what_follows() -> None:
+    rewards = tensor([[0.0, -1.0, 0.5, 2.0, 9.0]])
+    _, returns = ppo_math.gae(rewards, torch.randn(1, 5, dtype=torch.float64), as_mask([4]), 1.0, 1.0)
+    assert returns[0].tolist() == pytest.approx([1.5, 1.5, 2.5, 2.0, 0.0], abs=1e-9)
+
+
+def test_whitening_gives_the_published_values() -> None:
+    values = torch.tensor([[1.2, 1.3, 1.4], [1.5, 1.6, 1.7], [1.8, 1.9, 2.0]], dtype=torch.float64)
+    kept = ppo_math.whiten(values, torch.ones_like(values), shift_mean=False)
+    published = [[0.0508, 0.4381, 0.8254], [1.2127, 1.6000, 1.9873], [2.3746, 2.7619, 3.1492]]
+    assert torch.allclose(kept, tensor(published), atol=5e-5)
+    shifted = ppo_math.whiten(values, torch.ones_like(values))
+    assert torch.allclose(shifted, kept - 1.6, atol=1e-9)
+
+
+@settings(max_examples=40, deadline=None)
+@given(numbers(-50, 50), lengths)
+def test_whitening_looks_at_the_mask_alone(values: Any, sizes: list[int]) -> None:
+    mask = as_mask(sizes)
+    whitened = ppo_math.whiten(tensor(values), mask)
+    inside = whitened[mask.bool()]
+    poisoned = tensor(values).where(mask.bool(), tensor(1e3))
+    assert torch.allclose(whitened, ppo_math.whiten(poisoned, mask), atol=1e-9)
+    assert inside.mean().item() == pytest.approx(0, abs=1e-6)
+    spread = tensor(values)[mask.bool()].std(unbiased=False).item()
+    if spread > 0.1:
+        assert inside.std(unbiased=False).item() == pytest.approx(1, abs=1e-5)
+
+
+@settings(max_examples=40, deadline=None)
+@given(numbers(-4, 0), numbers(-4, 0), numbers(-2, 2))
+def test_policy_loss_is_the_clipped_surrogate(logps: Any, old: Any, advantages: Any) -> None:
+    loss, clipped = ppo_math.policy_loss(tensor(logps), tensor(old), tensor(advantages), 0.2)
+    for i in range(3):
+        for t in range(WIDTH):
+            ratio, a = math.exp(logps[i][t] - old[i][t]), advantages[i][t]
+            bounded = min(max(ratio, 0.8), 1.2)
+            assert loss[i, t].item() == pytest.approx(-min(ratio * a, bounded * a), abs=1e-6)
+            assert clipped[i, t].item() == float(bounded * a < ratio * a)
+
+
+def test_no_gradient_where_the_ratio_left_the_range_in_the_advantages_direction() -> None:
+    logps = tensor([[1.0, -1.0, 1.0, -1.0]]).requires_grad_()
+    loss, _ = ppo_math.policy_loss(logps, torch.zeros_like(logps), tensor([[1.0, 1.0, -1.0, -1.0]]), 0.2)
+    loss.sum().backward()
+    assert [g == 0 for g in logps.grad[0].tolist()] == [True, False, False, True]
+
+
+@settings(max_examples=40, deadline=None)
+@given(numbers(-3, 3), numbers(-3, 3), numbers(-3, 3))
+def test_value_loss_is_the_worse_of_plain_and_clipped(values: Any, old: Any, returns: Any) -> None:
+    loss, clipped = ppo_math.value_loss(tensor(values), tensor(old), tensor(returns), 0.2)
+    for i in range(3):
+        for t in range(WIDTH):
+            v, r = values[i][t], returns[i][t]
+            near = min(max(v, old[i][t] - 0.2), old[i][t] + 0.2)
+            assert loss[i, t].item() == pytest.approx(max((v - r) ** 2, (near - r) ** 2) / 2, abs=1e-6)
+            if abs((near - r) ** 2 - (v - r) ** 2) > 1e-9:
+                assert clipped[i, t].item() == float((near - r) ** 2 > (v - r) ** 2)
+
+
+def test_kl_estimators_against_the_exact_divergence() -> None:
+    """k1 and k3 average to KL(p || q) exactly when weighted by p; k2 is near it for near p and q."""
+    p, q = tensor([0.5, 0.3, 0.2]), tensor([0.4, 0.4, 0.2])
+    exact = (p * (p / q).log()).sum().item()
+    mean = {
+        name: (p * ppo_math.kl_estimate(p.log(), q.log(), name)).sum().item() for name in ("k1", "k2", "k3")
+    }
+    assert mean["k1"] == pytest.approx(exact, abs=1e-9)
+    assert mean["k3"] == pytest.approx(exact, abs=1e-9)
+    assert mean["k2"] == pytest.approx(exact, rel=0.1)
+    x = tensor([-2.0, 0.0, 3.0])
+    assert ppo_math.kl_estimate(x, torch.zeros(3), "k1").tolist() == [-2.0, 0.0, 3.0]
+    assert ppo_math.kl_estimate(x, torch.zeros(3), "k2").tolist() == [2.0, 0.0, 4.5]
+    assert ppo_math.kl_estimate(x, torch.zeros(3), "k3").tolist() == pytest.approx(
+        [math.exp(2) - 3, 0.0, math.exp(-3) + 2]
+    )
+
+
+def test_the_score_lands_on_the_last_token_and_kl_on_each() -> None:
+    kl = tensor([[0.1, 0.2, 0.3], [1.0, 1.0, 1.0], [0.5, 0.5, 0.5]])
+    mask = tensor([[1, 1, 0], [1, 1, 1], [0, 0, 0]])
+    rewards = ppo_math.token_rewards(tensor([5.0, -1.0, 7.0]), kl, mask, 0.5)
+    expected = [[-0.05, 4.9, 0.0], [-0.5, -0.5, -1.5], [0.0, 0.0, 0.0]]
+    assert torch.allclose(rewards, tensor(expected))
+
+
+def test_explained_variance() -> None:
+    returns, mask = tensor([[1.0, 2.0, 3.0, 99.0]]), tensor([[1, 1, 1, 0]])
+    assert ppo_math.explained_variance(returns, returns, mask).item() == pytest.approx(1)
+    assert ppo_math.explained_variance(torch.zeros_like(returns), returns, mask).item() == pytest.approx(0)
+    assert ppo_math.explained_variance(-returns, returns, mask).item() == pytest.approx(-3)
+
+
+def test_the_adaptive_coefficient_moves_towards_the_target_and_not_too_fast() -> None:
+    assert ppo_math.adapted_kl_coef(0.15, 6.0, 6.0, 10_000, 512) == 0.15
+    assert ppo_math.adapted_kl_coef(0.15, 6.6, 6.0, 10_000, 512) == pytest.approx(0.15 * (1 + 0.1 * 0.0512))
+    assert ppo_math.adapted_kl_coef(0.15, 600.0, 6.0, 10_000, 512) == pytest.approx(0.15 * (1 + 0.2 * 0.0512))
+    assert ppo_math.adapted_kl_coef(0.15, 0.0, 6.0, 10_000, 512) == pytest.approx(0.15 * (1 - 0.2 * 0.0512))
