@@ -111,6 +111,20 @@ class TestAbstainingJudge(JudgeContract):
         super().test_answers()
 
 
+class LengthJudge(ConstantJudge):
+    """Prefers the longer response, wherever it is shown."""
+
+    capabilities = frozenset({"symmetric"})
+
+    async def judge(self, comparison: Any, principles: Any) -> Any:
+        a, b = len(comparison.response_a.text), len(comparison.response_b.text)
+        return Judgment(preference=(a + 1) / (a + b + 2))
+
+
+class TestLengthJudge(JudgeContract):
+    component = LengthJudge
+
+
 class TestRuleCritic(CriticContract):
     component = RuleCritic
     options: ClassVar = {"forbid": ["harmless", "不知道"]}

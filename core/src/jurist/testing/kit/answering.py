@@ -7,10 +7,11 @@ from typing import Any, ClassVar
 
 import pytest
 
+from jurist.constitution import Principle
 from jurist.errors import ProviderError
-from jurist.records import Abstention, Failure, Outcome, Record, Response
+from jurist.records import Abstention, Failure, Message, Outcome, Prompt, Record, Response
 from jurist.testing.kit.component import ComponentContract, assert_finite, assert_survives_json
-from jurist.testing.kit.samples import HOSTILE_TEXTS
+from jurist.testing.kit.samples import HOSTILE_TEXTS, PRINCIPLES
 
 CONCURRENT = 24
 Question = tuple[Any, ...]
@@ -20,6 +21,8 @@ class AnsweringContract(ComponentContract):
     """Tests of a component that gives one outcome per question: an answer, an Abstention or a Failure."""
 
     answer: ClassVar[type[Outcome]]
+    principles: ClassVar[tuple[Principle, ...]] = PRINCIPLES
+    """Override it if the component knows only principles of its own; two or more show their order."""
     tolerance: ClassVar[float] = 0.01
     """How far a number may move when questions are asked together (batches are padded)."""
 
@@ -112,6 +115,11 @@ class AnsweringContract(ComponentContract):
             assert self.value(after) == pytest.approx(value, abs=self.tolerance)
         else:
             assert self.value(after) == value
+
+
+def prompt_with(text: str, prompt: Prompt) -> Prompt:
+    """``prompt`` with all its tags and metadata, but asking ``text``."""
+    return prompt.model_copy(update={"messages": (Message(role="user", content=text),)})
 
 
 def responses_with(text: str) -> list[Response]:

@@ -7,8 +7,8 @@ from typing import Any, ClassVar
 
 from jurist.contracts import Critic
 from jurist.records import Critique, Prompt, Response
-from jurist.testing.kit.answering import AnsweringContract, Question, responses_with
-from jurist.testing.kit.samples import PRINCIPLES, PROMPTS, sample_responses
+from jurist.testing.kit.answering import AnsweringContract, Question, prompt_with, responses_with
+from jurist.testing.kit.samples import sample_responses
 
 
 class CriticContract(AnsweringContract):
@@ -24,13 +24,14 @@ class CriticContract(AnsweringContract):
 
     def questions(self) -> Sequence[Question]:
         """Every sample under one principle, and under several in both directions."""
-        several = (PRINCIPLES[:1], PRINCIPLES, PRINCIPLES[::-1])
+        several = (self.principles[:1], self.principles, self.principles[::-1])
         return [(*sample, principles) for sample in self.samples() for principles in several]
 
     def question_about(self, text: str) -> Sequence[Question]:
         """``text`` as the response and as the prompt."""
-        found: list[Question] = [(PROMPTS[0], odd, PRINCIPLES) for odd in responses_with(text)]
-        return [*found, (Prompt.of(text), Response(text="A plain answer."), PRINCIPLES)]
+        prompt, plain = self.samples()[0]
+        found: list[Question] = [(prompt, odd, self.principles) for odd in responses_with(text)]
+        return [*found, (prompt_with(text, prompt), plain, self.principles)]
 
     def call(self, component: Any) -> Callable[..., Awaitable[Any]]:
         """``critique``."""

@@ -8,7 +8,7 @@ from typing import Any
 from jurist.chat import Sampling
 from jurist.contracts import Generator
 from jurist.records import Prompt, Response
-from jurist.testing.kit.answering import AnsweringContract, Question
+from jurist.testing.kit.answering import AnsweringContract, Question, prompt_with
 from jurist.testing.kit.samples import PROMPTS
 
 GREEDY = Sampling(temperature=0, max_tokens=64, seed=7)
@@ -30,7 +30,7 @@ class GeneratorContract(AnsweringContract):
 
     def question_about(self, text: str) -> Sequence[Question]:
         """``text`` as the prompt."""
-        return [(Prompt.of(text), GREEDY)]
+        return [(prompt_with(text, self.samples()[0]), GREEDY)]
 
     def call(self, component: Any) -> Callable[..., Awaitable[Any]]:
         """``generate``."""

@@ -8,10 +8,10 @@ from typing import Any, ClassVar
 import pytest
 
 from jurist.contracts import Judge
-from jurist.records import Abstention, Comparison, Judgment, Prompt, Response
-from jurist.testing.kit.answering import AnsweringContract, Question
+from jurist.records import Abstention, Comparison, Judgment, Response
+from jurist.testing.kit.answering import AnsweringContract, Question, prompt_with
 from jurist.testing.kit.component import assert_finite
-from jurist.testing.kit.samples import PRINCIPLES, PROMPTS, sample_comparisons
+from jurist.testing.kit.samples import sample_comparisons
 
 
 class JudgeContract(AnsweringContract):
@@ -27,16 +27,18 @@ class JudgeContract(AnsweringContract):
 
     def questions(self) -> Sequence[Question]:
         """Every sample under no principle and under several."""
-        return [(sample, principles) for sample in self.samples() for principles in ((), PRINCIPLES)]
+        return [(sample, principles) for sample in self.samples() for principles in ((), self.principles)]
 
     def question_about(self, text: str) -> Sequence[Question]:
         """``text`` as A, as B, as both, and as the prompt."""
-        plain, odd = Response(text="A plain answer."), Response(text=text)
-        texts = [(PROMPTS[0], odd, plain), (PROMPTS[0], plain, odd), (PROMPTS[0], odd, odd)]
-        texts.append((Prompt.of(text), plain, Response(text="Another answer.")))
-        return [
-            (Comparison(prompt=prompt, response_a=a, response_b=b), PRINCIPLES[:1]) for prompt, a, b in texts
+        sample, odd = self.samples()[0], Response(text=text)
+        changes: list[dict[str, object]] = [
+            {"response_a": odd},
+            {"response_b": odd},
+            {"response_a": odd, "response_b": odd},
+            {"prompt": prompt_with(text, sample.prompt)},
         ]
+        return [(sample.model_copy(update=change), self.principles[:1]) for change in changes]
 
     def call(self, component: Any) -> Callable[..., Awaitable[Any]]:
         """``judge``."""

@@ -7,9 +7,9 @@ from typing import Any
 
 from jurist.contracts import Reviser
 from jurist.records import Critique, Finding, Prompt, Response
-from jurist.testing.kit.answering import AnsweringContract, Question, responses_with
+from jurist.testing.kit.answering import AnsweringContract, Question, prompt_with, responses_with
 from jurist.testing.kit.generator import GREEDY
-from jurist.testing.kit.samples import PRINCIPLES, PROMPTS, sample_responses
+from jurist.testing.kit.samples import sample_responses
 
 
 class ReviserContract(AnsweringContract):
@@ -25,19 +25,19 @@ class ReviserContract(AnsweringContract):
     def questions(self) -> Sequence[Question]:
         """Every sample, after a critique with a verdict and after one without."""
         return [
-            (*sample, _critique(satisfied), PRINCIPLES[:1], GREEDY)
+            (*sample, self._critique(satisfied), self.principles[:1], GREEDY)
             for sample in self.samples()
             for satisfied in (False, None)
         ]
 
     def question_about(self, text: str) -> Sequence[Question]:
         """``text`` as the response, as the critique and as the prompt."""
-        plain = Response(text="A plain answer.")
-        texts = [(PROMPTS[0], odd, "Too short.") for odd in responses_with(text)]
-        texts += [(PROMPTS[0], plain, text), (Prompt.of(text), plain, "Too short.")]
+        prompt, plain = self.samples()[0]
+        texts = [(prompt, odd, "Too short.") for odd in responses_with(text)]
+        texts += [(prompt, plain, text), (prompt_with(text, prompt), plain, "Too short.")]
         return [
-            (prompt, response, _critique(False, explanation), PRINCIPLES[:1], GREEDY)
-            for prompt, response, explanation in texts
+            (asked, response, self._critique(False, explanation), self.principles[:1], GREEDY)
+            for asked, response, explanation in texts
         ]
 
     def call(self, component: Any) -> Callable[..., Awaitable[Any]]:
@@ -45,7 +45,6 @@ class ReviserContract(AnsweringContract):
         revise: Callable[..., Awaitable[Any]] = component.revise
         return revise
 
-
-def _critique(satisfied: bool | None, explanation: str = "It leaves out the danger.") -> Critique:
-    finding = Finding(principle=PRINCIPLES[0].name, satisfied=satisfied, explanation=explanation)
-    return Critique(findings=(finding,))
+    def _critique(self, satisfied: bool | None, explanation: str = "It leaves out the danger.") -> Critique:
+        finding = Finding(principle=self.principles[0].name, satisfied=satisfied, explanation=explanation)
+        return Critique(findings=(finding,))

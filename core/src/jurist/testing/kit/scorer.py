@@ -7,9 +7,9 @@ from typing import Any
 
 from jurist.contracts import Scorer
 from jurist.records import Prompt, Response, Score
-from jurist.testing.kit.answering import AnsweringContract, Question, responses_with
+from jurist.testing.kit.answering import AnsweringContract, Question, prompt_with, responses_with
 from jurist.testing.kit.component import assert_finite
-from jurist.testing.kit.samples import PRINCIPLES, PROMPTS, sample_responses
+from jurist.testing.kit.samples import sample_responses
 
 
 class ScorerContract(AnsweringContract):
@@ -24,12 +24,13 @@ class ScorerContract(AnsweringContract):
 
     def questions(self) -> Sequence[Question]:
         """Every sample under no principle and under several."""
-        return [(*sample, principles) for sample in self.samples() for principles in ((), PRINCIPLES)]
+        return [(*sample, principles) for sample in self.samples() for principles in ((), self.principles)]
 
     def question_about(self, text: str) -> Sequence[Question]:
         """``text`` as the response and as the prompt."""
-        found: list[Question] = [(PROMPTS[0], odd, PRINCIPLES) for odd in responses_with(text)]
-        return [*found, (Prompt.of(text), Response(text="A plain answer."), PRINCIPLES)]
+        prompt, plain = self.samples()[0]
+        found: list[Question] = [(prompt, odd, self.principles) for odd in responses_with(text)]
+        return [*found, (prompt_with(text, prompt), plain, self.principles)]
 
     def call(self, component: Any) -> Callable[..., Awaitable[Any]]:
         """``score``."""
