@@ -12,7 +12,9 @@ The whole test of a component is a subclass that names it::
 What the component can do is read off the component. Where the defaults do not suit it, override the hooks:
 ``samples()`` and ``principles`` (what it is asked about), ``make(options)`` (if its constructor needs more
 than options), ``judges`` (an aggregator that knows judges by name); a trainer needs ``job(tmp_path)``. The
-tests themselves cannot be overridden, except by one marked ``pytest.mark.xfail(reason=...)``. Needs the extra ``jurist-core[testing]``.
+tests themselves cannot be overridden, except by one marked ``pytest.mark.xfail(reason=...)``.
+
+Needs the extra ``jurist-core[testing]``.
 """
 
 from __future__ import annotations
