@@ -1,0 +1,180 @@
+"""The calls to LiteLLM: the only module that imports it, with :mod:`jurist_litellm._failures`."""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+from time import perf_counter
+from typing import TYPE_CHECKING, Any, Literal
+
+# Before the import: LiteLLM otherwise fetches its table of prices from the network.
+os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
+
+import litellm
+
+from jurist.chat import ChatReply, ChatRequest
+from jurist.errors import ProviderError
+from jurist.records import Usage
+from jurist_litellm._failures import PROVIDED_BY, Caller, is_refusal
+from jurist_litellm.choices import Alternatives, choice_logprobs
+
+if TYPE_CHECKING:
+    from jurist_litellm.model import LiteLLMOptions
+
+log = logging.getLogger("jurist_litellm")
+
+# LiteLLM prints advertisements to stdout on errors, and loads tokenizers from the network to count.
+litellm.suppress_debug_info = True
+litellm.disable_hf_tokenizer_download = True
+
+
+class Client:
+    """One model behind LiteLLM, and what is known of it."""
+
+    def __init__(self, options: LiteLLMOptions) -> None:
+        self._options = options
+        self._key = options.api_key.get_secret_value() if options.api_key else None
+        self._price_known = True
+        try:
+            _, self._provider, _, _ = litellm.get_llm_provider(options.model, api_base=options.api_base)
+        except litellm.exceptions.BadRequestError as error:
+            raise ProviderError(
+                f"LiteLLM knows no provider of the model '{options.model}'.",
+                fatal=True,
+                provided_by=PROVIDED_BY,
+                cause=error,
+                hint="put the provider first, as in openai/gpt-5-mini or hosted_vllm/my-model",
+            ) from error
+        self._caller = Caller(options.model, self._provider, self._key)
+        self._supported = frozenset(litellm.get_supported_openai_params(model=options.model) or ())
+
+    async def complete(self, request: ChatRequest) -> ChatReply:
+        """One call, one reply.
+
+        Raises:
+            ProviderError: the call failed.
+        """
+        parameters = self._parameters(request)
+        started = perf_counter()
+        try:
+            response = await litellm.acompletion(**parameters)
+        except Exception as error:
+            if is_refusal(error):
+                return ChatReply(finish_reason="refusal", usage=Usage(seconds=perf_counter() - started))
+            # Whatever a provider's adapter raises, to the engine it is a call that failed.
+            raise self._caller.error(error) from error
+        return self._reply(request, response, perf_counter() - started)
+
+    def _parameters(self, request: ChatRequest) -> dict[str, Any]:
+        options, sampling = self._options, request.sampling
+        parameters: dict[str, Any] = {
+            "model": options.model,
+            "messages": [message.model_dump() for message in request.messages],
+            "api_base": options.api_base,
+            "api_key": self._key,
+            "temperature": sampling.temperature,
+            "max_tokens": sampling.max_tokens,
+            "timeout": options.timeout,
+            "max_retries": 0,
+            "num_retries": 0,
+            "drop_params": True,
+            **options.extra,
+        }
+        if sampling.top_p < 1:
+            parameters["top_p"] = sampling.top_p
+        if sampling.stop:
+            parameters["stop"] = list(sampling.stop)
+        if sampling.seed is not None and "seed" in self._supported:
+            parameters["seed"] = sampling.seed
+        if request.choices and {"logprobs", "top_logprobs"} <= self._supported:
+            parameters |= {"logprobs": True, "top_logprobs": options.top_logprobs}
+        if request.messages[-1].role == "assistant":
+            self._continue_last_message(parameters)
+        return parameters
+
+    def _continue_last_message(self, parameters: dict[str, Any]) -> None:
+        """Ask for the last message to be continued, in the way this provider understands."""
+        if self._provider == "hosted_vllm":
+            continued = {"add_generation_prompt": False, "continue_final_message": True}
+            parameters["extra_body"] = {**parameters.get("extra_body", {}), **continued}
+        elif self._table_says("supports_assistant_prefill"):
+            parameters["messages"][-1]["prefix"] = True
+        else:
+            raise ProviderError(
+                f"{self._options.model} cannot continue an assistant message.",
+                provided_by=PROVIDED_BY,
+                cause="neither LiteLLM's table of models nor its provider says that it supports this",
+                hint="end the messages with the user's turn, or use a model that supports assistant prefill",
+            )
+
+    def _table_says(self, feature: str) -> bool:
+        """Whether LiteLLM's table of models, which has some by their bare name, lists the feature."""
+        names = (self._options.model, self._options.model.removeprefix(f"{self._provider}/"))
+        return any(litellm.model_cost.get(name, {}).get(feature) for name in names)
+
+    def _reply(self, request: ChatRequest, response: Any, seconds: float) -> ChatReply:
+        if not response.choices:
+            raise ProviderError(
+                f"{self._options.model} sent a reply without a message.",
+                retryable=True,
+                provided_by=PROVIDED_BY,
+            )
+        choice = response.choices[0]
+        finish_reason = _finish_reason(choice)
+        logprobs = None
+        if request.choices and finish_reason != "refusal":
+            logprobs = choice_logprobs(_alternatives(choice), request.choices)
+        return ChatReply(
+            text=choice.message.content or "",
+            choice_logprobs=logprobs,
+            finish_reason=finish_reason,
+            usage=self._usage(request, response, seconds),
+            served_model=response.model,
+            fingerprint=getattr(response, "system_fingerprint", None),
+        )
+
+    def _usage(self, request: ChatRequest, response: Any, seconds: float) -> Usage:
+        """What the provider counted; what it did not count is estimated."""
+        counted = getattr(response, "usage", None)
+        prompt = getattr(counted, "prompt_tokens", 0) or litellm.token_counter(
+            model=self._options.model, messages=[message.model_dump() for message in request.messages]
+        )
+        text = response.choices[0].message.content or ""
+        completion = getattr(counted, "completion_tokens", 0) or (
+            litellm.token_counter(model=self._options.model, text=text) if text else 0
+        )
+        return Usage(
+            prompt_tokens=prompt, completion_tokens=completion, usd=self._cost(response), seconds=seconds
+        )
+
+    def _cost(self, response: Any) -> float:
+        cost = response._hidden_params.get("response_cost")
+        if cost is None and self._price_known:
+            self._price_known = False
+            log.warning(
+                "LiteLLM knows no price of %s: its calls count as free. Give input_cost_per_token and "
+                "output_cost_per_token in the option extra.",
+                self._options.model,
+            )
+        return cost or 0.0
+
+
+def _finish_reason(choice: Any) -> Literal["stop", "length", "refusal"]:
+    details = getattr(choice.message, "provider_specific_fields", None) or {}
+    if choice.finish_reason == "content_filter" or details.get("refusal"):
+        return "refusal"
+    return "length" if choice.finish_reason == "length" else "stop"
+
+
+def _alternatives(choice: Any) -> list[Alternatives]:
+    """The tokens written, each with the alternatives listed beside it."""
+    listed = getattr(getattr(choice, "logprobs", None), "content", None) or ()
+    return [
+        {
+            entry.token: entry.logprob
+            for entry in (written, *(written.top_logprobs or ()))
+            if entry.logprob is not None and math.isfinite(entry.logprob)
+        }
+        for written in listed
+    ]
