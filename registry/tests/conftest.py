@@ -15,7 +15,6 @@ from jurist_registry.main import main
 from jurist_registry.scaffold import write_plugin
 
 REPOSITORY = Path(__file__).parents[2]
-HEAVY = ("torch", "transformers", "trl", "datasets", "litellm", "openai", "anthropic", "numpy")
 
 Command = Callable[..., int]
 

@@ -130,7 +130,7 @@ def test_a_terminal_gets_a_bar_with_everything(monkeypatch: pytest.MonkeyPatch) 
     events.stage_finished("compare", {}, skipped=False)
     shown = stream.getvalue()
     assert "1/4 (25%)" in shown
-    assert "30.0/min, 6 s left; 1 preferred; $0.20, 7 tokens, 1 calls" in shown
+    assert "30.0/min, 6 s left; 1 preferred; $0.20, 7 tokens, 1 call" in shown
 
 
 def test_a_stream_that_is_no_terminal_gets_lines() -> None:

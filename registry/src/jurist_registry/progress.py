@@ -184,7 +184,8 @@ def cost_text(spent: Usage, calls: int, replayed: int = 0) -> str:
         return ""
     tokens = spent.prompt_tokens + spent.completion_tokens
     parts = [f"${spent.usd:.2f}" if spent.usd >= 0.01 or not spent.usd else f"${spent.usd:.2g}"]
-    parts += [f"{tokens:,} tokens", f"{calls:,} calls" + (f" ({replayed:,} replayed)" if replayed else "")]
+    noun = "call" if calls == 1 else "calls"
+    parts += [f"{tokens:,} tokens", f"{calls:,} {noun}" + (f" ({replayed:,} replayed)" if replayed else "")]
     return ", ".join(parts)
 
 
