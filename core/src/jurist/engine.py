@@ -7,14 +7,14 @@ import json
 import time
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Coroutine, Iterable
 from dataclasses import dataclass
-from typing import Any, TypeVar, cast
+from typing import Any, Generic, TypeVar, cast
 
 from pydantic import ValidationError
 from pydantic_core import PydanticSerializationError
 
 from jurist.budget import Budget, Cost
 from jurist.chat import ChatReply
-from jurist.errors import BudgetStop, JuristError, ProviderError, Stopped, UsageError
+from jurist.errors import BudgetStop, JuristError, ProviderError, UsageError
 from jurist.events import Events
 from jurist.ledger import Ledger
 from jurist.limits import Limiter, Limits, Slot
@@ -34,6 +34,18 @@ class Callee:
     label: str
     provided_by: str
     limiter: Limiter
+
+
+@dataclass
+class _Flight(Generic[Reply]):
+    """A call on its way, and who still waits for it."""
+
+    key: str
+    perform: Callable[[], Awaitable[Reply]]
+    callee: Callee
+    read: Callable[[str], Reply]
+    asking: bool = False
+    callers: int = 0
 
 
 class Engine:
@@ -57,8 +69,8 @@ class Engine:
         self.budget = budget or Budget()
         self.window = window
         self._backoff = backoff or Backoff()
-        self._in_flight: dict[str, asyncio.Task[Any]] = {}
-        self._reason: Stopped | ProviderError | None = None
+        self._in_flight: dict[str, tuple[_Flight[Any], asyncio.Task[Any]]] = {}
+        self._reason: JuristError | None = None
         self._stopping = asyncio.Event()
         self.budget.begin(ledger.tallies())
 
@@ -78,7 +90,8 @@ class Engine:
     ) -> Reply:
         """The reply stored under ``key``, or else the one that ``perform`` gives, stored first.
 
-        Equal calls at the same time become one. A caller that goes away does not end the call.
+        Equal calls at the same time become one. A call that has reached the provider goes on even when
+        nobody waits for it any more; one that has not is dropped.
 
         Raises:
             ProviderError: the call failed for good.
@@ -89,64 +102,77 @@ class Engine:
             reply = self._read(stored, key, read)
             self.events.call(callee.label, reply.usage, replayed=True)
             return reply
-        task: asyncio.Task[Reply] | None = self._in_flight.get(key)
-        if task is None:
-            task = asyncio.create_task(self._fresh(key, perform, callee, read))
-            self._in_flight[key] = task
-            task.add_done_callback(lambda done: self._landed(key, done))
-        return await asyncio.shield(task)
+        flight, task = self._in_flight.get(key) or self._take_off(_Flight(key, perform, callee, read))
+        flight.callers += 1
+        try:
+            answer: Reply = await asyncio.shield(task)
+            return answer
+        finally:
+            flight.callers -= 1
+            if not flight.callers and not flight.asking and not task.done():
+                task.cancel()
+                del self._in_flight[key]  # at once, so that a new caller does not join what is ending
 
     async def drain(self) -> None:
         """Wait until the calls in flight are over and their replies stored."""
         while self._in_flight:
-            await asyncio.wait(self._in_flight.values())
+            await asyncio.wait([task for _, task in self._in_flight.values()])
 
-    async def _fresh(
-        self, key: str, perform: Callable[[], Awaitable[Reply]], callee: Callee, read: Callable[[str], Reply]
-    ) -> Reply:
-        return await self._retried(lambda: self._attempt(key, perform, callee, read), key, callee)
+    def _take_off(self, flight: _Flight[Reply]) -> tuple[_Flight[Reply], asyncio.Task[Reply]]:
+        task = asyncio.create_task(self._retried(flight))
+        task.add_done_callback(lambda done: self._landed(flight.key, done))
+        self._in_flight[flight.key] = flight, task
+        return flight, task
 
-    async def _retried(self, attempt: Callable[[], Awaitable[R]], key: str, callee: Callee) -> R:
+    async def _retried(self, flight: _Flight[Reply]) -> Reply:
         """Try again while that can help; the slot is free during the wait."""
         failures = 0
         while True:
             try:
-                return await attempt()
+                return await self._attempt(flight)
             except ProviderError as error:
+                if error is self._reason:
+                    raise  # another component's error ended the run before this call began
                 failures += 1
-                self.ledger.log_failure(key, callee.label, str(error))
+                self.ledger.log_failure(flight.key, flight.callee.label, str(error))
                 if error.fatal:
                     self.stop(error)
-                if not error.retryable or error.fatal or failures >= callee.limiter.limits.attempts:
+                if not error.retryable or error.fatal or failures >= flight.callee.limiter.limits.attempts:
                     raise
                 delay = self._backoff.delay(failures, error.retry_after)
+            if not flight.callers:
+                raise asyncio.CancelledError  # nobody waits any more
             await self._sleep(delay)
 
-    async def _attempt(
-        self, key: str, perform: Callable[[], Awaitable[Reply]], callee: Callee, read: Callable[[str], Reply]
-    ) -> Reply:
-        async with callee.limiter.slot() as slot:
-            reply = _timed(*await self._paid(perform, callee, slot))
+    async def _attempt(self, flight: _Flight[Reply]) -> Reply:
+        label = flight.callee.label
+        async with flight.callee.limiter.slot() as slot:
+            reply = _timed(*await self._paid(flight, slot))
             usage = reply.usage
             slot.answered(usage.prompt_tokens + usage.completion_tokens)
-            reply, text = _storable(reply, read)
-            self.ledger.put(key, callee.label, text, usage)
-        self.events.call(callee.label, usage, replayed=False)
+            reply, text = _storable(reply, flight.read)
+            try:
+                self.ledger.put(flight.key, label, text, usage)
+            except UsageError as error:
+                self.stop(error)  # no more is paid for what could not be kept
+                raise
+        self.events.call(label, usage, replayed=False)
         return reply
 
-    async def _paid(
-        self, perform: Callable[[], Awaitable[Reply]], callee: Callee, slot: Slot
-    ) -> tuple[Reply, float]:
+    async def _paid(self, flight: _Flight[Reply], slot: Slot) -> tuple[Reply, float]:
         """The reply of one try within the budget, and the seconds it took."""
+        callee = flight.callee
         reserved = await self._reserve(callee.label)
         usage = None
         try:
             self._check_stopped()
+            flight.asking = True
             started = time.monotonic()
-            reply = await guarded(perform, callee, timeout=callee.limiter.limits.timeout)
+            reply = await guarded(flight.perform, callee, timeout=callee.limiter.limits.timeout)
             usage = reply.usage
             return reply, time.monotonic() - started
         except ProviderError as error:
+            flight.asking = False
             if error.rate_limited:
                 slot.refused(error.retry_after)
             raise
@@ -161,7 +187,8 @@ class Engine:
             raise
 
     def _landed(self, key: str, task: asyncio.Task[Any]) -> None:
-        del self._in_flight[key]
+        if key in self._in_flight and self._in_flight[key][1] is task:
+            del self._in_flight[key]
         if not task.cancelled():
             task.exception()  # the caller may be gone; then nobody else would look at it
 
@@ -177,14 +204,14 @@ class Engine:
 
     # --- stopping --------------------------------------------------------------------------------
 
-    def stop(self, reason: Stopped | ProviderError) -> None:
+    def stop(self, reason: JuristError) -> None:
         """Start no more calls; those in flight finish. The first reason given counts."""
         if self._reason is None:
             self._reason = reason
             self._stopping.set()
 
     @property
-    def reason(self) -> Stopped | ProviderError | None:
+    def reason(self) -> JuristError | None:
         """Why the engine was stopped, or None."""
         return self._reason
 

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Coroutine, Iterable
 from typing import Any, Protocol, TypeVar
 
-from jurist.errors import ProviderError, Stopped
+from jurist.errors import JuristError, ProviderError
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -16,7 +16,7 @@ class Stoppable(Protocol):
     """What a stream asks of the engine that its items make calls through."""
 
     @property
-    def reason(self) -> Stopped | ProviderError | None:
+    def reason(self) -> JuristError | None:
         """Why no more items may begin, or None."""
 
     async def drain(self) -> None:
