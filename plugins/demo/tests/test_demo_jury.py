@@ -5,7 +5,6 @@ import random
 import pytest
 
 from jurist.constitution import Principle
-from jurist.errors import ContractError
 from jurist.records import Abstention, Comparison, Prompt, Response
 from jurist_demo.corpus import constitution, mixed_answer
 from jurist_demo.critic import RuleCritic
@@ -61,9 +60,10 @@ async def test_the_critic_abstains_on_a_principle_without_a_rule():
     assert "rhyme" in outcome.detail
 
 
-async def test_the_oracle_refuses_prompts_of_another_world():
-    with pytest.raises(ContractError, match="only prompts of the demo's world"):
-        await Oracle().score(Prompt.of("Hello?"), Response(text="Hi."), ())
+async def test_the_oracle_abstains_on_prompts_of_another_world():
+    outcome = await Oracle().score(Prompt.of("Hello?"), Response(text="Hi."), ())
+    assert isinstance(outcome, Abstention)
+    assert outcome.detail == "the prompt's metadata lack good, language, never"
 
 
 def labelled(count):
@@ -89,7 +89,7 @@ async def in_both_orders(judge, pair):
 
 async def test_single_judges_err_and_their_majority_errs_less():
     pairs = labelled(800)
-    right = {judge: 0 for judge in (*JUDGES, "majority")}
+    right = dict.fromkeys((*JUDGES, "majority"), 0)
     for pair, a_is_better in pairs:
         votes = 0
         for judge in JUDGES:
