@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Mapping
+from textwrap import shorten
 from typing import Any, get_args
 
 from pydantic import BaseModel, ConfigDict, JsonValue, SecretStr, ValidationError
@@ -51,7 +52,7 @@ def fault_line(entry: Mapping[str, Any], known: Iterable[str], where: str) -> st
         return f"{place}: unknown option{near_miss(path, known)}"
     if entry["type"] == "missing":
         return f"{place}: required, but not given"
-    given = "" if isinstance(entry["input"], Mapping) else f" (given: {entry['input']!r})"
+    given = "" if isinstance(entry["input"], Mapping) else f" (given: {shorten(repr(entry['input']), 80)})"
     return f"{place}: {entry['msg']}{given}"
 
 

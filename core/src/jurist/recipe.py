@@ -147,13 +147,15 @@ class Recipe(Options):
     prompts: str | PromptSource | None = None
     constitution: str | dict[str, JsonValue] = "default"
     policy: Reference | None = None
-    stages: tuple[AnyStage, ...] = Field(min_length=1)
+    stages: tuple[AnyStage, ...]
     budget: Budget = Budget()
     note: str = ""
 
     @field_validator("stages")
     @classmethod
     def _named(cls, stages: tuple[AnyStage, ...]) -> tuple[AnyStage, ...]:
+        if not stages:
+            raise ValueError("a recipe needs at least one stage")
         named = tuple(s if s.name else s.model_copy(update={"name": s.stage}) for s in stages)
         names = [stage.name for stage in named]
         twice = sorted({name for name in names if names.count(name) > 1})

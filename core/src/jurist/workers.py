@@ -104,6 +104,7 @@ class TrainerWorker:
             raw = await self._events.readline()
             if not raw:
                 if self._reason is not None:
+                    await self._process.wait()
                     raise self._reason
                 raise await self._died(trainer, job)
             event = json.loads(raw)

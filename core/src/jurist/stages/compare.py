@@ -12,13 +12,14 @@ from jurist.aggregators.chain import Chain
 from jurist.artifacts import StageArtifact
 from jurist.assembly import labels_of
 from jurist.contracts import Aggregator, Critic, Generator, Judge
-from jurist.jsonl import write_json, write_lines
+from jurist.jsonl import write_lines
 from jurist.orders import BothOrders, BothOrdersOptions, flipped
 from jurist.pairing import PAIRINGS
 from jurist.plan import CallPlan, StagePlan
 from jurist.prompts import load_comparisons, select
 from jurist.recipe import CompareSettings, resolve_path
 from jurist.records import (
+    Abstention,
     Comparison,
     Critique,
     CritiqueOutcome,
@@ -144,7 +145,6 @@ class CompareStage(Stage):
                     tallies.add(judged)
                     context.events.outcome(stage=self.name, outcome=outcome_of(judged.decision))
         summary = {"items": total, "preferences": preferences.count, **tallies.summary()}
-        write_json(folder / "judges.json", summary["judges"])
         artifact = self.makes().model_copy(update={"path": folder / "preferences.jsonl"})
         return StageResult(summary, artifact)
 
@@ -309,7 +309,8 @@ class _Tallies:
         for outcome in judged.outcomes:
             counts = self._judges.setdefault(outcome.source, Counter())
             counts["comparisons"] += 1
-            counts[outcome.reason if outcome.kind == "abstention" else outcome.kind] += 1
+            if isinstance(outcome, Abstention):
+                counts[outcome.reason] += 1
             for part in outcome.parts or (outcome,):
                 counts["asked"] += 1
                 counts[f"{part.kind}s" if part.kind != "abstention" else "abstentions"] += 1

@@ -1,0 +1,40 @@
+"""Files appear whole or not at all."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from jurist.errors import UsageError
+from jurist.jsonl import read_rows, write_json, write_lines
+
+
+def test_what_is_written_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    with write_lines(path) as lines:
+        lines.write('{"a": 1}')
+        lines.write('"zwei"')
+        assert not path.exists()
+    assert list(read_rows(path)) == [(1, {"a": 1}), (2, "zwei")]
+    assert lines.count == 2
+
+
+def test_an_error_leaves_the_old_file(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_text("old")
+    with pytest.raises(TypeError), write_lines(path) as lines:
+        lines.write(None)  # type: ignore[arg-type]
+    assert path.read_text() == "old"
+
+
+def test_a_folder_that_cannot_be_written_is_a_usage_error(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="cannot write"):
+        write_json(tmp_path / "missing" / "a.json", {})
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+def test_a_full_disk_says_that_nothing_is_lost(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl.part").symlink_to("/dev/full")
+    with pytest.raises(UsageError, match="nothing that was paid for is lost"):
+        write_json(tmp_path / "a.jsonl", "x" * 100_000)

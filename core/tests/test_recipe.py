@@ -1,0 +1,101 @@
+"""Recipes: reading, overriding, and saying everything that is wrong at once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from jurist.errors import UsageError
+from jurist.recipe import Recipe, expand, resolve_path
+
+STAGES = [
+    {"stage": "compare", "judges": ["one"]},
+    {"stage": "train", "name": "sft", "trainer": {"use": "t", "epochs": 1}},
+]
+
+
+def test_stages_are_called_by_their_kind_unless_they_have_a_name() -> None:
+    assert [stage.name for stage in Recipe.of({"stages": STAGES}).stages] == ["compare", "sft"]
+
+
+def test_overrides_reach_stages_by_name_and_by_number_and_lists_by_number() -> None:
+    recipe = Recipe.of(
+        {"prompts": "a.jsonl", "policy": "chat", "stages": STAGES},
+        ["seed=7", "stages.sft.trainer.epochs=3", "stages.0.judges=[two, three]", "prompts.limit=5",
+         "policy.model=tiny", "stages.compare.judges.1={use: four}"],
+    )  # fmt: skip
+    assert recipe.seed == 7
+    assert recipe.stages[1].trainer == {"use": "t", "epochs": 3}
+    assert recipe.stages[0].judges == ("two", {"use": "four"})
+    assert recipe.prompts.path == "a.jsonl"
+    assert recipe.prompts.limit == 5
+    assert recipe.policy == {"use": "chat", "model": "tiny"}
+
+
+def test_overrides_leave_the_given_settings_alone() -> None:
+    settings = {"stages": STAGES}
+    Recipe.of(settings, ["stages.sft.trainer.epochs=9"])
+    assert settings["stages"][1]["trainer"]["epochs"] == 1
+
+
+@pytest.mark.parametrize(
+    ("override", "says"),
+    [
+        ("seed", "write it as a.b=value"),
+        ("stages.stf.model=x", "there is no 'stf'"),
+        ("seed=[", "not valid YAML"),
+    ],
+)
+def test_a_wrong_override_says_what_is_wrong(override: str, says: str) -> None:
+    with pytest.raises(UsageError, match=says.replace("[", r"\[")):
+        Recipe.of({"stages": STAGES}, [override])
+
+
+def test_all_faults_are_listed_at_once_with_the_stage_and_the_near_miss() -> None:
+    stages = [
+        {"stage": "compare", "judges": ["one"], "sampels": 4, "orders": "all"},
+        {"stage": "revise", "rounds": 0},
+        {"stage": "trane"},
+    ]
+    with pytest.raises(UsageError) as caught:
+        Recipe.of({"stages": stages, "sede": 1, "name": "a/b"})
+    text = str(caught.value)
+    for part in (
+        "6 faults",
+        "stages.compare.sampels: unknown option; did you mean 'samples'?",
+        "stages.compare.orders",
+        "stages.revise.rounds",
+        "'trane'",
+        "recipe.sede: unknown option; did you mean 'seed'?",
+        "recipe.name",
+    ):
+        assert part in text
+
+
+def test_stages_with_one_name_are_refused() -> None:
+    with pytest.raises(UsageError, match="used twice: compare"):
+        Recipe.of({"stages": [STAGES[0], STAGES[0]]})
+
+
+@pytest.mark.parametrize("content", [None, "stages: [", "- a list", "\x00\xff"])
+def test_a_file_that_is_no_recipe_is_a_usage_error(content: str | None, tmp_path: Path) -> None:
+    path = tmp_path / "r.yaml"
+    if content is not None:
+        path.write_text(content)
+    with pytest.raises(UsageError, match=r"r\.yaml"):
+        Recipe.load(path)
+
+
+def test_environment_variables_are_put_in_at_the_moment_of_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JURIST_TEST_WORD", "said")
+    monkeypatch.delenv("JURIST_TEST_NONE", raising=False)
+    assert expand("${JURIST_TEST_WORD}/x$") == "said/x$"
+    with pytest.raises(UsageError, match="JURIST_TEST_NONE is not set"):
+        expand("${JURIST_TEST_NONE}")
+
+
+def test_package_paths_point_into_installed_packages() -> None:
+    assert resolve_path("package:jurist/py.typed").is_file()
+    with pytest.raises(UsageError, match="pip install no-such"):
+        resolve_path("package:no_such/file")

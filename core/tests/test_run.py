@@ -1,0 +1,344 @@
+"""Runs: the four stages with fakes, continuing, stopping, and refusing what cannot work."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from pydantic import SecretStr
+
+from jurist.chat import ChatReply, ChatRequest
+from jurist.contracts import ChatModel
+from jurist.errors import BudgetStop, UsageError
+from jurist.events import Events
+from jurist.options import Options
+from jurist.preflight import plan
+from jurist.recipe import Recipe
+from jurist.run import Run, run
+
+Write = Callable[..., str]
+Rows = Callable[[Path], list[Any]]
+
+PRINCIPLES = {
+    "name": "tiny",
+    "principles": [
+        {"name": "clean", "description": "Say nothing bad."},
+        {"name": "short", "description": "Be brief.", "hard": True, "checks": [{"max_length": 12}]},
+    ],
+}
+REVISE = {"stage": "revise", "generator": "echo", "critic": "rules", "reviser": "append", "rounds": 2}
+COMPARE = {
+    "stage": "compare",
+    "samples": 2,
+    "generator": {"use": "chat", "replies": ["one", "two", "three"]},
+    "judges": [{"use": "constant", "preference": 0.8}],
+    "orders": "one",
+}
+TRAIN = {"stage": "train", "trainer": "memory"}
+EVALUATE = {"stage": "evaluate", "scorers": ["length"], "policies": {"chat": "policy"}}
+
+
+def recipe(prompts: str, *stages: dict[str, Any], **settings: Any) -> Recipe:
+    policy = {"use": "chat", "replies": ["alpha", "beta"]}
+    return Recipe.of(
+        {"prompts": prompts, "constitution": PRINCIPLES, "policy": policy, "stages": stages, **settings}
+    )
+
+
+def test_revise_stops_when_satisfied_and_keeps_the_last_text(
+    source: Any, write_rows: Write, rows: Rows, tmp_path: Path
+) -> None:
+    done = run(recipe(write_rows("bad", "fine"), REVISE), tmp_path / "run", source)
+    folder = done.stages[0].folder
+    bad, fine = rows(folder / "trajectories.jsonl")
+    assert [step["revision"]["text"] for step in bad["steps"]] == ["bad (revised)", "bad (revised) (revised)"]
+    assert bad["ended"] == "rounds"
+    assert fine["ended"] == "satisfied"
+    assert fine["steps"][0]["revision"] is None
+    kept = [(row["completion"][0]["content"], row["round"]) for row in rows(folder / "revisions.jsonl")]
+    assert kept == [("bad (revised) (revised)", 2), ("fine", 0)]
+    summary = done.stages[0].summary
+    assert summary["ended"] == {"rounds": 1, "satisfied": 1}
+    assert summary["violations_by_round"][1] == {"clean": 1, "short": 1}
+
+
+@pytest.mark.parametrize(("keep", "kept"), [("all", [1, 2]), (1, [1]), ("final", [2])])
+def test_keep_says_which_revisions_are_learnt(
+    keep: Any, kept: list[int], source: Any, write_rows: Write, rows: Rows, tmp_path: Path
+) -> None:
+    done = run(recipe(write_rows("bad"), {**REVISE, "keep": keep}), tmp_path / "run", source)
+    assert [row["round"] for row in rows(done.stages[0].folder / "revisions.jsonl")] == kept
+
+
+def test_the_papers_form_samples_one_principle_a_round_and_runs_all_rounds(
+    source: Any, write_rows: Write, rows: Rows, tmp_path: Path
+) -> None:
+    prompts = write_rows(*(f"bad {n}" for n in range(40)))
+    stage = {**REVISE, "principles": "sampled", "rounds": 3}
+    done = run(recipe(prompts, stage), tmp_path / "run", source)
+    trajectories = rows(done.stages[0].folder / "trajectories.jsonl")
+    assert all(len(t["steps"]) == 3 and t["ended"] == "rounds" for t in trajectories)
+    drawn = Counter(name for t in trajectories for step in t["steps"] for name in step["principles"])
+    assert all(len(step["principles"]) == 1 for t in trajectories for step in t["steps"])
+    assert min(drawn["clean"], drawn["short"]) > 30  # of 120, each with probability one half
+
+
+def test_compare_labels_pairs_with_probability_and_sets_the_rest_aside_with_the_reason(
+    source: Any, write_rows: Write, rows: Rows, tmp_path: Path
+) -> None:
+    done = run(recipe(write_rows("p", "q"), COMPARE), tmp_path / "run", source)
+    folder = done.stages[0].folder
+    preferences = rows(folder / "preferences.jsonl")
+    assert {row["probability"] for row in preferences} == {0.8}
+    assert preferences[0]["chosen"][0]["role"] == "assistant"
+    unsure = {**COMPARE, "aggregate": [{"use": "confidence", "threshold": 0.9}]}
+    done = run(recipe(write_rows("p", "q"), unsure), tmp_path / "unsure", source)
+    assert rows(done.stages[0].folder / "preferences.jsonl") == []
+    assert {row["reason"] for row in rows(done.stages[0].folder / "set_aside.jsonl")} == {"low_confidence"}
+
+
+def test_a_judge_of_positions_cancels_itself_out_in_both_orders(
+    source: Any, write_rows: Write, tmp_path: Path
+) -> None:
+    done = run(recipe(write_rows("p"), {**COMPARE, "orders": "both"}), tmp_path / "run", source)
+    summary = done.stages[0].summary
+    assert summary["decisions"] == {"tie": 1}
+    assert summary["judges"]["constant"]["flips"] == 1
+    assert summary["judges"]["constant"]["asked"] == 2
+
+
+def test_failures_and_abstentions_are_counted_and_never_become_labels(
+    source: Any, write_rows: Write, rows: Rows, tmp_path: Path
+) -> None:
+    judges = ["silent", {"use": "flaky", "every": 1, "retryable": False}]
+    done = run(recipe(write_rows("p", "q"), {**COMPARE, "judges": judges}), tmp_path / "run", source)
+    assert rows(done.stages[0].folder / "preferences.jsonl") == []
+    assert done.stages[0].summary["decisions"] == {"no_votes": 2}
+    judges = done.stages[0].summary["judges"]
+    assert (judges["silent"]["abstentions"], judges["flaky"]["failures"]) == (2, 2)
+
+
+def test_the_hard_filter_decides_before_any_judge_is_asked(
+    source: Any, write_rows: Write, rows: Rows, tmp_path: Path
+) -> None:
+    pairs = write_rows(
+        {"prompt": "q", "response_a": "far too long for this", "response_b": "short"},
+        {"prompt": "q", "response_a": "far too long for this", "response_b": "this is too long also"},
+        {"prompt": "q", "response_a": "brief", "response_b": "short"},
+        name="pairs.jsonl",
+    )
+    stage = {**COMPARE, "pairs": pairs, "aggregate": ["constitution-filter", "majority"]}
+    done = run(recipe(write_rows("unused"), stage), tmp_path / "run", source)
+    first, both, none = rows(done.stages[0].folder / "judgments.jsonl")
+    assert (first["decision"]["probability"], first["outcomes"]) == (0.0, [])
+    assert (both["decision"]["status"], both["decision"]["reason"]) == ("set_aside", "filtered")
+    assert (none["decision"]["probability"], len(none["outcomes"])) == (0.8, 1)
+    assert done.totals["constant"]["calls"] == 1
+
+
+def test_stages_hand_on_what_they_make(source: Any, write_rows: Write, rows: Rows, tmp_path: Path) -> None:
+    stages = (
+        REVISE,
+        {**TRAIN, "model": {"use": "chat", "model": "start"}},
+        EVALUATE,
+    )
+    source.offer("chat_model", "chat", f"{__name__}:ModelWithPath")
+    done = run(recipe(write_rows("bad"), *stages, policy="chat"), tmp_path / "run", source, in_process=True)
+    memory = json.loads((tmp_path / "run/stages/02-train/model/memory.json").read_text())
+    assert memory["model"] == "start"
+    assert memory["data"][0]["completion"][0]["content"] == "bad (revised) (revised)"
+    (evaluated,) = rows(done.stages[2].folder / "responses.jsonl")
+    assert evaluated["response"]["text"].endswith("02-train/model says hello")
+
+
+def test_evaluation_gives_means_with_intervals(source: Any, write_rows: Write, tmp_path: Path) -> None:
+    done = run(recipe(write_rows("p", "q"), EVALUATE), tmp_path / "run", source)
+    metrics = done.stages[0].summary["policies"]["chat"]
+    assert metrics["length.value"]["mean"] == 4.5  # "alpha", "beta"
+    assert metrics["length.words"]["n"] == 2
+    assert done.stages[0].summary["outcomes"]["chat"] == {"response": 2, "length: score": 2}
+
+
+def test_a_second_run_asks_nothing_and_skips_finished_stages(
+    source: Any, write_rows: Write, tmp_path: Path
+) -> None:
+    wanted = recipe(write_rows("p", "q"), COMPARE)
+    first = run(wanted, tmp_path / "run", source)
+    log = Recorder()
+    second = run(wanted, tmp_path / "run", source, events=log)
+    assert [stage.skipped for stage in second.stages] == [True]
+    assert log.calls == []
+    assert second.totals == first.totals
+
+
+def test_a_changed_setting_runs_the_stage_again_from_the_ledger_and_keeps_the_old_folder(
+    source: Any, write_rows: Write, tmp_path: Path
+) -> None:
+    run(recipe(write_rows("p", "q"), COMPARE), tmp_path / "run", source)
+    log = Recorder()
+    changed = {**COMPARE, "aggregate": [{"use": "confidence", "threshold": 0.7}]}
+    done = run(recipe(write_rows("p", "q"), changed), tmp_path / "run", source, events=log)
+    assert not done.stages[0].skipped
+    assert len(log.calls) == 6  # two samples of two prompts, two judgments
+    assert all(replayed for _, replayed in log.calls)
+    assert len(list((tmp_path / "run/stages").iterdir())) == 2
+
+
+def test_changed_prompts_and_changed_files_of_components_run_the_stage_again(
+    source: Any, write_rows: Write, tmp_path: Path
+) -> None:
+    run(recipe(write_rows("p"), COMPARE), tmp_path / "run", source)
+    done = run(recipe(write_rows("p", "q"), COMPARE), tmp_path / "run", source)
+    assert (done.stages[0].skipped, done.stages[0].summary["comparisons"]) == (False, 2)
+
+
+def test_a_moved_run_directory_still_works(source: Any, write_rows: Write, tmp_path: Path) -> None:
+    wanted = recipe(write_rows("bad"), REVISE, {**TRAIN, "model": {"use": "chat", "model": "x"}})
+    source.offer("chat_model", "chat", f"{__name__}:ModelWithPath")
+    wanted = wanted.model_copy(update={"policy": "chat"})
+    run(wanted, tmp_path / "old", source, in_process=True)
+    (tmp_path / "old").rename(tmp_path / "new")
+    done = run(wanted, tmp_path / "new", source, in_process=True)
+    assert [stage.skipped for stage in done.stages] == [True, True]
+    assert done.artifacts.get("policy", "").path == tmp_path / "new/stages/02-train/model"
+
+
+def test_the_budget_stops_a_run_and_a_higher_one_continues_it(
+    source: Any, write_rows: Write, tmp_path: Path
+) -> None:
+    wanted = recipe(write_rows(*(f"p{n}" for n in range(30))), COMPARE)
+    with pytest.raises(BudgetStop):
+        run(wanted, tmp_path / "run", source, max_usd=0.0001)
+    state = json.loads((tmp_path / "run/run.json").read_text())
+    spent = sum(total["usd"] for total in state["totals"].values())
+    assert state["status"] == "budget"
+    assert 0.00005 < spent <= 0.0001
+    log = Recorder()
+    done = run(wanted, tmp_path / "run", source, events=log, max_usd=1)
+    assert done.stages[0].summary["comparisons"] == 30
+    assert sum(replayed for _, replayed in log.calls) == sum(
+        total["calls"] for total in state["totals"].values()
+    )
+
+
+def test_all_faults_are_found_before_anything_is_spent(
+    source: Any, write_rows: Write, tmp_path: Path
+) -> None:
+    stages = (
+        {**COMPARE, "judges": ["constnat", {"use": "flaky", "evry": 2}, "silent", "silent"]},
+        {**TRAIN, "data": "preferences", "model": {"use": "chat", "replies": 3}},
+        {**REVISE, "name": "late", "prompts": "no/such/file.jsonl"},
+        {**EVALUATE, "name": "eval", "policies": {"x": "reward"}, "kl_to": "y"},
+    )
+    with pytest.raises(UsageError) as caught:
+        run(recipe(write_rows("p"), *stages, constitution="nowhere.yaml"), tmp_path / "run", source)
+    text = str(caught.value)
+    for part in ("constnat", "did you mean 'constant'", "evry", "did you mean 'every'", "2 judges are called",
+                 "no/such/file.jsonl", "no generator 'reward'", "kl_to", "nowhere.yaml"):  # fmt: skip
+        assert part in text, part
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_stage_that_needs_what_nobody_makes_is_refused(
+    source: Any, write_rows: Write, tmp_path: Path
+) -> None:
+    with pytest.raises(UsageError, match="no earlier stage makes 'revisions'"):
+        run(recipe(write_rows("p"), TRAIN), tmp_path / "run", source)
+
+
+def test_a_secret_written_into_a_recipe_is_refused_and_one_by_name_is_never_stored(
+    source: Any, write_rows: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source.offer("chat_model", "chat", f"{__name__}:ModelWithKey")
+    with pytest.raises(UsageError, match="does not belong in a recipe"):
+        run(recipe(write_rows("p"), EVALUATE, policy={"use": "chat", "key": "sk-1"}), tmp_path / "no", source)
+    monkeypatch.setenv("TEST_KEY", "sk-very-secret")
+    policy = {"use": "chat", "key": "${TEST_KEY}"}
+    run(recipe(write_rows("p"), EVALUATE, policy=policy), tmp_path / "run", source)
+    for path in (tmp_path / "run").rglob("*"):
+        assert path.is_dir() or b"sk-very-secret" not in path.read_bytes(), path
+    stored = yaml.safe_load((tmp_path / "run/recipe.yaml").read_text())
+    assert stored["policy"]["key"] == "${TEST_KEY}"
+
+
+def test_prompts_that_the_policy_cannot_take_are_found_before_the_first_call(
+    source: Any, write_rows: Write, tmp_path: Path
+) -> None:
+    source.offer("chat_model", "chat", f"{__name__}:NarrowModel")
+    prompts = write_rows("ok", "much too long", "too long as well")
+    with pytest.raises(UsageError, match="2 faults") as caught:
+        run(recipe(prompts, EVALUATE, policy="chat"), tmp_path / "run", source)
+    assert "too long as well" in str(caught.value)
+
+
+def test_a_folder_that_cannot_be_written_is_a_usage_error(
+    source: Any, write_rows: Write, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UsageError, match="cannot write"):
+        run(recipe(write_rows("p"), EVALUATE), tmp_path / "file" / "run", source)
+
+
+def test_the_plan_bounds_the_calls(source: Any, write_rows: Write) -> None:
+    stages = (REVISE, {**COMPARE, "samples": 4, "orders": "both"}, EVALUATE)
+    planned = plan(recipe(write_rows("p", "q"), *stages), source)
+    roles = [{call.role: (call.least, call.most) for call in stage.calls} for stage in planned.stages]
+    assert roles == [
+        {"generator": (2, 2), "critic": (2, 4), "reviser": (0, 4)},
+        {"generator": (8, 8), "judges": (0, 24)},
+        {"generator": (2, 2), "scorers": (0, 2)},
+    ]
+    assert planned.calls == (14, 46)
+
+
+class Recorder(Events):
+    """Remembers calls."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls: list[tuple[str, bool]] = []
+
+    def call(self, component: str, usage: Any, replayed: bool) -> None:
+        self.calls.append((component, replayed))
+
+    def run_finished(self, run: Run, status: str) -> None:
+        assert status in ("done", "budget")
+
+
+class PathOptions(Options):
+    model: str = "start"
+
+
+class ModelWithPath(ChatModel):
+    """Says which model it is."""
+
+    Options = PathOptions
+
+    async def complete(self, request: ChatRequest) -> ChatReply:
+        return ChatReply(text=f"{self.options.model} says hello")
+
+
+class KeyOptions(Options):
+    key: SecretStr
+
+
+class ModelWithKey(ModelWithPath):
+    """Has a secret."""
+
+    Options = KeyOptions
+
+    async def complete(self, request: ChatRequest) -> ChatReply:
+        assert self.options.key.get_secret_value() == "sk-very-secret"
+        return ChatReply(text="fine")
+
+
+class NarrowModel(ModelWithPath):
+    """Has a context of two words."""
+
+    async def misfit(self, request: ChatRequest) -> str | None:
+        return "too long." if len(request.messages[-1].content.split()) > 2 else None
