@@ -6,6 +6,9 @@ from aiohttp import web
 from jurist.testing.kit import ChatModelContract
 from jurist_litellm.model import LiteLLMChatModel
 
+# LiteLLM's own types warn, or not, depending on when it was first imported.
+pytestmark = pytest.mark.filterwarnings("ignore:Item .* is using the .ReadOnly. qualifier:UserWarning")
+
 LISTED = {"A": -0.5, "B": -1.0, "yes": -2.0, "no": -2.5, "perhaps": -3.0, "甲": -3.5, "乙": -4.0}
 
 

@@ -14,6 +14,9 @@ from jurist.records import Message
 from jurist_litellm import plugin
 from jurist_litellm.model import LiteLLMChatModel, LiteLLMOptions
 
+# LiteLLM's own types warn, or not, depending on when it was first imported.
+pytestmark = pytest.mark.filterwarnings("ignore:Item .* is using the .ReadOnly. qualifier:UserWarning")
+
 
 def ask(text: str = "Hello", *choices: str, **sampling: Any) -> ChatRequest:
     return ChatRequest(
