@@ -1,0 +1,145 @@
+"""Charts as plotly figures: plain dicts that plotly.js draws in the page.
+
+Colours of texts and grid lines are left to the page's style sheet, so that charts follow its theme; the
+colours of the data have enough contrast on both.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from jurist_review.curves import Curve
+from jurist_review.display import number, visible
+from jurist_review.trajectories import Trajectories
+
+_COLOURS = ("#1f83c9", "#d55e00", "#009e73", "#a65fa0", "#7a7a7a", "#a0622d")
+_DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
+_SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross", "x")
+_LONGEST_LABEL = 40
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A figure, its title, and what it shows in a sentence for those who cannot see it."""
+
+    title: str
+    description: str
+    figure: dict[str, Any]
+
+
+def interval_chart(title: str, estimates: Mapping[str, Mapping[str, float]]) -> Chart:
+    """One row per name: its mean with its 95% interval."""
+    names = list(estimates)
+    means = [estimates[name]["mean"] for name in names]
+    ends = [end for name in names for end in (estimates[name]["low"], estimates[name]["high"])]
+    trace = {
+        "type": "scatter",
+        "mode": "markers",
+        "x": [_finite(mean) for mean in means],
+        "y": [label(name) for name in names],
+        "marker": {"color": _COLOURS[0], "size": 9},
+        "error_x": {
+            "type": "data",
+            "symmetric": False,
+            "array": [_reach(estimates[name]["high"], mean) for name, mean in zip(names, means, strict=True)],
+            "arrayminus": [
+                _reach(mean, estimates[name]["low"]) for name, mean in zip(names, means, strict=True)
+            ],
+            "color": _COLOURS[0],
+            "thickness": 2,
+        },
+        "hovertemplate": "%{y}: %{x:.4g}<extra></extra>",
+    }
+    layout = _layout(height=50 + 32 * len(names))
+    layout["yaxis"] |= {"range": [len(names) - 0.5, -0.5], "type": "category", "automargin": True}
+    if all(0 <= end <= 1 for end in ends):
+        layout["xaxis"]["range"] = [-0.02, 1.02]
+    spoken = "; ".join(f"{name} {number(estimates[name]['mean'])}" for name in names)
+    return Chart(title, visible(f"{title}, mean with 95% interval: {spoken}"), _figure([trace], layout))
+
+
+def rounds_chart(trajectories: Trajectories) -> Chart:
+    """Share of trajectories whose text violates a principle, per round."""
+    rounds = [counted for counted in trajectories.rounds if counted.known]
+    shares = {"any principle": [counted.violating / counted.known for counted in rounds]}
+    for name in trajectories.principles[: len(_COLOURS) - 1]:
+        shares[name] = [counted.principles[name] / counted.known for counted in rounds]
+    traces = [
+        {
+            "type": "scatter",
+            "mode": "lines+markers",
+            "name": label(name),
+            "x": [counted.number for counted in rounds],
+            "y": values,
+            "line": {"color": _COLOURS[place], "dash": _DASHES[place], "width": 2.5 if place == 0 else 1.5},
+            "marker": {"symbol": _SYMBOLS[place], "size": 8},
+            "hovertemplate": "round %{x}: %{y:.1%}<extra>%{fullData.name}</extra>",
+        }
+        for place, (name, values) in enumerate(shares.items())
+    ]
+    layout = _layout(height=340, legend=True)
+    layout["xaxis"] |= {"title": {"text": "round"}, "dtick": 1}
+    layout["yaxis"] |= {"tickformat": ".0%", "rangemode": "tozero", "automargin": True}
+    spoken = ", ".join(f"{value:.1%}" for value in shares["any principle"])
+    return Chart(
+        "Violations by round",
+        f"Share of texts that violate a principle, by round: {spoken}",
+        _figure(traces, layout),
+    )
+
+
+def curve_chart(curve: Curve) -> Chart:
+    """One training metric over the steps."""
+    line = curve.line
+    trace = {
+        "type": "scatter",
+        "mode": "lines" if len(line) > 1 else "markers",
+        "x": [step for step, _ in line],
+        "y": [value for _, value in line],
+        "line": {"color": _COLOURS[0], "width": 1.5},
+        "hovertemplate": "step %{x}: %{y:.4g}<extra></extra>",
+    }
+    layout = _layout(height=200)
+    layout["xaxis"]["title"] = {"text": "step"}
+    layout["yaxis"]["automargin"] = True
+    ends = f" from {number(line[0][1])} to {number(line[-1][1])}" if line else ""
+    return Chart(visible(curve.name), visible(f"{curve.name} over the steps{ends}"), _figure([trace], layout))
+
+
+def label(name: str) -> str:
+    """``name`` as text in a chart: plotly reads some HTML tags, so these are escaped."""
+    text = visible(name)
+    short = text if len(text) <= _LONGEST_LABEL else text[: _LONGEST_LABEL - 1] + "…"
+    return short.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def _figure(traces: Sequence[dict[str, Any]], layout: dict[str, Any]) -> dict[str, Any]:
+    return {"data": list(traces), "layout": layout}
+
+
+def _layout(*, height: int, legend: bool = False) -> dict[str, Any]:
+    return {
+        "height": height,
+        "autosize": True,
+        "margin": {"l": 12, "r": 16, "t": 8, "b": 42},
+        "paper_bgcolor": "rgba(0,0,0,0)",
+        "plot_bgcolor": "rgba(0,0,0,0)",
+        "font": {"family": "system-ui, sans-serif", "size": 12},
+        "showlegend": legend,
+        "legend": {"orientation": "h", "y": -0.22, "yanchor": "top"},
+        "xaxis": {"fixedrange": True, "zeroline": False, "automargin": True},
+        "yaxis": {"fixedrange": True, "zeroline": False},
+        "dragmode": False,
+    }
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+def _reach(end: float, start: float) -> float:
+    """The length of one half of an interval; one value has none that could be drawn."""
+    return end - start if math.isfinite(end - start) else 0.0

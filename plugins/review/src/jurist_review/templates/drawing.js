@@ -1,0 +1,14 @@
+"use strict";
+const boxes = [...document.querySelectorAll(".chart")];
+for (const box of boxes) {
+  const figure = JSON.parse(box.querySelector("script").textContent);
+  box.textContent = "";
+  Plotly.newPlot(box, figure.data, figure.layout, {responsive: true, displayModeBar: false});
+}
+const paper = 320;
+window.addEventListener("beforeprint", () => {
+  for (const box of boxes) Plotly.relayout(box, {width: paper, autosize: false});
+});
+window.addEventListener("afterprint", () => {
+  for (const box of boxes) Plotly.relayout(box, {width: null, autosize: true});
+});

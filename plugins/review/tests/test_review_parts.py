@@ -1,0 +1,152 @@
+"""The parts of the report, one by one."""
+
+from __future__ import annotations
+
+import math
+import random
+from itertools import pairwise
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from jurist.records import Abstention, Critique, Finding, Prompt, Response, Step, Trajectory
+from jurist.stages.evaluate import Evaluated
+from jurist_review import trajectories
+from jurist_review.curves import MOST_POINTS, curves
+from jurist_review.differences import differences
+from jurist_review.display import dollars, duration, excerpt, number, visible
+from jurist_review.evaluations import SAMPLES, examples
+from jurist_review.selection import Selection
+
+
+@settings(deadline=None)
+@given(st.text(max_size=80), st.text(max_size=80))
+def test_differences_make_up_both_texts(before: str, after: str) -> None:
+    left, right = differences(before, after)
+    assert "".join(piece.text for piece in left) == before
+    assert "".join(piece.text for piece in right) == after
+    same = ["".join(piece.text for piece in side if not piece.changed) for side in (left, right)]
+    assert same[0] == same[1]
+
+
+def test_differences_are_of_words_and_of_single_chinese_characters() -> None:
+    left, right = differences("The desk opens late.", "The desk closes late.")
+    assert [piece.text for piece in left if piece.changed] == ["opens"]
+    assert [piece.text for piece in right if piece.changed] == ["closes"]
+    left, right = differences("柜台九点开门。", "柜台八点开门。")
+    assert [piece.text for piece in left if piece.changed] == ["九"]
+    assert [piece.text for piece in right if piece.changed] == ["八"]
+
+
+@given(st.text())
+def test_visible_text_holds_nothing_unseen(text: str) -> None:
+    shown = visible(text + "\u202e\x00\ufeff\ud800\U000e0041")
+    shown.encode("utf-8")
+    assert not set(shown) & set("\u202e\u2066\x00\x1b\ufeff\u200b\u200f")
+    assert visible(shown) == shown
+
+
+def test_excerpts_say_how_much_is_missing() -> None:
+    assert excerpt("abcdef", 4).text == "abcd"
+    assert excerpt("abcdef", 4).omitted == 2
+    assert excerpt("abc", 4).omitted == 0
+    assert visible("line\n\tnext") == "line\n\tnext"
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0, "0"), (1234567, "1,234,567"), (0.5, "0.500"), (-0.25, "−0.250"), (0.00012, "1.20e-04"),
+        (27.49, "27.5"), (12345.0, "12,345"), (math.inf, "∞"), (math.nan, "–"), (0.0, "0.000"),
+    ],
+)  # fmt: skip
+def test_numbers(value: float, text: str) -> None:
+    assert number(value) == text
+
+
+def test_amounts_and_durations() -> None:
+    assert [dollars(v) for v in (0, 0.00123, 1234.5)] == ["$0.00", "$0.0012", "$1,234.50"]
+    assert [duration(v) for v in (3.14, 61, 7325)] == ["3.1 s", "1 min 1 s", "2 h 2 min"]
+
+
+@given(st.lists(st.tuples(st.sampled_from("ab"), st.text(max_size=4)), unique=True), st.randoms())
+def test_a_selection_does_not_depend_on_the_order(
+    items: list[tuple[str, str]], shuffler: random.Random
+) -> None:
+    chosen = []
+    for _ in range(2):
+        selection = Selection[tuple[str, str]](3)
+        for group, key in items:
+            selection.offer(group, key, (group, key))
+        chosen.append((selection.preferring("ba"), selection.in_turn()))
+        items = list(items)
+        shuffler.shuffle(items)
+    assert chosen[0] == chosen[1]
+    preferred, in_turn = chosen[0]
+    assert (
+        len(preferred)
+        == len(in_turn)
+        == min(3, sum(min(3, sum(g == group for g, _ in items)) for group in "ab"))
+    )
+    assert preferred == sorted(preferred, key=lambda item: item[0], reverse=True)
+    assert len({group for group, _ in in_turn}) == min(len(in_turn), len({group for group, _ in items}))
+
+
+def test_long_curves_are_thinned_and_keep_extremes_ends_and_rare_metrics() -> None:
+    rows = [{"step": step, "loss": 1 / step, "lr": 0.1} for step in range(1, 10_001)]
+    rows[4567]["loss"] = 99.0
+    rows[-1]["eval_loss"] = 0.3
+    by_name = {curve.name: curve for curve in curves(rows)}
+    assert list(by_name) == ["eval_loss", "loss", "lr"]
+    assert by_name["loss"].count == 10_000
+    assert MOST_POINTS / 2 <= len(by_name["loss"].line) <= MOST_POINTS + 1
+    assert by_name["loss"].line[0] == (1, 1.0)
+    assert by_name["loss"].line[-1] == (10_000, 1 / 10_000)
+    assert by_name["loss"].high == 99.0
+    gaps = {b[0] - a[0] for a, b in pairwise(by_name["loss"].points)}
+    assert len(gaps) == 1
+    assert by_name["eval_loss"].line == [(10_000, 0.3)]
+    assert not by_name["lr"].varies
+
+
+def test_values_that_are_no_numbers_are_counted_and_not_drawn() -> None:
+    (loss,) = curves(
+        [{"loss": 1.0}, {"loss": math.nan}, {"loss": "high"}, {"loss": True}, {"loss": math.inf}]
+    )
+    assert loss.line == [(1, 1.0)]
+    assert loss.not_finite == 2
+    assert loss.varies
+
+
+def test_a_trajectory_that_ended_early_is_known_in_no_later_round() -> None:
+    bad = Critique(findings=(Finding(principle="p", satisfied=False),))
+    free = Critique(findings=(Finding(principle="p", satisfied=None),))
+    text = Response(text="x")
+    lost = Step(round=2, principles=("p",), critique=Abstention(reason="unparsed"))
+    first = Step(round=1, principles=("p",), critique=bad, revision=text)
+    stays = Step(round=2, principles=("p",), critique=free, revision=text)
+    found = trajectories.summarise(
+        [
+            Trajectory(prompt=Prompt.of("a"), response=text, steps=(first, lost), ended="abstention"),
+            Trajectory(prompt=Prompt.of("b"), response=text, steps=(first, stays), ended="rounds"),
+        ]
+    )
+    one, two = found.rounds
+    assert (one.known, one.critiques, one.violating, one.without_verdict) == (2, 2, 2, 0)
+    assert (two.known, two.critiques, two.violating, two.without_verdict) == (1, 1, 0, 1)
+
+
+def test_examples_hold_every_policy_for_the_same_few_prompts() -> None:
+    rows = [
+        Evaluated(policy=policy, prompt=Prompt.of(f"{n}"), response=Response(text=f"{policy} {n} {sample}"))
+        for policy in ("base", "ppo")
+        for n in range(50)
+        for sample in range(2)
+    ]
+    found = examples(rows)
+    assert len(found) == SAMPLES
+    for example in found:
+        asked = example.prompt.messages[0].content
+        texts = [answer.response.text for answer in example.answers.values()]
+        assert texts == [f"base {asked} 0", f"ppo {asked} 0"]
