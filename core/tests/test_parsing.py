@@ -50,6 +50,12 @@ FOR_A = [
     "Assistant A is the winner.",
     "Therefore, Output (a) is better.",
     "The first response is better.",
+    "I believe that Assistant A's response is better overall.",
+    "Answer - A",
+    "Verdict: <A>",
+    "Winner: Response A",
+    "Better response: A",
+    "Both responses are helpful, but A is slightly better.",
     "Response A wins.",
     "The better response is Response A.",
     "I would choose Response A.",
@@ -79,6 +85,9 @@ FOR_A = [
     "A比B更好",
     "A优于B",
     "总的来说,回答A更好。",
+    "我更倾向于A。",
+    "答案为A",
+    "与B相比,A更好。",
     "综上所述,第一个回答更好。",
     "更好的回答是A。",
     "回答B更长,但是有编造的内容。因此,回答A更好。",
@@ -150,6 +159,8 @@ UNREADABLE = [
     "Verdict: AB",
     "Verdict: A1",
     "Verdict: neither",
+    "Response A's opening is better.",
+    "A or B, both would do",
     "回答A不是更好。",
     "是否回答A更好?",
     "如果看重简洁,那么如果回答A更好",
@@ -183,6 +194,12 @@ def test_reads_the_mirror_image_as_the_other_side(text):
     assert parse_verdict(text) == "b"
 
 
+@pytest.mark.parametrize(("texts", "verdict"), [(FOR_A, "a"), (TIES, "tie"), (UNREADABLE, None)])
+def test_full_width_letters_and_punctuation_make_no_difference(texts, verdict):
+    wide = {code: code + 0xFEE0 for code in range(0x21, 0x7F)}
+    assert [text for text in texts if parse_verdict(text.translate(wide)) != verdict] == []
+
+
 @pytest.mark.parametrize("text", TIES)
 def test_reads_a_declared_tie(text):
     assert parse_verdict(text) == "tie"
@@ -200,11 +217,31 @@ def test_any_text_is_read_or_left_without_an_error(text):
     assert parse_findings(text, ["x", "y"]) is None or len(parse_findings(text, ["x", "y"])) == 2
 
 
-@given(st.text(alphabet=st.characters(blacklist_characters="ABab"), max_size=60))
-def test_a_text_that_names_neither_side_is_never_for_one(text):
-    assert parse_verdict(text, ("A", "B")) in (None, "tie") or any(
-        w in text.lower() for w in ("first", "second", "第")
-    )
+@given(st.text(alphabet=st.characters(codec="ascii", exclude_characters="ABab"), max_size=60))
+def test_a_text_without_the_letters_is_for_neither_side(text):
+    assert parse_verdict(text) in (None, "tie")
+
+
+@pytest.mark.parametrize("bracket", ["[", "{", '{"a":', "[[", "<think>", '"', "> "])
+def test_a_very_long_or_deeply_nested_text_is_left_unread(bracket):
+    text = bracket * 20_000
+    assert parse_verdict(text) is None
+    assert parse_score(text) is None
+    assert parse_findings(text, NAMES) is None
+    assert parse_verdict(f"{bracket * 200}\nnothing\nVerdict: A") == (None if "think" in bracket else "a")
+
+
+@pytest.mark.parametrize(
+    ("text", "verdict"),
+    [
+        ("A is fine. <think>hm, B?</think> Verdict: A", "a"),
+        ("B? </think><think>B!</think>Verdict: A", "a"),
+        ("<think>B</think>Verdict: A<think>Verdict: B", "a"),
+        ("<Thinking>Verdict: B</Thinking>\n\nVerdict: A", "a"),
+    ],
+)
+def test_thoughts_are_no_verdicts(text, verdict):
+    assert parse_verdict(text) == verdict
 
 
 @pytest.mark.parametrize(
@@ -361,7 +398,8 @@ def test_reads_one_finding_per_principle(text):
 
 
 def test_reads_a_markdown_table():
-    text = "| # | principle | verdict |\n|---|---|---|\n| 1 | harmlessness | satisfied |\n| 2 | honesty | violated |"
+    text = "| # | principle | verdict |\n|---|---|---|\n| 1 | harmlessness | satisfied |\n"
+    text += "| 2 | honesty | violated |"
     assert [f.satisfied for f in parse_findings(text, NAMES[:2])] == [True, False]
 
 

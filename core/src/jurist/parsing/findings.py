@@ -22,7 +22,8 @@ WORD = re.compile(
     re.IGNORECASE,
 )
 HEADER = re.compile(
-    r"\s*(?:[-•]\s+)?(?:(?:principle|rule|原则)\s*)?(?:[\[(【]?\s*(?P<number>\d+)\s*[\])】.:、)]*)?\s*", re.I
+    r"\s*(?:[-•]\s+)?(?:(?:principle|rule|原则)\s*)?(?:[\[(【]?\s*(?P<number>\d{1,4})\s*[\])】.:、)]*)?\s*",
+    re.I,
 )
 VERDICT_LINE = re.compile(
     r"\s*(?:[-•]\s+)?(?:verdict|status|result|judge?ment|结论|判定|判断|结果)\s*:", re.I

@@ -23,7 +23,7 @@ SUBJECT = (
     r"|\b(?:better|best|preferred|superior)\s+(?:response|answer|assistant|output|option|one|summary|reply)"
     r"|结论|答案|判断|判定|裁决|评判|胜者|选择|(?:更好|较好|更优|更佳)的(?:回答|回复|答案|选项|一个|是)?)"
 )
-COPULA = r"\s*(?:\bis\b\s*:?|:|=|->|→|应该是|应为|应是|是|为)\s*"
+COPULA = r"\s*(?:\bis\b\s*:?|:|=|(?<=\s)[-–—](?=\s)|->|→|应该是|应为|应是|是|为)\s*"
 CHOOSE = (
     r"(?:\b(?:I|we)(?:'d|'ll)?(?:\s+(?:would|will|must|therefore|thus|finally|have\s+to))*"
     r"\s+(?:choose|chose|pick|select|prefer|favou?r|go\s+with)\s+"

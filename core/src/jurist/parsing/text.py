@@ -8,18 +8,30 @@ import unicodedata
 from collections.abc import Iterator
 from typing import Any
 
-REASONING = re.compile(r"<(think|thinking|reasoning)>.*?</\1>", re.DOTALL | re.IGNORECASE)
-OPEN_REASONING = re.compile(r"<(think|thinking|reasoning)>.*\Z", re.DOTALL | re.IGNORECASE)
+OPENING = re.compile(r"<(?:think|thinking|reasoning)>", re.IGNORECASE)
+CLOSING = re.compile(r"</(?:think|thinking|reasoning)>", re.IGNORECASE)
+JSON_START = re.compile(r"\{\s*\"|\[\s*\{\s*\"")
 MARKDOWN = re.compile(r"\*+|`+(?:json)?|~~|(?<!\w)_+|_+(?!\w)")
 HEADING = re.compile(r"^[ \t]*#+[ \t]*(.*?)[ \t:]*$", re.MULTILINE)
 BLOCK_QUOTE = re.compile(r"^[ \t]*>(?!>).*$", re.MULTILINE)
 
 
 def without_reasoning(text: str) -> str:
-    """``text`` without what a reasoning model thought aloud; unfinished thoughts go with the rest."""
-    text = REASONING.sub("", text)
-    before, closing, after = text.rpartition("</think>")  # some templates leave out the opening tag
-    return OPEN_REASONING.sub("", after if closing else before or after).strip()
+    """``text`` without what a reasoning model thought aloud; unfinished thoughts go with the rest.
+
+    Some chat templates write the opening tag themselves, so a closing tag alone ends thoughts as well.
+    """
+    opening = OPENING.search(text)
+    closings = list(CLOSING.finditer(text))
+    if not closings:
+        return text[: opening.start()].strip() if opening else text.strip()
+    after = text[closings[-1].end() :]
+    unfinished = OPENING.search(after)
+    if unfinished:
+        after = after[: unfinished.start()]
+    if opening is None or opening.start() > closings[0].start():
+        return after.strip()
+    return (text[: opening.start()] + after).strip()
 
 
 def normalised(text: str) -> str:
@@ -27,7 +39,7 @@ def normalised(text: str) -> str:
 
     A markdown heading becomes a line that ends in a colon.
     """
-    plain = unicodedata.normalize("NFKC", without_reasoning(text))
+    plain = without_reasoning(unicodedata.normalize("NFKC", text))
     return MARKDOWN.sub("", HEADING.sub(r"\1:", BLOCK_QUOTE.sub("", plain))).strip()
 
 
@@ -35,13 +47,13 @@ def json_values(text: str) -> Iterator[tuple[int, int, Any]]:
     """The JSON objects and arrays of objects in ``text``, with where each begins and ends."""
     decoder = json.JSONDecoder()
     position = 0
-    while found := re.compile(r"[{\[]").search(text, position):
+    while found := JSON_START.search(text, position):
         start = found.start()
         try:
-            value, end = decoder.raw_decode(text, start)
+            value, position = decoder.raw_decode(text, start)
+        except RecursionError:  # nested too deeply to be an answer, wherever one starts to read
+            return
         except ValueError:
-            position = start + 1
+            position = found.end()
             continue
-        position = end
-        if isinstance(value, dict) or (isinstance(value, list) and value and isinstance(value[0], dict)):
-            yield start, end, value
+        yield start, position, value

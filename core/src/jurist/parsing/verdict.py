@@ -21,6 +21,8 @@ Verdict = Literal["a", "b", "tie"]
 PREFERENCE: MappingProxyType[Verdict, float] = MappingProxyType({"a": 1.0, "tie": 0.5, "b": 0.0})
 """Verdict → P(A is better)."""
 
+SENTENCE = 300  # how far around a verdict its sentence is looked at, so that long texts stay cheap
+
 
 @dataclass(frozen=True)
 class _Found:
@@ -43,14 +45,20 @@ class _Reader:
     def __init__(self, names: Sequence[str]) -> None:
         self.names = tuple(name.casefold() for name in names)
         self.either = "|".join(re.escape(name) for name in names)
-        name = rf"(?<![A-Za-z0-9])(?P<name>{self.either})(?![A-Za-z0-9'’]|\.\d|\s*[<>=≈])"
-        wrapped = rf"[\[(<{{【《\"“'「]*\s*{name}\s*[\])>}}】》\"”'」]*"
+        wrapped = rf"[\[(<{{【《\"“'「]*\s*{self._name('name')}\s*[\])>}}】》\"”'」]*"
+        possessive = rf"(?:['’]s\s+{phrases.NOUN})?"
         self.label = rf"(?:(?:the\s+)?{phrases.NOUN}\s*)?{wrapped}"
-        marked = rf"(?:{phrases.NOUN}\s*{wrapped}|\(\s*{name.replace('name', 'inner')}\s*\))"
-        bare = rf"(?-i:{name.replace('name', 'bare')})"
+        marked = rf"(?:{phrases.NOUN}\s*{wrapped}{possessive}|\(\s*{self._name('inner')}\s*\))"
+        bare = rf"(?-i:{self._name('bare')})"
         self.ordinal = rf"(?P<ordinal>(?:the\s+)?(?:{phrases.ORDINAL}))"
         self.subject = rf"(?:{marked}|{self.ordinal}|{bare})"
         self.target = rf"(?:(?P<tie>{phrases.TIE})|{self.label}|{self.ordinal})"
+
+    def _name(self, group: str) -> str:
+        """One of the two names as a word of its own, and not one side of a comparison like ``A>B``."""
+        compared = rf"\s*[<>=≈]+\s*(?:{self.either})"
+        owner = rf"['’](?!s\s+{phrases.NOUN})"
+        return rf"(?<![A-Za-z0-9])(?P<{group}>{self.either})(?![A-Za-z0-9]|\.\d|{compared}|{owner})"
 
     def read(self, text: str) -> Verdict | None:
         """The verdict of ``text``; None where there is no explicit one."""
@@ -64,7 +72,7 @@ class _Reader:
             verdicts = {each.verdict for each in found}
             return verdicts.pop() if len(verdicts) == 1 else None
         last = formal[-1]
-        rivals = [each for each in formal if each.verdict != last.verdict and _beside(plain, each, last)]
+        rivals = [each for each in formal[-9:] if each.verdict != last.verdict and _beside(plain, each, last)]
         later = [each for each in found if each.start > last.end and each.verdict != last.verdict]
         return None if rivals or later else last.verdict
 
@@ -125,7 +133,7 @@ class _Reader:
         other = rf"(?:\s*比\s*(?:{phrases.NOUN}\s*)?(?:{self.either}))?"
         for match in re.finditer(rf"{self.subject}{other}{phrases.BETTER}", plain, phrases.FLAGS):
             bare = match["bare"]
-            compared = phrases.COMPARED_WITH.search(plain, 0, match.start())
+            compared = phrases.COMPARED_WITH.search(plain, max(0, match.start() - 10), match.start())
             if bare is not None and bare.islower():
                 continue
             if compared is None and not phrases.ASPECT.match(plain, match.end()):
@@ -143,10 +151,10 @@ class _Reader:
 
     def _stands(self, plain: str, found: _Found) -> bool:
         """Whether a verdict is really given: unconditionally, not denied, not asked, not reported."""
-        breaks = [m.end() for m in phrases.CLAUSE_END.finditer(plain, 0, found.start)]
-        clause = plain[breaks[-1] if breaks else 0 : found.start]
-        before = plain[: found.start].rpartition("\n")[2]
-        rest = plain[found.end :].partition("\n")[0]
+        before = plain[max(0, found.start - SENTENCE) : found.start].rpartition("\n")[2]
+        breaks = [m.end() for m in phrases.CLAUSE_END.finditer(before)]
+        clause = before[breaks[-1] if breaks else 0 :]
+        rest = plain[found.end : found.end + SENTENCE].partition("\n")[0]
         if phrases.VOID.search(clause) or phrases.CONDITIONAL.search(before) or phrases.CONDITION.match(rest):
             return False
         if re.match(rf"{phrases.ALSO}{self.label}", rest, phrases.FLAGS):

@@ -21,7 +21,8 @@ from jurist.roles.asking import Answer, TemplateRole, ask
 from jurist.roles.options import RoleOptions
 
 LABEL = re.compile(
-    r"\A\W{0,3}(?:revision|(?:revised|new) response|(?:修订后|修改后|新)的回答|修订|修改)\W{0,3}[::][\s*]*",
+    r"\A\W{0,3}(?:revision|(?:revised|new) response|(?:修订后|修改后|新)的回答|修订|修改)"
+    r"\W{0,3}[:\uff1a][\s*]*",
     re.IGNORECASE,
 )
 
