@@ -61,6 +61,19 @@ async def test_choices_equal_a_full_forward_each(
         assert reply.text == ""
 
 
+async def test_whole_responses_are_scored_piece_by_piece(
+    chat_model: TransformersChatModel, checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("jurist_hf._choices._POSITIONS", 10)
+    requests = [
+        ask("Write", "The better answer is A. " * 4, "Which one?"),
+        ask("写一个比较长的问题", "哪个回答更好?" * 3),
+    ]
+    replies = await asyncio.gather(*map(chat_model.complete, requests))
+    for request, reply in zip(requests, replies, strict=True):
+        assert reply.choice_logprobs == pytest.approx(plain_forward(checkpoint, request), abs=1e-4)
+
+
 async def test_a_sliding_window_changes_nothing_about_that(checkpoint: Path, tmp_path: Path) -> None:
     tokenizer = AutoTokenizer.from_pretrained(checkpoint)
     tokenizer.save_pretrained(tmp_path)

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from scipy.stats import chisquare
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from jurist.chat import ChatReply, ChatRequest, Sampling
@@ -92,7 +91,8 @@ async def test_samples_follow_the_softmax(chat_model: TransformersChatModel, che
     observed.append(draws - sum(observed))
     expected.append(draws - sum(expected))
     assert min(expected) > 5
-    assert chisquare(observed, expected).pvalue > 0.001
+    statistic = sum((seen - due) ** 2 / due for seen, due in zip(observed, expected, strict=True))
+    assert statistic < 32.9  # chi-square with 12 degrees of freedom passes this once in a thousand
 
 
 async def test_top_p_leaves_only_the_head(chat_model: TransformersChatModel) -> None:

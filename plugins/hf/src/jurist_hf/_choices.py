@@ -17,6 +17,9 @@ from jurist.records import Usage
 from jurist_hf._batches import Item
 from jurist_hf._loading import LoadedModel
 
+_POSITIONS = 512
+"""How many positions have their logits in memory at once: a choice may be a whole response."""
+
 
 def score_choices(loaded: LoadedModel, batch: Sequence[Item]) -> list[ChatReply]:
     """One reply per item, with the log-probability of each of its choices."""
@@ -58,17 +61,21 @@ def _rest(loaded: LoadedModel, choices: list[list[int]], mask: torch.Tensor, cac
     filled = [choice + [loaded.pad_id] * (width + 1 - len(choice)) for choice in choices]
     ids = torch.tensor(filled, device=loaded.device)
     real = torch.tensor([[i < len(c) - 1 for i in range(width)] for c in choices], device=loaded.device)
-    output = _forward(
-        loaded,
-        ids[:, :-1],
-        torch.cat([mask, real.to(mask.dtype)], dim=1),
-        past_key_values=cache,
-        use_cache=True,
-    )
-    logprobs = output.logits[:, -width:].float().log_softmax(dim=-1)
-    taken = logprobs.gather(-1, ids[:, 1:, None]).squeeze(-1)
-    sums: list[float] = taken.masked_fill(~real, 0.0).sum(dim=-1).tolist()
-    return sums
+    mask = torch.cat([mask, real.to(mask.dtype)], dim=1)
+    prompt_width = mask.shape[1] - width
+    sums = torch.zeros(len(choices), device=loaded.device)
+    step = max(1, _POSITIONS // len(choices))
+    for start in range(0, width, step):
+        end = min(start + step, width)
+        seen = mask[:, : prompt_width + end]
+        logits = _forward(
+            loaded, ids[:, start:end], seen, past_key_values=cache, use_cache=True
+        ).logits.float()
+        targets = ids[:, start + 1 : end + 1, None]
+        logprobs = logits.gather(-1, targets).squeeze(-1) - logits.logsumexp(dim=-1)
+        sums += logprobs.masked_fill(~real[:, start:end], 0.0).sum(dim=-1)
+    result: list[float] = sums.tolist()
+    return result
 
 
 def _forward(loaded: LoadedModel, ids: torch.Tensor, mask: torch.Tensor, **arguments: Any) -> Any:
