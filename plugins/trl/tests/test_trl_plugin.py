@@ -18,10 +18,10 @@ def test_the_components_load_and_say_what_they_turn_into_what() -> None:
         "trl-reward": ("preferences", "reward_model"),
         "trl-ppo": ("prompts", "policy"),
     }
-    assert [c.collected("scorer", "").load().__name__ for c in plugin.jurist_scorers()] == [
+    assert [c.collected("scorer", "jurist-trl").load().__name__ for c in plugin.jurist_scorers()] == [
         "RewardModelScorer"
     ]
-    judge = next(iter(plugin.jurist_judges())).collected("judge", "").load()
+    judge = next(iter(plugin.jurist_judges())).collected("judge", "jurist-trl").load()
     assert judge.capabilities == {"symmetric"}
 
 
