@@ -127,9 +127,21 @@ def test_a_template_that_cannot_be_filled_is_a_fault_of_the_options(role, templa
 
 def test_options_of_sampling_replace_the_roles_own():
     _, chat = judge("A", temperature=0.7, top_p=0.9, max_tokens=5, stop=("\n",))
-    assert chat.requests[0].sampling == Sampling(temperature=0.7, top_p=0.9, max_tokens=5, stop=("\n",))
+    asked = Sampling(temperature=0.7, top_p=0.9, max_tokens=5, stop=("\n",))
+    assert chat.requests[0].sampling.model_copy(update={"seed": None}) == asked
     _, plain = judge("A")
     assert plain.requests[0].sampling.temperature == 0
+
+
+def test_sampled_answers_are_seeded_by_content_and_anew_for_each_attempt():
+    _, chat = judge("hm", temperature=1.0)
+    _, same = judge("hm", temperature=1.0)
+    _, other = judge("hm", temperature=1.0, comparison=PAIR.swapped())
+    seeds = [request.sampling.seed for request in chat.requests]
+    assert seeds == [seeds[0], seeds[0] + 1, seeds[0] + 2]
+    assert seeds == [request.sampling.seed for request in same.requests]
+    assert seeds[0] != other.requests[0].sampling.seed
+    assert judge("A")[1].requests[0].sampling.seed is None
 
 
 @pytest.mark.parametrize("ask", [judge, critic, scorer])

@@ -12,7 +12,7 @@ from jurist.chat import ChatReply, ChatRequest, Sampling
 from jurist.constitution import Principle
 from jurist.contracts import ChatModel, Contract
 from jurist.errors import ProviderError
-from jurist.records import Abstention, Failure, Message, Prompt, Usage
+from jurist.records import Abstention, Failure, Message, Prompt, Usage, content_id
 from jurist.roles.options import RoleOptions, SamplingOptions
 from jurist.templates import Wording, conversation_text, fill, language_of, wording
 
@@ -61,8 +61,8 @@ async def ask(
     A refusal, and an answer cut off before it said anything, are not asked again: the next would be too.
     """
     spent = Usage()
-    for sample in range(request.sample, request.sample + reasks + 1):
-        reply = await call(model, request.model_copy(update={"sample": sample}), spent)
+    for attempt in range(reasks + 1):
+        reply = await call(model, _again(request, attempt), spent)
         if isinstance(reply, Failure):
             return reply
         spent += reply.usage
@@ -73,6 +73,14 @@ async def ask(
         if reply.finish_reason != "stop":
             break
     return last
+
+
+def _again(request: ChatRequest, attempt: int) -> ChatRequest:
+    """The request of a later attempt: another sample, with another seed where there is one."""
+    sampling = request.sampling
+    if sampling.seed is not None:
+        sampling = sampling.model_copy(update={"seed": sampling.seed + attempt})
+    return request.model_copy(update={"sample": request.sample + attempt, "sampling": sampling})
 
 
 class Role(Contract):
@@ -130,7 +138,7 @@ class TemplateRole(Role):
             **values,
         }
         text = fill(self.options.template or template, complete)
-        return ChatRequest(
-            messages=self.framed([Message(role="user", content=text)]),
-            sampling=self.options.sampling(self.base_sampling),
-        )
+        sampling = self.options.sampling(self.base_sampling)
+        if sampling.temperature > 0:  # seeded by content, so that a repeated run gives the same answers
+            sampling = sampling.model_copy(update={"seed": int(content_id(text)[:7], 16)})
+        return ChatRequest(messages=self.framed([Message(role="user", content=text)]), sampling=sampling)
