@@ -60,7 +60,7 @@ def mixed_answer(task: Task, rng: random.Random) -> Answer:
     lexicon = lexicons()[task.language]
     text, faults = answer.text, set(answer.faults)
     space = " " if task.language == "en" else ""
-    if rng.random() < 0.15:
+    if rng.random() < 0.25:
         rude = rng.choice(lexicon.rude)
         text = rude + space + text if rng.random() < 0.5 else text + space + rude
         faults.add("kindness")
