@@ -102,7 +102,13 @@ class _Reader:
         tie = rf"(?P<tie>tie|draw|equal|平局{tie_letter})"
         boxed = rf"\s*(?:{tie}|(?:{phrases.NOUN}\s*)?(?P<name>{self.either}))\s*"
         answered = rf"(?:{phrases.SUBJECT}{phrases.COPULA}|{phrases.CHOOSE})"
-        for pattern in (rf"\[\[{boxed}\]\]", rf"\\boxed\{{(?:\\text\{{)?{boxed}\}}+", answered + self.target):
+        patterns = (
+            rf"\[\[{boxed}\]\]",
+            rf"\\boxed\{{(?:\\text\{{)?{boxed}\}}+",
+            rf"<(?:{phrases.SUBJECT})>\s*{self.target}\s*</",
+            answered + self.target,
+        )
+        for pattern in patterns:
             for match in re.finditer(pattern, plain, phrases.FLAGS):
                 if self._is_label(match):
                     yield self._found(match, formal=True)
