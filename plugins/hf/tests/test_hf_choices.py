@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoModelForCausalLM, AutoTokenizer, GPT2Config, GPT2LMHeadModel
 
 from jurist.chat import ChatRequest, Sampling
 from jurist.errors import ProviderError
@@ -72,6 +72,23 @@ async def test_whole_responses_are_scored_piece_by_piece(
     replies = await asyncio.gather(*map(chat_model.complete, requests))
     for request, reply in zip(requests, replies, strict=True):
         assert reply.choice_logprobs == pytest.approx(plain_forward(checkpoint, request), abs=1e-4)
+
+
+async def test_padding_does_not_shift_learnt_positions(checkpoint: Path, tmp_path: Path) -> None:
+    AutoTokenizer.from_pretrained(checkpoint).save_pretrained(tmp_path)
+    torch.manual_seed(0)
+    config = GPT2Config(
+        vocab_size=300, n_embd=32, n_layer=2, n_head=4, n_positions=256, bos_token_id=0, eos_token_id=2
+    )
+    model = GPT2LMHeadModel(config)
+    with torch.no_grad():
+        model.transformer.wpe.weight.mul_(50)
+    model.save_pretrained(tmp_path)
+    learnt = TransformersChatModel(TransformersOptions(model=str(tmp_path), device="cpu"))
+    replies = await asyncio.gather(*map(learnt.complete, LONGER))
+    await learnt.close()
+    for request, reply in zip(LONGER, replies, strict=True):
+        assert reply.choice_logprobs == pytest.approx(plain_forward(tmp_path, request), abs=1e-4)
 
 
 async def test_a_sliding_window_changes_nothing_about_that(checkpoint: Path, tmp_path: Path) -> None:
