@@ -92,7 +92,6 @@ class Role(Contract):
 
     free = True
     options: SamplingOptions
-    free = True  # what costs are the model's calls, and those are metered by themselves
     base_sampling = Sampling(temperature=0.0)
 
     def __init__(self, model: ChatModel, options: Any = None) -> None:
