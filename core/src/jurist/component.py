@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from jurist.contracts import CONTRACTS, Contract
 from jurist.errors import PluginError
 
+_IN_PROCESS = "in this process"
+
 
 @dataclass(frozen=True)
 class Component:
@@ -21,7 +23,7 @@ class Component:
     target: str
     summary: str
     kind: str = ""
-    distribution: str = "in this process"
+    distribution: str = _IN_PROCESS
 
     def collected(self, kind: str, distribution: str) -> Component:
         """The same component, with where it comes from."""
@@ -38,8 +40,9 @@ class Component:
         Raises:
             PluginError: it cannot be imported, or is not a subclass of its kind's contract.
         """
-        package = self.distribution.split()[0]
-        hint = f"jurist plugins doctor (or reinstall it: pip install -U {package})"
+        hint = "jurist plugins doctor"
+        if self.distribution != _IN_PROCESS:
+            hint += f" (or reinstall it: pip install -U {self.distribution.split()[0]})"
         module, _, attribute = self.target.partition(":")
         try:
             loaded = getattr(importlib.import_module(module), attribute)

@@ -104,7 +104,11 @@ async def execute(
     checked = check(recipe, source)
     events = events or Events()
     _make(folder)
-    budget = Budget(max_usd or recipe.budget.usd, max_tokens or recipe.budget.tokens)
+    caps = recipe.budget
+    budget = Budget(
+        max_usd=caps.usd if max_usd is None else max_usd,
+        max_tokens=caps.tokens if max_tokens is None else max_tokens,
+    )
     with Ledger(folder / "ledger.sqlite") as ledger:
         engine = Engine(ledger, events=events, budget=budget)
         execution = _Execution(checked, folder, source, engine, TrainerWorker(in_process=in_process))
@@ -121,6 +125,7 @@ class _Execution:
         self._run = Run(checked.recipe, folder)
         self._engine = engine
         self._worker = worker
+        self._at_once = False
         self._context = StageContext(
             recipe=checked.recipe,
             constitution=checked.constitution,
@@ -140,17 +145,25 @@ class _Execution:
         self._engine.events.run_started(self._run)
         try:
             with self._stopped_by_signal():
-                await self._check_fit()
-                for number, stage in enumerate(self._stages, 1):
-                    await self._stage(number, stage)
+                await self._work_through()
         except BaseException as error:
             self._finish(_STATUS.get(type(error).__name__, "failed"))
             raise
         finally:
-            await self._worker.close()
-            await self._context.assembly.close()
+            if not self._at_once:
+                await self._worker.close()
+                await self._context.assembly.close()
         self._finish("done")
         return self._run
+
+    async def _work_through(self) -> None:
+        try:
+            await self._check_fit()
+            for number, stage in enumerate(self._stages, 1):
+                await self._stage(number, stage)
+        except Exception:
+            await self._engine.drain()  # what is in flight is paid for, so it is kept
+            raise
 
     async def _check_fit(self) -> None:
         """Find prompts that the policy cannot take, before the first call."""
@@ -232,6 +245,7 @@ class _Execution:
             self._engine.stop(reason)
             self._worker.stop(reason)
             if presses > 1 and task is not None:
+                self._at_once = True
                 task.cancel()
 
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
@@ -21,35 +22,41 @@ from jurist.recipe import CompareSettings, resolve_path
 from jurist.records import (
     Abstention,
     Comparison,
-    Critique,
-    CritiqueOutcome,
     Decision,
-    JudgeOutcome,
     Judgment,
     Message,
     Preference,
     Prompt,
+    Reason,
     Record,
     Response,
     ResponseOutcome,
 )
-from jurist.stages.base import Stage, StageContext, StageResult, choose_principles, tally
+from jurist.stages.base import Stage, StageContext, StageResult, tally
+from jurist.stages.jury import Judged, Jury
 
 
-class Judged(Record):
-    """A comparison with everything that was said of it and the decision."""
+@dataclass(frozen=True)
+class Sampled:
+    """A prompt with its sampled responses and the comparisons made of them.
 
-    comparison: Comparison
-    outcomes: tuple[JudgeOutcome, ...]
-    decision: Decision
-
-
-class Sampled(Record):
-    """A prompt with its sampled responses and the comparisons made of them."""
+    ``unpaired`` counts the pairs that could not be made: equal or empty texts, missing responses.
+    """
 
     prompt: Prompt
-    responses: tuple[ResponseOutcome, ...]
-    judged: tuple[Judged, ...]
+    judged: Sequence[Judged]
+    responses: Sequence[ResponseOutcome] = ()
+    unpaired: int = 0
+
+
+class SetAside(Record):
+    """A comparison that gave no preference, and why."""
+
+    prompt_id: str
+    comparison_id: str
+    reason: Reason
+    detail: str
+    aggregator: str
 
 
 class CompareStage(Stage):
@@ -125,8 +132,7 @@ class CompareStage(Stage):
 
     async def execute(self, context: StageContext, folder: Path) -> StageResult:
         """Write every comparison with its outcomes, the preferences, and what was set aside."""
-        jury = self._jury(context)
-        items, total = self._work(context, jury)
+        items, total = self._work(context, self._jury(context))
         context.events.stage_started(stage=self.name, total=total)
         tallies = _Tallies()
         with (
@@ -135,42 +141,41 @@ class CompareStage(Stage):
             write_lines(folder / "set_aside.jsonl") as set_aside,
         ):
             async for sampled in items:
-                tallies.add_responses(sampled.responses)
                 for judged in sampled.judged:
                     judgments.write(judged.to_json())
-                    preference = preference_of(judged)
-                    (preferences if preference else set_aside).write(
-                        (preference or judged.decision).to_json()
-                    )
-                    tallies.add(judged)
-                    context.events.outcome(stage=self.name, outcome=outcome_of(judged.decision))
-        summary = {"items": total, "preferences": preferences.count, **tallies.summary()}
+                    if (preference := preference_of(judged)) is not None:
+                        preferences.write(preference.to_json())
+                    else:
+                        set_aside.write(set_aside_of(judged).to_json())
+                for outcome in tallies.add(sampled):
+                    context.events.outcome(stage=self.name, outcome=outcome)
+        summary = {"preferences": preferences.count, "set_aside": set_aside.count, **tallies.summary()}
         artifact = self.makes().model_copy(update={"path": folder / "preferences.jsonl"})
         return StageResult(summary, artifact)
 
     def _work(self, context: StageContext, jury: Jury) -> tuple[AsyncIterator[Sampled], int]:
+        """The stream of judged prompts, and how many comparisons it will have at most."""
         if self.settings.pairs is not None:
             comparisons = self.comparisons()
 
             async def judge(comparison: Comparison) -> Sampled:
-                return Sampled(prompt=comparison.prompt, responses=(), judged=(await jury.judge(comparison),))
+                return Sampled(prompt=comparison.prompt, judged=(await jury.judge(comparison),))
 
             return context.engine.map(judge, comparisons), len(comparisons)
         prompts = self.prompts()
         generator = cast(Generator, self._build(context, "generator", self.settings.generator))
+        samples = range(self.settings.samples)
+        wanted = len(PAIRINGS[self.settings.pairing](len(samples)))
 
         async def sample(prompt: Prompt) -> Sampled:
-            responses = await asyncio.gather(
-                *(
-                    generator.generate(prompt, self._sampling(prompt, index))
-                    for index in range(self.settings.samples)
-                )
-            )
+            asked = (generator.generate(prompt, self._sampling(prompt, index)) for index in samples)
+            responses = await asyncio.gather(*asked)
             pairs = self._pairs(prompt, responses)
             judged = await asyncio.gather(*(jury.judge(pair) for pair in pairs))
-            return Sampled(prompt=prompt, responses=tuple(responses), judged=tuple(judged))
+            unpaired = wanted - len(pairs)
+            return Sampled(prompt=prompt, responses=responses, judged=judged, unpaired=unpaired)
 
-        return context.engine.map(sample, prompts), len(prompts)
+        return context.engine.map(sample, prompts), len(prompts) * wanted
 
     def _pairs(self, prompt: Prompt, responses: Sequence[ResponseOutcome]) -> list[Comparison]:
         """Pairs of different, non-empty texts; equal texts have no better one."""
@@ -204,65 +209,14 @@ class CompareStage(Stage):
             judges=judges,
             chain=chain,
             critic=None if critic is None else cast(Critic, self._build(context, "critic", critic)),
-            stage=self,
-            context=context,
+            constitution=context.constitution,
+            principles=self.settings.principles,
+            seed=self.recipe.seed,
         )
 
     def _build(self, context: StageContext, place: str, reference: Any, kind: str = "") -> Any:
         where = f"stages.{self.name}.{place}"
         return context.assembly.build(kind or place, context.artifacts.component(reference), where)
-
-
-class Jury:
-    """The judges, the aggregators and, for the hard principles, the critic."""
-
-    def __init__(
-        self,
-        *,
-        judges: Sequence[Judge],
-        chain: Chain,
-        critic: Critic | None,
-        stage: CompareStage,
-        context: StageContext,
-    ) -> None:
-        self._judges = judges
-        self._chain = chain
-        self._critic = critic
-        self._stage = stage
-        self._constitution = context.constitution
-        self._filters = chain.before_judging
-
-    async def judge(self, comparison: Comparison) -> Judged:
-        """Filter first, where the chain has a filter; ask the judges only if that leaves it open."""
-        if self._filters:
-            comparison = await self._held_against_hard(comparison)
-            early = self._chain.decide_early(comparison)
-            if early is not None:
-                return Judged(comparison=comparison, outcomes=(), decision=early)
-        seed = f"{self._stage.recipe.seed}:{comparison.id}"
-        principles = choose_principles(self._constitution, self._stage.settings.principles, seed)
-        outcomes = await asyncio.gather(*(judge.judge(comparison, principles) for judge in self._judges))
-        decision = self._chain.decide(comparison, outcomes)
-        return Judged(comparison=comparison, outcomes=tuple(outcomes), decision=decision)
-
-    async def _held_against_hard(self, comparison: Comparison) -> Comparison:
-        first, second = await asyncio.gather(
-            self._hard_critique(comparison.prompt, comparison.response_a),
-            self._hard_critique(comparison.prompt, comparison.response_b),
-        )
-        return comparison.model_copy(update={"critique_a": first, "critique_b": second})
-
-    async def _hard_critique(self, prompt: Prompt, response: Response) -> CritiqueOutcome | None:
-        hard = self._constitution.hard
-        findings = {p.name: p.check(response.text) for p in hard}
-        open_principles = [p for p in hard if findings[p.name] is None]
-        if open_principles and self._critic is not None:
-            answer = await self._critic.critique(prompt, response, open_principles)
-            if not isinstance(answer, Critique):
-                return answer
-            findings |= {finding.principle: finding for finding in answer.findings}
-        found = tuple(finding for finding in findings.values() if finding is not None)
-        return Critique(findings=found, source="hard principles") if found else None
 
 
 def preference_of(judged: Judged) -> Preference | None:
@@ -286,6 +240,17 @@ def preference_of(judged: Judged) -> Preference | None:
     )
 
 
+def set_aside_of(judged: Judged) -> SetAside:
+    """The row of a comparison that gave no preference; one decided at 0.5 is a tie."""
+    return SetAside(
+        prompt_id=judged.comparison.prompt.id,
+        comparison_id=judged.comparison.id,
+        reason=judged.decision.reason or "tie",
+        detail=judged.decision.detail,
+        aggregator=judged.decision.aggregator,
+    )
+
+
 def outcome_of(decision: Decision) -> str:
     """One word for progress and counts: ``preferred``, ``tie``, or why it was set aside."""
     if decision.probability is None:
@@ -301,11 +266,17 @@ class _Tallies:
         self._responses: Counter[str] = Counter()
         self._judges: dict[str, Counter[str]] = {}
 
-    def add_responses(self, responses: Sequence[ResponseOutcome]) -> None:
-        self._responses.update(response.kind for response in responses)
+    def add(self, sampled: Sampled) -> list[str]:
+        """Count one prompt; returns the outcome of each of its comparisons."""
+        self._responses.update(response.kind for response in sampled.responses)
+        for judged in sampled.judged:
+            self._add_outcomes(judged)
+        outcomes = [outcome_of(judged.decision) for judged in sampled.judged]
+        outcomes += ["unpaired"] * sampled.unpaired
+        self._decisions.update(outcomes)
+        return outcomes
 
-    def add(self, judged: Judged) -> None:
-        self._decisions[outcome_of(judged.decision)] += 1
+    def _add_outcomes(self, judged: Judged) -> None:
         for outcome in judged.outcomes:
             counts = self._judges.setdefault(outcome.source, Counter())
             counts["comparisons"] += 1
@@ -328,7 +299,7 @@ class _Tallies:
     def summary(self) -> dict[str, Any]:
         return {
             "responses": tally(self._responses),
-            "comparisons": sum(self._decisions.values()),
+            "comparisons": self._decisions.total() - self._decisions["unpaired"],
             "decisions": tally(self._decisions),
             "judges": {name: dict(counts) for name, counts in self._judges.items()},
         }
