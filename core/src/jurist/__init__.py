@@ -1,6 +1,85 @@
-"""Jurist: training language models on feedback from AI."""
+"""Jurist: training language models on feedback from AI.
 
+What an author of plugins and an embedding program need, by name. The engine, the stages and
+:func:`jurist.run.run` are in their modules.
+"""
+
+from jurist.chat import ChatReply, ChatRequest, Sampling
 from jurist.component import Component
+from jurist.constitution import Constitution, Principle
+from jurist.contracts import (
+    Aggregator,
+    Artifact,
+    ChatModel,
+    Critic,
+    Generator,
+    Judge,
+    Reviser,
+    Scorer,
+    Trainer,
+    TrainJob,
+    TrainProgress,
+)
+from jurist.errors import JuristError, ProviderError, UsageError
 from jurist.hookspecs import hookimpl
+from jurist.limits import Limits
+from jurist.options import Operational, Options
+from jurist.recipe import Recipe
+from jurist.records import (
+    Abstention,
+    Comparison,
+    Critique,
+    Decision,
+    Failure,
+    Finding,
+    Judgment,
+    Message,
+    Preference,
+    Prompt,
+    Response,
+    Score,
+    Trajectory,
+    Usage,
+)
 
-__all__ = ["Component", "hookimpl"]
+__all__ = [
+    "Abstention",
+    "Aggregator",
+    "Artifact",
+    "ChatModel",
+    "ChatReply",
+    "ChatRequest",
+    "Comparison",
+    "Component",
+    "Constitution",
+    "Critic",
+    "Critique",
+    "Decision",
+    "Failure",
+    "Finding",
+    "Generator",
+    "Judge",
+    "Judgment",
+    "JuristError",
+    "Limits",
+    "Message",
+    "Operational",
+    "Options",
+    "Preference",
+    "Principle",
+    "Prompt",
+    "ProviderError",
+    "Recipe",
+    "Response",
+    "Reviser",
+    "Sampling",
+    "Score",
+    "Scorer",
+    "TrainJob",
+    "TrainProgress",
+    "Trainer",
+    "Trajectory",
+    "Usage",
+    "UsageError",
+    "hookimpl",
+]

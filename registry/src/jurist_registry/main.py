@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
+import threading
 from collections.abc import Sequence
 
 import click
@@ -41,7 +43,13 @@ def cli() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command and exit; errors raised on purpose are printed as one message."""
-    sys.exit(_exit_code(sys.argv[1:] if arguments is None else list(arguments)))
+    code = _exit_code(sys.argv[1:] if arguments is None else list(arguments))
+    if code == Interrupted.exit_code and threading.active_count() > 1:
+        # A batch of a local model runs in a thread that cannot be interrupted; all it owes is on disk.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)
 
 
 def _exit_code(arguments: list[str]) -> int:
