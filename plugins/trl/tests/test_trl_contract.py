@@ -23,6 +23,7 @@ RELIED_ON = {
     "trl:GRPOTrainer._generate": ["self", "prompts"],
     "trl:GRPOTrainer._prepare_inputs": ["self", "generation_batch"],
     "trl.trainer.utils:pad": ["tensors", "padding_value", "padding_side", "pad_to_multiple_of"],
+    "trl.trainer.utils:disable_dropout_in_model": ["model"],
     "trl.trainer.utils:add_fused_lm_head": ["model", "temperature", "cast_lm_head_to_fp32", "outputs"],
 }
 

@@ -16,8 +16,6 @@ from jurist.contracts import Artifact, TrainJob, TrainProgress
 from jurist.errors import TrainingError, UsageError
 from jurist_trl.ppo import PPO, PPOOptions
 
-pytestmark = pytest.mark.filterwarnings("ignore:.*gradient_checkpointing.*:FutureWarning")
-
 FAST = {
     "rollouts": 2,
     "batch_size": 8,
@@ -379,7 +377,30 @@ def test_settings_that_cannot_work_are_refused_early(
         PPOOptions(batch_size=8, mini_batches=3)
 
 
-@pytest.mark.filterwarnings("ignore:.*:UserWarning")
+def test_a_finished_training_run_again_changes_nothing(job: TrainJob, weights: Any) -> None:
+    import torch
+
+    first = train(job)
+    before = weights(first.path)
+    seen: list[TrainProgress] = []
+    second = train(job, seen.append)
+    after = weights(second.path)
+    assert seen == []
+    assert all(torch.equal(before[name], after[name]) for name in before)
+    assert second.metrics == first.metrics
+
+
+def test_gradient_checkpointing_changes_no_weight(job: TrainJob, weights: Any) -> None:
+    plain = job.model_copy(update={"output": job.output / "plain"})
+    saving = job.model_copy(update={"output": job.output / "saving"})
+    train(plain, rollouts=1)
+    train(saving, rollouts=1, gradient_checkpointing=True)
+    for folder in ("model", "value_model"):
+        a, b = weights(plain.output / folder), weights(saving.output / folder)
+        assert max((a[name] - b[name]).abs().max().item() for name in a) < 1e-6
+
+
+@pytest.mark.filterwarnings("ignore:.*gradient_checkpointing.*:FutureWarning")
 def test_adapters_train_merge_and_resume(job: TrainJob, weights: Any, kill_at: Any) -> None:
     import torch
 

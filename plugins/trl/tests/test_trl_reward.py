@@ -255,3 +255,21 @@ def test_the_identity_follows_the_weights(trained: Artifact, policy: Path) -> No
     assert isinstance(other, dict)
     assert one == again
     assert one["weights"] != other["weights"]
+
+
+@pytest.mark.filterwarnings("ignore:.*gradient_checkpointing.*:FutureWarning")
+def test_adapters_are_merged_and_the_merged_model_is_normalised(
+    policy: Path, preferences: Path, tmp_path: Path
+) -> None:
+    from jurist_trl.scoring import RewardModel
+
+    lora = {"rank": 4, "target_modules": ["q_proj", "v_proj"]}
+    job = TrainJob(model=policy, data=preferences, output=tmp_path)
+    artifact = train(job, lora=lora, learning_rate=2e-2, eval_fraction=0)
+    rows = [json.loads(line) for line in preferences.read_text().splitlines()]
+    sides = [(row["prompt"], row[side][0]["content"]) for row in rows for side in ("chosen", "rejected")]
+    scores = RewardModel(artifact.path).score([p for p, _ in sides], [text for _, text in sides])
+    mean = sum(scores) / len(scores)
+    assert mean == pytest.approx(0, abs=1e-4)
+    assert sum((s - mean) ** 2 for s in scores) / len(scores) == pytest.approx(1, abs=1e-3)
+    assert sum(a > b for a, b in zip(scores[::2], scores[1::2], strict=True)) == 96

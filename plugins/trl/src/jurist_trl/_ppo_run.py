@@ -38,7 +38,7 @@ def train_by_ppo(job: TrainJob, options: PPOOptions, progress: Progress) -> Arti
         options=options,
         value_model=make_value_model(job, options, tokenizer),
         reward=reward,
-        stopped=lambda cause: failed(job, cause),
+        stopped=lambda cause: failed(job, cause, "make the rewards work, then run again: it continues"),
         model=AutoModelForCausalLM.from_pretrained(job.model, dtype=options.dtype),
         args=_config(job, options, rollouts),
         train_dataset=Dataset.from_list(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from jurist_trl.settings import LoraOptions, SupervisedOptions, TrainingOptions
 Progress = Callable[[TrainProgress], None]
 
 
+TOO_FAST = "lower learning_rate or raise warmup, and train anew in another output folder"
 LOSSES = ("loss", "grad_norm", "value_grad_norm")
 
 
@@ -45,7 +47,6 @@ class Watch(TrainerCallback):  # type: ignore[misc]
         self.job = job
         self.progress = progress
         self.log = log
-        self.last: dict[str, float] = {}
 
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any], **kwargs: Any) -> None:
         """Pass on what was measured."""
@@ -53,9 +54,9 @@ class Watch(TrainerCallback):  # type: ignore[misc]
             return
         bad = [name for name in LOSSES if not math.isfinite(logs.get(name, 0.0))]
         if bad:
-            raise failed(self.job, f"{' and '.join(bad)} is not a finite number at step {state.global_step}")
+            cause = f"{' and '.join(bad)} is not a finite number at step {state.global_step}"
+            raise failed(self.job, cause, TOO_FAST)
         metrics = {name: float(value) for name, value in logs.items() if isinstance(value, int | float)}
-        self.last |= metrics
         if state.is_world_process_zero:
             self.log.append(state.global_step, metrics)
             step = TrainProgress(step=state.global_step, total=state.max_steps, metrics=metrics)
@@ -68,14 +69,11 @@ class Watch(TrainerCallback):  # type: ignore[misc]
             mark_complete(checkpoint_folder(self.job) / f"checkpoint-{step}", step)
 
 
-def failed(job: TrainJob, cause: str) -> TrainingError:
+def failed(job: TrainJob, cause: str, hint: str) -> TrainingError:
     """The error of a training that cannot go on; names what can be gone back to."""
     last = last_checkpoint(job)
     kept = f"the last good checkpoint is {last}" if last else "no checkpoint was saved yet"
-    hint = "lower learning_rate or raise warmup, and train anew in another output folder"
-    return TrainingError(
-        f"training stopped: {cause}; {kept}", provided_by="jurist-trl", cause=cause, hint=hint
-    )
+    return TrainingError(f"training stopped: {cause}; {kept}", provided_by="jurist-trl", hint=hint)
 
 
 def arguments(options: TrainingOptions, job: TrainJob) -> dict[str, Any]:
@@ -153,8 +151,16 @@ def run(trainer: Any, job: TrainJob, progress: Progress) -> dict[str, float]:
     watch = Watch(job, progress, MetricsLog(job.output / "metrics.jsonl", resumed))
     trainer.remove_callback(PrinterCallback)
     trainer.add_callback(watch)
-    trainer.train(resume_from_checkpoint=str(last) if last else None)
-    return {"steps": float(trainer.state.global_step), **watch.last}
+    with warnings.catch_warnings():
+        # TRL 1.16 still reads this attribute, which Transformers 5.23 has renamed
+        warnings.filterwarnings("ignore", "`is_gradient_checkpointing`", FutureWarning)
+        try:
+            trainer.train(resume_from_checkpoint=str(last) if last else None)
+        except torch.OutOfMemoryError as error:
+            raise failed(
+                job, "out of memory", "lower batch_size, or set lora or gradient_checkpointing"
+            ) from error
+    return {"steps": float(trainer.state.global_step), **watch.log.newest}
 
 
 def save_model(trainer: Any, model: Any, tokenizer: Any, folder: Path) -> None:

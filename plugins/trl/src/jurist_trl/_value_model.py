@@ -9,6 +9,7 @@ import torch
 from safetensors.torch import load_model, save_model
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModelForSequenceClassification
+from trl.trainer.utils import disable_dropout_in_model
 
 from jurist.contracts import TrainJob
 from jurist.errors import UsageError
@@ -70,10 +71,11 @@ def make_value_model(job: TrainJob, options: PPOOptions, tokenizer: Any) -> Valu
         from peft import get_peft_model
 
         model = get_peft_model(model, config)
-    if options.gradient_checkpointing:
-        model.gradient_checkpointing_enable()
         model.enable_input_require_grads()
-    return ValueModel(model)
+    if options.gradient_checkpointing:
+        model.activation_checkpointing_enable()
+    disable_dropout_in_model(model)  # old and new values of a token must not differ by chance
+    return ValueModel(model.train())
 
 
 def _start(start: ValueStart, job: TrainJob, options: PPOOptions) -> Any:

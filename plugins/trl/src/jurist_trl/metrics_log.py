@@ -7,16 +7,24 @@ from pathlib import Path
 
 
 class MetricsLog:
-    """Appends to ``metrics.jsonl``; a resumed training goes on after the step it resumes from."""
+    """Appends to ``metrics.jsonl``; a resumed training goes on after the step it resumes from.
+
+    ``newest`` holds the newest value of each metric.
+    """
 
     def __init__(self, path: Path, resumed_step: int) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         kept = _lines_up_to(path, resumed_step) if path.is_file() else []
         path.write_text("".join(kept), encoding="utf-8")
         self.path = path
+        self.newest: dict[str, float] = {}
+        for line in kept:
+            self.newest |= json.loads(line)
+        self.newest.pop("step", None)
 
     def append(self, step: int, metrics: dict[str, float]) -> None:
         """Write the metrics of one step."""
+        self.newest |= metrics
         with self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps({"step": step, **metrics}) + "\n")
 
