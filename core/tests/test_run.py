@@ -342,3 +342,20 @@ class NarrowModel(ModelWithPath):
 
     async def misfit(self, request: ChatRequest) -> str | None:
         return "too long." if len(request.messages[-1].content.split()) > 2 else None
+
+
+@pytest.mark.parametrize(
+    ("principle", "says"),
+    [
+        ({"name": "soft", "description": "x"}, "no principle with 'hard: true'"),
+        ({"name": "firm", "description": "x", "hard": True}, "need a 'critic:'"),
+    ],
+)
+def test_a_filter_without_what_it_filters_by_is_refused(
+    principle: dict[str, Any], says: str, source: Any, write_rows: Write, tmp_path: Path
+) -> None:
+    stage = {**COMPARE, "aggregate": ["constitution-filter", "majority"]}
+    constitution = {"name": "tiny", "principles": [principle]}
+    wanted = recipe(write_rows("p"), stage).model_copy(update={"constitution": constitution})
+    with pytest.raises(UsageError, match=says):
+        run(wanted, tmp_path / "run", source)

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from jurist.artifacts import Artifacts, StageArtifact
 from jurist.assembly import ComponentSource, expanded, select
 from jurist.constitution import Constitution
+from jurist.contracts import Aggregator
 from jurist.errors import JuristError, PluginError, UsageError
 from jurist.fingerprint import settings_fingerprint
 from jurist.plan import Plan
 from jurist.recipe import Recipe, Reference, resolve_path
 from jurist.stages import STAGES, Stage
+from jurist.stages.compare import CompareStage
 from jurist.stages.train import TrainStage
 
 T = TypeVar("T")
@@ -45,7 +47,7 @@ def check(recipe: Recipe, source: ComponentSource) -> Checked:
     for settings in recipe.stages:
         stage = STAGES[settings.stage](settings, recipe)
         stages.append(stage)
-        findings.of_stage(stage, artifacts, source)
+        findings.of_stage(stage, artifacts, constitution, source)
     findings.raise_if_any(recipe.name)
     assert constitution is not None
     return Checked(recipe, constitution, tuple(stages))
@@ -91,7 +93,13 @@ class _Findings:
             self._add(error)
             return None
 
-    def of_stage(self, stage: Stage, artifacts: Artifacts, source: ComponentSource) -> None:
+    def of_stage(
+        self,
+        stage: Stage,
+        artifacts: Artifacts,
+        constitution: Constitution | None,
+        source: ComponentSource,
+    ) -> None:
         """Check one stage, given what earlier stages make, and add what it makes."""
         where = f"stages.{stage.name}"
         if isinstance(stage, TrainStage) and self.of(lambda: stage.trainer(source)) is None:
@@ -102,6 +110,8 @@ class _Findings:
             for name in stage.inputs():
                 self.of(lambda n=name: artifacts.get(n, where))  # type: ignore[misc]
         self._faults += self.of(stage.check) or []
+        if isinstance(stage, CompareStage) and constitution is not None:
+            self._faults += _filter_faults(stage, constitution, source)
         made = stage.makes()
         if made is not None:
             # A policy that will be trained answers through the same component as the one it starts from.
@@ -118,6 +128,26 @@ class _Findings:
     def _add(self, error: JuristError) -> None:
         lines = str(error).splitlines()
         self._faults.append("\n    ".join(lines))
+
+
+def _filter_faults(stage: CompareStage, constitution: Constitution, source: ComponentSource) -> list[str]:
+    """What a filter by hard principles lacks: principles that are hard, and somebody to hold them up."""
+    try:
+        chosen = [select("aggregator", each, source) for each in stage.settings.aggregate]
+    except (UsageError, PluginError):
+        return []  # reported where the reference is checked
+    if not any(cast(type[Aggregator], each.implementation).before_judging for each in chosen):
+        return []
+    where = f"stages.{stage.name}.aggregate"
+    if not constitution.hard:
+        return [
+            f"{where}: constitution '{constitution.name}' has no principle with 'hard: true' to filter by"
+        ]
+    unchecked = [principle.name for principle in constitution.hard if not principle.checks]
+    if unchecked and stage.settings.critic is None:
+        names = ", ".join(unchecked)
+        return [f"{where}: hard principles without checks ({names}) need a 'critic:' in this stage"]
+    return []
 
 
 def _check_reference(
