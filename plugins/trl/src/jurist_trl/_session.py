@@ -152,8 +152,8 @@ def run(trainer: Any, job: TrainJob, progress: Progress) -> dict[str, float]:
     trainer.remove_callback(PrinterCallback)
     trainer.add_callback(watch)
     with warnings.catch_warnings():
-        # TRL 1.16 still reads this attribute, which Transformers 5.23 has renamed
-        warnings.filterwarnings("ignore", "`is_gradient_checkpointing`", FutureWarning)
+        # TRL 1.16 still uses the names that Transformers 5.23 has replaced by activation_checkpointing
+        warnings.filterwarnings("ignore", r"`\w*gradient_checkpointing\w*` is deprecated", FutureWarning)
         try:
             trainer.train(resume_from_checkpoint=str(last) if last else None)
         except torch.OutOfMemoryError as error:
