@@ -244,6 +244,14 @@ def test_all_faults_are_found_before_anything_is_spent(
     assert not (tmp_path / "run").exists()
 
 
+def test_what_follows_from_a_fault_is_not_a_fault_of_its_own(
+    source: Any, write_rows: Write, tmp_path: Path
+) -> None:
+    stages = ({**TRAIN, "trainer": "memroy"}, {**EVALUATE, "policies": {"x": "train"}})
+    with pytest.raises(UsageError, match="1 fault\n.*memroy"):
+        run(recipe(write_rows("p"), REVISE, *stages), tmp_path / "run", source)
+
+
 def test_a_stage_that_needs_what_nobody_makes_is_refused(
     source: Any, write_rows: Write, tmp_path: Path
 ) -> None:

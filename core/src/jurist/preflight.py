@@ -84,6 +84,8 @@ class _Findings:
 
     def __init__(self) -> None:
         self._faults: list[str] = []
+        # Stages of which it is not known what they make: nothing is said of what others take from them.
+        self._unknown: list[str] = []
 
     def of(self, action: Callable[[], T]) -> T | None:
         """The result of ``action``, or None when it found a fault."""
@@ -103,11 +105,14 @@ class _Findings:
         """Check one stage, given what earlier stages make, and add what it makes."""
         where = f"stages.{stage.name}"
         if isinstance(stage, TrainStage) and self.of(lambda: stage.trainer(source)) is None:
+            self._unknown.append(stage.name)
             return
         for place, kind, reference in stage.references():
+            if reference in self._unknown:
+                continue
             self.of(lambda p=place, k=kind, r=reference: _check_reference(p, k, r, artifacts, source))  # type: ignore[misc]
         if isinstance(stage, TrainStage):
-            for name in stage.inputs():
+            for name in () if self._unknown else stage.inputs():
                 self.of(lambda n=name: artifacts.get(n, where))  # type: ignore[misc]
         self._faults += self.of(stage.check) or []
         if isinstance(stage, CompareStage) and constitution is not None:
