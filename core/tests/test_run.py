@@ -248,7 +248,7 @@ def test_what_follows_from_a_fault_is_not_a_fault_of_its_own(
     source: Any, write_rows: Write, tmp_path: Path
 ) -> None:
     stages = ({**TRAIN, "trainer": "memroy"}, {**EVALUATE, "policies": {"x": "train"}})
-    with pytest.raises(UsageError, match="1 fault\n.*memroy"):
+    with pytest.raises(UsageError, match=r"1 fault\n.*memroy"):
         run(recipe(write_rows("p"), REVISE, *stages), tmp_path / "run", source)
 
 
