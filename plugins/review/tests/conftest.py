@@ -29,8 +29,8 @@ from jurist.records import (
     Trajectory,
     Usage,
 )
-from jurist.stages.compare import Judged
 from jurist.stages.evaluate import Evaluated
+from jurist.stages.jury import Judged
 
 USAGE = {"prompt_tokens": 48_000, "completion_tokens": 6_100, "usd": 0.4321, "seconds": 83.0}
 
@@ -167,11 +167,11 @@ SUMMARIES: dict[str, dict[str, Any]] = {
     },
     "sft": {"metrics": {"loss": 0.7312, "seconds": 12.5}},
     "compare": {
-        "items": 10,
         "preferences": 36,
+        "set_aside": 4,
         "responses": {"response": 39, "failure": 1},
         "comparisons": 40,
-        "decisions": {"preferred": 36, "no_majority": 4},
+        "decisions": {"preferred": 36, "unpaired": 20, "no_majority": 4},
         "judges": {
             "strict": {
                 "comparisons": 40, "asked": 80, "judgments": 80, "judgment": 40, "flips": 12, "votes": 36,

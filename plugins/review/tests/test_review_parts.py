@@ -58,7 +58,8 @@ def test_excerpts_say_how_much_is_missing() -> None:
     ("value", "text"),
     [
         (0, "0"), (1234567, "1,234,567"), (0.5, "0.500"), (-0.25, "−0.250"), (0.00012, "1.20e-04"),
-        (27.49, "27.5"), (12345.0, "12,345"), (math.inf, "∞"), (math.nan, "–"), (0.0, "0.000"),
+        (27.49, "27.5"), (12345.0, "12,345"), (7.0, "7"), (1.0, "1.000"),
+        (math.inf, "∞"), (math.nan, "–"), (0.0, "0.000"),
     ],
 )  # fmt: skip
 def test_numbers(value: float, text: str) -> None:
@@ -98,7 +99,7 @@ def test_long_curves_are_thinned_and_keep_extremes_ends_and_rare_metrics() -> No
     rows[4567]["loss"] = 99.0
     rows[-1]["eval_loss"] = 0.3
     by_name = {curve.name: curve for curve in curves(rows)}
-    assert list(by_name) == ["eval_loss", "loss", "lr"]
+    assert list(by_name) == ["loss", "eval_loss", "lr"]
     assert by_name["loss"].count == 10_000
     assert MOST_POINTS / 2 <= len(by_name["loss"].line) <= MOST_POINTS + 1
     assert by_name["loss"].line[0] == (1, 1.0)

@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from jurist.records import Comparison, Decision, Judgment, Prompt, Response, Trajectory
-from jurist.stages.compare import Judged
+from jurist.stages.jury import Judged
 from jurist_review.report import write_report
 
 HOSTILE = (
@@ -76,6 +76,7 @@ def test_numbers_of_the_summaries_are_in_the_tables(run_folder: Path) -> None:
     assert page.row("kl") == ["–", "0.250 one value, no interval n = 1"]
     assert page.row("ended early: a failed call")[:2] == ["1", "2.5 %"]
     assert page.row("set aside: no majority")[:2] == ["4", "10.0 %"]
+    assert page.row("not compared: an equal, empty or missing text")[:2] == ["20", "33.3 %"]
     assert page.row("preferences kept for training")[:2] == ["36", "90.0 %"]
     assert page.row("loss") == ["0.731"]
     assert page.row("judge") == ["160", "0", "777", "$1.25", "1 h 6 min"]

@@ -34,7 +34,6 @@ def interval_chart(title: str, estimates: Mapping[str, Mapping[str, float]]) -> 
     """One row per name: its mean with its 95% interval."""
     names = list(estimates)
     means = [estimates[name]["mean"] for name in names]
-    ends = [end for name in names for end in (estimates[name]["low"], estimates[name]["high"])]
     trace = {
         "type": "scatter",
         "mode": "markers",
@@ -55,8 +54,7 @@ def interval_chart(title: str, estimates: Mapping[str, Mapping[str, float]]) -> 
     }
     layout = _layout(height=50 + 32 * len(names))
     layout["yaxis"] |= {"range": [len(names) - 0.5, -0.5], "type": "category", "automargin": True}
-    if all(0 <= end <= 1 for end in ends):
-        layout["xaxis"]["range"] = [-0.02, 1.02]
+    layout["xaxis"]["rangemode"] = "tozero"
     spoken = "; ".join(f"{name} {number(estimates[name]['mean'])}" for name in names)
     return Chart(title, visible(f"{title}, mean with 95% interval: {spoken}"), _figure([trace], layout))
 

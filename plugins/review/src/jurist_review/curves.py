@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeGuard
 
 MOST_POINTS = 600
-_FIRST = ("reward", "kl", "loss", "accuracy", "length", "entropy", "clip")
+_FIRST = ("reward", "kl", "loss", "accuracy", "length", "entropy", "clip_fraction")
 _NOT_METRICS = {"step", "epoch"}
 
 
@@ -70,6 +70,7 @@ def _is_number(value: object) -> TypeGuard[int | float]:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _importance(name: str) -> tuple[int, str]:
+def _importance(name: str) -> tuple[bool, int, str]:
+    """Metrics that are named just so, then those whose names say more, then the others."""
     ranks = [place for place, part in enumerate(_FIRST) if part in name]
-    return (min(ranks, default=len(_FIRST)), name)
+    return (name not in _FIRST, min(ranks, default=len(_FIRST)), name)

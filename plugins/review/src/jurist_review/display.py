@@ -40,7 +40,7 @@ def number(value: object) -> str:
         return visible(value)
     if not math.isfinite(value):
         return "–" if math.isnan(value) else ("∞" if value > 0 else "−∞")
-    if isinstance(value, int) or (value == int(value) and abs(value) >= 1000):
+    if isinstance(value, int) or (value == int(value) and abs(value) > 1):
         text = f"{int(value):,}"
     elif value != 0 and abs(value) < 0.001:
         text = f"{value:.2e}"

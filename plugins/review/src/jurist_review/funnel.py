@@ -55,13 +55,17 @@ def _revise(summary: Mapping[str, Any]) -> list[Row]:
 
 def _compare(summary: Mapping[str, Any]) -> list[Row]:
     responses, comparisons = summary["responses"], summary["comparisons"]
-    sampled = sum(responses.values())
-    rows = [Row("prompts" if sampled else "comparisons given", summary["items"], summary["items"], "in")]
+    unpaired = summary["decisions"].get("unpaired", 0)
+    sampled, pairs = sum(responses.values()), comparisons + unpaired
+    rows = [Row("responses sampled", sampled, sampled, "in")] if sampled else []
     for kind, count in responses.items():
-        rows.append(Row(f"sampled: {worded(kind)}", count, sampled, _tone(kind, "response")))
-    rows.append(Row("comparisons judged", comparisons, comparisons, "in"))
+        rows.append(Row(f"· {worded(kind)}", count, sampled, _tone(kind, "response")))
+    rows.append(Row("pairs", pairs, pairs, "in"))
+    if unpaired:
+        rows.append(Row("not compared: an equal, empty or missing text", unpaired, pairs, "aside"))
+    rows.append(Row("comparisons", comparisons, pairs, "in"))
     for outcome, count in summary["decisions"].items():
-        if outcome != "preferred":
+        if outcome not in ("preferred", "unpaired"):
             rows.append(Row(f"set aside: {worded(outcome)}", count, comparisons, "aside"))
     return [*rows, Row("preferences kept for training", summary["preferences"], comparisons, "kept")]
 

@@ -8,7 +8,8 @@ from typing import Any
 
 from jurist.intervals import Estimate, estimate
 from jurist.records import JudgeOutcome, Judgment
-from jurist.stages.compare import Judged, outcome_of
+from jurist.stages.compare import outcome_of
+from jurist.stages.jury import Judged
 from jurist_review.selection import Selection
 
 SAMPLES = 12

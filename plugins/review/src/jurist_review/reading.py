@@ -12,8 +12,8 @@ import yaml
 
 from jurist.errors import UsageError
 from jurist.records import Trajectory
-from jurist.stages.compare import Judged
 from jurist.stages.evaluate import Evaluated
+from jurist.stages.jury import Judged
 from jurist_review import evaluations, jury, trajectories
 from jurist_review.curves import Curve, curves
 from jurist_review.evaluations import Example

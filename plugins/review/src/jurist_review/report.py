@@ -59,12 +59,12 @@ def render(run: RunReading) -> str:
 
 
 def metrics_of(stage: StageReading) -> dict[str, dict[str, Any]]:
-    """The estimates of an evaluation the other way round: by metric, then by policy."""
+    """The estimates of an evaluation by metric, then by policy; what scorers said comes first."""
     found: dict[str, dict[str, Any]] = {}
     for policy, metrics in stage.summary.get("policies", {}).items():
         for metric, estimate in metrics.items():
             found.setdefault(metric, {})[policy] = estimate
-    return found
+    return dict(sorted(found.items(), key=lambda item: "." not in item[0]))
 
 
 def _sum(totals: Any) -> dict[str, float]:

@@ -5,6 +5,11 @@ for (const box of boxes) {
   box.textContent = "";
   Plotly.newPlot(box, figure.data, figure.layout, {responsive: true, displayModeBar: false});
 }
+for (const part of document.querySelectorAll("details")) {
+  part.addEventListener("toggle", () => {
+    for (const box of part.querySelectorAll(".chart")) if (part.open) Plotly.Plots.resize(box);
+  });
+}
 const paper = 320;
 window.addEventListener("beforeprint", () => {
   for (const box of boxes) Plotly.relayout(box, {width: paper, autosize: false});
