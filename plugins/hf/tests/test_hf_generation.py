@@ -220,3 +220,9 @@ async def test_a_batch_that_does_not_fit_is_halved(
     monkeypatch.setattr(loaded.model, "generate", crowded)
     assert [r.text for r in await asyncio.gather(*map(chat_model.complete, MIXED))] == expected
     assert sizes == [8, 4, 2, 2, 4, 2, 2]
+
+
+async def test_what_cannot_fit_is_known_before_any_call(chat_model: TransformersChatModel) -> None:
+    short, long = ask("short", max_tokens=8), ask("long " * 300, max_tokens=8)
+    assert await chat_model.misfit(short) is None
+    assert "256 of the context" in str(await chat_model.misfit(long))
