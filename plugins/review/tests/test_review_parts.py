@@ -34,6 +34,9 @@ def test_differences_are_of_words_and_of_single_chinese_characters() -> None:
     left, right = differences("The desk opens late.", "The desk closes late.")
     assert [piece.text for piece in left if piece.changed] == ["opens"]
     assert [piece.text for piece in right if piece.changed] == ["closes"]
+    left, right = differences("I can not help with that.", "I can not share the salary.")
+    assert [piece.text for piece in left if piece.changed] == ["help with that"]
+    assert [piece.text for piece in right if piece.changed] == ["share the salary"]
     left, right = differences("柜台九点开门。", "柜台八点开门。")
     assert [piece.text for piece in left if piece.changed] == ["九"]
     assert [piece.text for piece in right if piece.changed] == ["八"]

@@ -90,7 +90,7 @@ def test_a_report_that_cannot_be_written_is_said_and_does_not_fail_the_run(
     with caplog.at_level(logging.ERROR):
         hooks.jurist_run_finished(run=run_in(run_folder), status="done")
     (record,) = caplog.records
-    assert "its report could not be written" in record.message
+    assert "The report of the run could not be written" in record.message
     assert "cannot write" in record.message
     assert f"jurist report {run_folder}" in record.message
 

@@ -113,8 +113,8 @@ def test_note_seed_status_recipe_and_versions_are_shown(run_folder: Path) -> Non
 def test_samples_are_bounded_and_show_what_changed(run_folder: Path) -> None:
     html = write_report(run_folder, run_folder / "report.html").read_text(encoding="utf-8")
     assert html.count('<article class="sample">') == 12 + 12 + 8
-    assert "<del> fool: it is 555" in html
-    assert "<ins>I</ins> <ins>cannot share it</ins>" in html
+    assert "<del>Of course</del>, you<del> fool: it is 555" in html
+    assert "<ins>I cannot share it</ins>" in html
     assert "ppo answers question" in html
     assert "base answers question" in html
 

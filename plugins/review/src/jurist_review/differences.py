@@ -28,11 +28,17 @@ def differences(before: str, after: str) -> tuple[list[Piece], list[Piece]]:
     left: list[Piece] = []
     right: list[Piece] = []
     for tag, old_from, old_to, new_from, new_to in SequenceMatcher(a=old, b=new).get_opcodes():
-        _append(left, old[old_from:old_to], changed=tag != "equal")
-        _append(right, new[new_from:new_to], changed=tag != "equal")
+        # Spaces that are all two stretches have in common would only chop up what is marked.
+        changed = tag != "equal" or (bool(left or right) and not "".join(old[old_from:old_to]).strip())
+        _append(left, old[old_from:old_to], changed)
+        _append(right, new[new_from:new_to], changed)
     return left, right
 
 
-def _append(pieces: list[Piece], words: list[str], *, changed: bool) -> None:
-    if words:
-        pieces.append(Piece("".join(words), changed))
+def _append(pieces: list[Piece], words: list[str], changed: bool) -> None:
+    """Add words to the last piece, if it is of their kind, else as a new one."""
+    text = "".join(words)
+    if text and pieces and pieces[-1].changed == changed:
+        text = pieces.pop().text + text
+    if text:
+        pieces.append(Piece(text, changed))

@@ -40,7 +40,7 @@ def jurist_run_finished(run: Run, status: str) -> None:
         write_report(run.folder, run.folder / "report.html")
     except Exception as error:  # the run is what was asked for; its report can be made again
         _log.error(
-            "The run is complete on disk, but its report could not be written.\n"
+            "The report of the run could not be written; the run itself is not affected.\n"
             "  provided by  jurist-review\n  cause        %s: %s\n  try          jurist report %s",
             type(error).__name__,
             error,
