@@ -19,7 +19,8 @@ from jurist.events import Events
 from jurist.options import Options
 from jurist.preflight import plan
 from jurist.recipe import Recipe
-from jurist.run import Run, run
+from jurist.run import run
+from jurist.run_directory import Run
 
 Write = Callable[..., str]
 Rows = Callable[[Path], list[Any]]

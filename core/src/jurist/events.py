@@ -10,7 +10,7 @@ import pluggy
 if TYPE_CHECKING:
     from jurist.contracts import TrainProgress
     from jurist.records import Usage
-    from jurist.run import Run
+    from jurist.run_directory import Run
 
 
 class Events:

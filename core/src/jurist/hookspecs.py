@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from jurist.component import Component
     from jurist.contracts import TrainProgress
     from jurist.records import Usage
-    from jurist.run import Run
+    from jurist.run_directory import Run
 
 hookspec = pluggy.HookspecMarker("jurist")
 hookimpl = pluggy.HookimplMarker("jurist")

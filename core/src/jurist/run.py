@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from importlib.metadata import distributions
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
-import yaml
-
-from jurist.artifacts import Artifacts, StageArtifact
 from jurist.assembly import Assembly, ComponentSource, expanded
 from jurist.budget import Budget
 from jurist.contracts import ChatModel
@@ -22,11 +16,22 @@ from jurist.engine import Engine
 from jurist.errors import Interrupted, UsageError
 from jurist.events import Events
 from jurist.fingerprint import file_digest, settings_fingerprint
-from jurist.jsonl import unwritable, write_json, write_lines
+from jurist.jsonl import write_json
 from jurist.ledger import Ledger
 from jurist.preflight import Checked, base_policy, check
 from jurist.recipe import Recipe
 from jurist.records import content_id
+from jurist.run_directory import (
+    Run,
+    StageRecord,
+    begin_stage,
+    finished_stage,
+    make_directory,
+    relative_artifact,
+    stage_artifact,
+    write_recipe,
+    write_state,
+)
 from jurist.stages import Stage, StageContext
 from jurist.workers import TrainerWorker
 
@@ -34,28 +39,6 @@ _SHOWN = 20
 """How many faulty prompts an error lists one by one; the rest are counted."""
 
 _STATUS = {"BudgetStop": "budget", "GateStop": "gate", "Interrupted": "interrupted"}
-
-
-@dataclass(frozen=True)
-class StageRecord:
-    """A finished stage: its folder and its ``summary.json``. ``skipped``: it was finished before."""
-
-    name: str
-    folder: Path
-    summary: dict[str, Any]
-    skipped: bool
-
-
-@dataclass
-class Run:
-    """A run: its recipe, its directory and the stages finished so far."""
-
-    recipe: Recipe
-    folder: Path
-    status: str = "running"
-    stages: list[StageRecord] = field(default_factory=list)
-    totals: dict[str, Any] = field(default_factory=dict)
-    artifacts: Artifacts = field(default_factory=Artifacts)
 
 
 def run(
@@ -103,7 +86,7 @@ async def execute(
     """The same as :func:`run`, for programs that have an event loop."""
     checked = check(recipe, source)
     events = events or Events()
-    _make(folder)
+    make_directory(folder)
     caps = recipe.budget
     budget = Budget(
         max_usd=caps.usd if max_usd is None else max_usd,
@@ -140,7 +123,7 @@ class _Execution:
         base = base_policy(self._run.recipe)
         if base is not None:
             self._run.artifacts.add_base(base)
-        _write_recipe(self._run)
+        write_recipe(self._run)
         self._save("running")
         self._engine.events.run_started(self._run)
         try:
@@ -186,10 +169,10 @@ class _Execution:
     async def _stage(self, number: int, stage: Stage) -> None:
         folder = self._run.folder / "stages" / f"{number:02d}-{stage.name}"
         fingerprint = self._fingerprint(stage)
-        record = _finished(folder, stage, fingerprint)
+        record = finished_stage(folder, stage.name, fingerprint)
         if record is None:
             record = await self._work(folder, stage, fingerprint)
-        artifact = _artifact(record)
+        artifact = stage_artifact(record)
         if artifact is not None:
             self._run.artifacts.add(stage.name, artifact)
         self._run.stages.append(record)
@@ -197,7 +180,7 @@ class _Execution:
         self._engine.events.stage_finished(stage=stage.name, summary=record.summary, skipped=record.skipped)
 
     async def _work(self, folder: Path, stage: Stage, fingerprint: str) -> StageRecord:
-        _begin(folder, fingerprint)
+        begin_stage(folder, fingerprint)
         if stage.settings.stage != "train":
             await self._worker.close()  # gives its memory back
         before = self._engine.ledger.totals()
@@ -212,7 +195,7 @@ class _Execution:
         }
         if result.artifact is not None:
             made = result.artifact.model_copy(update={"fingerprint": fingerprint})
-            summary["artifact"] = _relative(made, folder)
+            summary["artifact"] = relative_artifact(made, folder)
         write_json(folder / "summary.json", summary)
         return StageRecord(stage.name, folder, summary, skipped=False)
 
@@ -270,87 +253,8 @@ class _Execution:
 
     def _save(self, status: str) -> None:
         self._run.status = status
-        tallies = self._engine.ledger.tallies()
         self._run.totals = {
-            name: {"calls": tally.calls, **tally.usage.model_dump()} for name, tally in tallies.items()
+            name: {"calls": tally.calls, **tally.usage.model_dump()}
+            for name, tally in self._engine.ledger.tallies().items()
         }
-        write_json(
-            self._run.folder / "run.json",
-            {
-                "name": self._run.recipe.name,
-                "status": status,
-                "seed": self._run.recipe.seed,
-                "versions": _versions(),
-                "stages": [{"name": s.name, "folder": s.folder.name} for s in self._run.stages],
-                "totals": self._run.totals,
-            },
-        )
-
-
-def _make(folder: Path) -> None:
-    try:
-        (folder / "stages").mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise unwritable(folder, error) from error
-
-
-def _write_recipe(run: Run) -> None:
-    with write_lines(run.folder / "recipe.yaml") as lines:
-        data = run.recipe.model_dump(mode="json")
-        lines.write(yaml.safe_dump(data, sort_keys=False, allow_unicode=True).rstrip())
-
-
-def _begin(folder: Path, fingerprint: str) -> None:
-    """An empty folder for the stage, or the one an earlier attempt with the same inputs left.
-
-    What other settings made is moved aside rather than deleted: it may have been expensive.
-    """
-    marker = folder / "fingerprint"
-    try:
-        if folder.exists() and (not marker.exists() or marker.read_text() != fingerprint):
-            earlier = marker.read_text()[:8] if marker.exists() else "unknown"
-            folder.rename(_unused(folder.with_name(f"{folder.name}.{earlier}")))
-        folder.mkdir(parents=True, exist_ok=True)
-        marker.write_text(fingerprint)
-    except OSError as error:
-        raise unwritable(folder, error) from error
-
-
-def _unused(path: Path) -> Path:
-    number, free = 1, path
-    while free.exists():
-        number += 1
-        free = path.with_name(f"{path.name}.{number}")
-    return free
-
-
-def _finished(folder: Path, stage: Stage, fingerprint: str) -> StageRecord | None:
-    try:
-        summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
-    except (OSError, json.JSONDecodeError):
-        return None
-    if summary.get("fingerprint") != fingerprint:
-        return None
-    return StageRecord(stage.name, folder, summary, skipped=True)
-
-
-def _relative(artifact: StageArtifact, folder: Path) -> dict[str, Any]:
-    """The artifact with its path relative to the stage, so that a run directory can be moved."""
-    assert artifact.path is not None
-    return {**artifact.model_dump(mode="json"), "path": str(artifact.path.relative_to(folder))}
-
-
-def _artifact(record: StageRecord) -> StageArtifact | None:
-    if "artifact" not in record.summary:
-        return None
-    artifact = StageArtifact.model_validate(record.summary["artifact"])
-    path = record.folder / str(artifact.path)
-    component = artifact.component and {**artifact.component, "model": str(path)}
-    return artifact.model_copy(update={"path": path, "component": component})
-
-
-def _versions() -> dict[str, str]:
-    """Versions of Jurist, its plugins, and what trains and calls."""
-    watched = ("jurist", "torch", "transformers", "trl", "litellm", "pydantic", "pluggy")
-    found = {d.metadata["Name"].lower(): d.version for d in distributions() if d.metadata["Name"]}
-    return {name: version for name, version in sorted(found.items()) if name.startswith(watched)}
+        write_state(self._run)

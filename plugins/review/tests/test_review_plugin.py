@@ -18,7 +18,7 @@ from jurist import hookspecs
 from jurist.errors import UsageError
 from jurist.recipe import Recipe
 from jurist.records import Prompt, Response, Trajectory
-from jurist.run import Run, StageRecord
+from jurist.run_directory import Run, StageRecord
 from jurist_review import plugin
 from jurist_review.reading import read_run
 from jurist_review.report import write_report

@@ -14,7 +14,8 @@ from jurist import hookspecs
 from jurist.component import Component
 from jurist.events import Events
 from jurist.recipe import Recipe
-from jurist.run import Run, run
+from jurist.run import run
+from jurist.run_directory import Run
 from jurist_review import plugin
 from jurist_review.reading import read_run
 

@@ -14,7 +14,7 @@ from jurist.records import Usage
 
 if TYPE_CHECKING:
     from jurist.contracts import TrainProgress
-    from jurist.run import Run
+    from jurist.run_directory import Run
 
 WINDOW = 60.0
 """The rate is that of the last so many seconds, so that replayed calls do not flatter it for long."""

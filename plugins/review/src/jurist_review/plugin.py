@@ -10,7 +10,7 @@ from jurist.errors import JuristError, UsageError
 from jurist.hookspecs import hookimpl
 
 if TYPE_CHECKING:
-    from jurist.run import Run
+    from jurist.run_directory import Run
 
 _log = logging.getLogger("jurist_review")
 

@@ -16,7 +16,7 @@ from jurist_registry.registry import Registry
 
 if TYPE_CHECKING:
     from jurist.recipe import Recipe
-    from jurist.run import Run
+    from jurist.run_directory import Run
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 

@@ -1,0 +1,125 @@
+"""The directory of a run: what is in it, and what an earlier attempt left there."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from importlib.metadata import distributions
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from jurist.artifacts import Artifacts, StageArtifact
+from jurist.jsonl import unwritable, write_json, write_lines
+from jurist.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class StageRecord:
+    """A finished stage: its folder and its ``summary.json``. ``skipped``: it was finished before."""
+
+    name: str
+    folder: Path
+    summary: dict[str, Any]
+    skipped: bool
+
+
+@dataclass
+class Run:
+    """A run: its recipe, its directory and the stages finished so far."""
+
+    recipe: Recipe
+    folder: Path
+    status: str = "running"
+    stages: list[StageRecord] = field(default_factory=list)
+    totals: dict[str, Any] = field(default_factory=dict)
+    artifacts: Artifacts = field(default_factory=Artifacts)
+
+
+def make_directory(folder: Path) -> None:
+    """Make the folder of a run."""
+    try:
+        (folder / "stages").mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise unwritable(folder, error) from error
+
+
+def write_recipe(run: Run) -> None:
+    """Write ``recipe.yaml``: every setting, with ``${NAME}`` as it stands."""
+    with write_lines(run.folder / "recipe.yaml") as lines:
+        data = run.recipe.model_dump(mode="json")
+        lines.write(yaml.safe_dump(data, sort_keys=False, allow_unicode=True).rstrip())
+
+
+def begin_stage(folder: Path, fingerprint: str) -> None:
+    """An empty folder for the stage, or the one an earlier attempt with the same inputs left.
+
+    What other settings made is moved aside rather than deleted: it may have been expensive.
+    """
+    marker = folder / "fingerprint"
+    try:
+        if folder.exists() and (not marker.exists() or marker.read_text() != fingerprint):
+            earlier = marker.read_text()[:8] if marker.exists() else "unknown"
+            folder.rename(_unused(folder.with_name(f"{folder.name}.{earlier}")))
+        folder.mkdir(parents=True, exist_ok=True)
+        marker.write_text(fingerprint)
+    except OSError as error:
+        raise unwritable(folder, error) from error
+
+
+def _unused(path: Path) -> Path:
+    number, free = 1, path
+    while free.exists():
+        number += 1
+        free = path.with_name(f"{path.name}.{number}")
+    return free
+
+
+def finished_stage(folder: Path, name: str, fingerprint: str) -> StageRecord | None:
+    """The stage as an earlier attempt finished it, if settings and inputs are the same."""
+    try:
+        summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
+    except (OSError, json.JSONDecodeError):
+        return None
+    if summary.get("fingerprint") != fingerprint:
+        return None
+    return StageRecord(name, folder, summary, skipped=True)
+
+
+def relative_artifact(artifact: StageArtifact, folder: Path) -> dict[str, Any]:
+    """The artifact with its path relative to the stage, so that a run directory can be moved."""
+    assert artifact.path is not None
+    return {**artifact.model_dump(mode="json"), "path": str(artifact.path.relative_to(folder))}
+
+
+def stage_artifact(record: StageRecord) -> StageArtifact | None:
+    """What a finished stage hands on, with its path where the run directory is now."""
+    if "artifact" not in record.summary:
+        return None
+    artifact = StageArtifact.model_validate(record.summary["artifact"])
+    path = record.folder / str(artifact.path)
+    component = artifact.component and {**artifact.component, "model": str(path)}
+    return artifact.model_copy(update={"path": path, "component": component})
+
+
+def write_state(run: Run) -> None:
+    """Write ``run.json``: status, versions, seed, stages and totals."""
+    write_json(
+        run.folder / "run.json",
+        {
+            "name": run.recipe.name,
+            "status": run.status,
+            "seed": run.recipe.seed,
+            "versions": _versions(),
+            "stages": [{"name": stage.name, "folder": stage.folder.name} for stage in run.stages],
+            "totals": run.totals,
+        },
+    )
+
+
+def _versions() -> dict[str, str]:
+    """Versions of Jurist, its plugins, and what trains and calls."""
+    watched = ("jurist", "torch", "transformers", "trl", "litellm", "pydantic", "pluggy")
+    found = {d.metadata["Name"].lower(): d.version for d in distributions() if d.metadata["Name"]}
+    return {name: version for name, version in sorted(found.items()) if name.startswith(watched)}
