@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
+from pathlib import Path
+
+import pytest
 
 from jurist.contracts import Trainer
+from jurist.options import Options
 from jurist_trl import plugin
+from jurist_trl.ppo import PPOOptions
+from jurist_trl.reward import RewardOptions
+from jurist_trl.reward_judge import RewardModelOptions
+from jurist_trl.sft import SFTOptions
 
 
 def test_the_components_load_and_say_what_they_turn_into_what() -> None:
@@ -23,6 +32,12 @@ def test_the_components_load_and_say_what_they_turn_into_what() -> None:
     ]
     judge = next(iter(plugin.jurist_judges())).collected("judge", "jurist-trl").load()
     assert judge.capabilities == {"symmetric"}
+
+
+@pytest.mark.parametrize("options", [SFTOptions, RewardOptions, PPOOptions, RewardModelOptions])
+def test_the_readme_explains_every_option(options: type[Options]) -> None:
+    readme = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+    assert [name for name in options.model_fields if not re.search(rf"`{name}[`:]", readme)] == []
 
 
 def test_components_and_their_options_load_without_torch() -> None:

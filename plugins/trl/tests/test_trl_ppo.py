@@ -344,6 +344,13 @@ def test_no_reward_at_all_stops_and_says_why(job: TrainJob, rewards: ModuleType)
         train(job, reward="rewards_of_this_test:broken", reward_retries=0)
 
 
+def test_a_policy_that_blew_up_stops_and_names_the_last_good_checkpoint(job: TrainJob) -> None:
+    settings = {"learning_rate": 1e30, "lr_scheduler": "constant", "save_steps": 1, "rollouts": 4}
+    with pytest.raises(TrainingError, match=r"not (a )?finite number.*checkpoint-1\n") as caught:
+        train(job, **settings)
+    assert "lower learning_rate" in str(caught.value)
+
+
 def test_rewards_may_be_async(job: TrainJob) -> None:
     first = train(job, reward="rewards_of_this_test:goods_async")
     second = train(job.model_copy(update={"output": job.output / "plain"}))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import random
+from functools import partial
 from typing import Any
 
 from datasets import Dataset
@@ -28,19 +29,20 @@ Prompt = list[dict[str, str]]
 def train_by_ppo(job: TrainJob, options: PPOOptions, progress: Progress) -> Artifact:
     """Train ``job.model`` on the prompts in ``job.data``."""
     tokenizer = load_tokenizer(job.model)
-    reward = RetriedReward(_reward_function(job, options), options.reward_retries)
     prompts, too_long = _prompts(job, options, tokenizer)
     world = int(os.environ.get("WORLD_SIZE", "1"))
     per_rollout = options.batch_size * world // options.num_generations
     rollouts = options.rollouts or math.ceil(options.epochs * len(prompts) / per_rollout)
+    config = _config(job, options, rollouts)  # first, since it chooses this process's GPU
+    reward = RetriedReward(_reward_function(job, options), options.reward_retries)
     set_seed(job.seed)
     trainer = PPOTrainer(
         options=options,
         value_model=make_value_model(job, options, tokenizer),
         reward=reward,
-        stopped=lambda cause: failed(job, cause, "make the rewards work, then run again: it continues"),
+        stopped=partial(failed, job),
         model=AutoModelForCausalLM.from_pretrained(job.model, dtype=options.dtype),
-        args=_config(job, options, rollouts),
+        args=config,
         train_dataset=Dataset.from_list(
             [{"prompt": prompt} for prompt in shuffled(prompts, rollouts * per_rollout, job.seed)]
         ),

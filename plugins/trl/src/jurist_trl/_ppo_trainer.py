@@ -23,7 +23,7 @@ from trl.trainer.utils import pad
 
 from jurist.errors import TrainingError, UsageError
 from jurist_trl import ppo_math
-from jurist_trl._session import QuietTrainer
+from jurist_trl._session import TOO_FAST, QuietTrainer
 from jurist_trl._value_model import ValueModel, position_ids
 from jurist_trl.ppo import PPOOptions
 from jurist_trl.reward_source import RetriedReward
@@ -36,7 +36,7 @@ Batch = dict[str, Tensor]
 class PPOTrainer(QuietTrainer, GRPOTrainer):  # type: ignore[misc]
     """PPO with a value model of its own, generalised advantages and KL in the reward.
 
-    ``stopped`` makes the error to raise when training cannot go on.
+    ``stopped`` makes the error to raise when training cannot go on, of its cause and what to try.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class PPOTrainer(QuietTrainer, GRPOTrainer):  # type: ignore[misc]
         options: PPOOptions,
         value_model: ValueModel,
         reward: RetriedReward,
-        stopped: Callable[[str], TrainingError],
+        stopped: Callable[[str, str], TrainingError],
         **arguments: Any,
     ) -> None:
         super().__init__(reward_funcs=[reward.__call__], **arguments)
@@ -67,7 +67,12 @@ class PPOTrainer(QuietTrainer, GRPOTrainer):  # type: ignore[misc]
     def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> Batch:
         """Sample a response to each prompt, and work out what each token was worth."""
         prompts = [row["prompt"] for row in inputs]
-        prompt_tokens, response_tokens, _, completions, *_ = self._generate(prompts)
+        try:
+            prompt_tokens, response_tokens, _, completions, *_ = self._generate(prompts)
+        except RuntimeError as error:
+            if "probability tensor" not in str(error):  # what torch says when it cannot sample
+                raise
+            raise self.stopped("the policy's probabilities are not finite numbers", TOO_FAST) from error
         batch = self._padded(prompt_tokens, response_tokens)
         with torch.no_grad():
             batch |= self._measured(batch)
@@ -106,7 +111,8 @@ class PPOTrainer(QuietTrainer, GRPOTrainer):  # type: ignore[misc]
         """One score per response, NaN where none could be had."""
         rewards = self.reward(prompts, texts)
         if all(value is None for value in rewards.values):
-            raise self.stopped(f"no reward for any of {len(texts)} responses: {rewards.error}")
+            cause = f"no reward for any of {len(texts)} responses: {rewards.error}"
+            raise self.stopped(cause, "make the rewards work and run again: training continues")
         values = [float("nan") if value is None else value for value in rewards.values]
         return torch.tensor(values, device=self.accelerator.device)
 
