@@ -57,8 +57,8 @@ class Watch(TrainerCallback):  # type: ignore[misc]
             cause = f"{' and '.join(bad)} is not a finite number at step {state.global_step}"
             raise failed(self.job, cause, TOO_FAST)
         metrics = {name: float(value) for name, value in logs.items() if isinstance(value, int | float)}
+        self.log.append(state.global_step, metrics)
         if state.is_world_process_zero:
-            self.log.append(state.global_step, metrics)
             step = TrainProgress(step=state.global_step, total=state.max_steps, metrics=metrics)
             self.progress(step)
 
@@ -148,7 +148,8 @@ def run(trainer: Any, job: TrainJob, progress: Progress) -> dict[str, float]:
         drop_incomplete(job)
     trainer.accelerator.wait_for_everyone()
     resumed = int(last.name.rpartition("-")[2]) if last else 0
-    watch = Watch(job, progress, MetricsLog(job.output / "metrics.jsonl", resumed))
+    writes = trainer.accelerator.is_main_process
+    watch = Watch(job, progress, MetricsLog(job.output / "metrics.jsonl", resumed, writes=writes))
     trainer.remove_callback(PrinterCallback)
     trainer.add_callback(watch)
     with warnings.catch_warnings():

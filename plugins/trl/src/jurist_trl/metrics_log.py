@@ -9,14 +9,15 @@ from pathlib import Path
 class MetricsLog:
     """Appends to ``metrics.jsonl``; a resumed training goes on after the step it resumes from.
 
-    ``newest`` holds the newest value of each metric.
+    ``newest`` holds the newest value of each metric. Of several processes only one ``writes``.
     """
 
-    def __init__(self, path: Path, resumed_step: int) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
+    def __init__(self, path: Path, resumed_step: int, *, writes: bool = True) -> None:
         kept = _lines_up_to(path, resumed_step) if path.is_file() else []
-        path.write_text("".join(kept), encoding="utf-8")
-        self.path = path
+        self.path, self.writes = path, writes
+        if writes:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text("".join(kept), encoding="utf-8")
         self.newest: dict[str, float] = {}
         for line in kept:
             self.newest |= json.loads(line)
@@ -25,8 +26,9 @@ class MetricsLog:
     def append(self, step: int, metrics: dict[str, float]) -> None:
         """Write the metrics of one step."""
         self.newest |= metrics
-        with self.path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps({"step": step, **metrics}) + "\n")
+        if self.writes:
+            with self.path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps({"step": step, **metrics}) + "\n")
 
 
 def _lines_up_to(path: Path, step: int) -> list[str]:
