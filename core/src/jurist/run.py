@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -183,7 +184,7 @@ class _Execution:
         begin_stage(folder, fingerprint)
         if stage.settings.stage != "train":
             await self._worker.close()  # gives its memory back
-        before = self._engine.ledger.totals()
+        before, started = self._engine.ledger.totals(), time.monotonic()
         result = await stage.execute(self._context, folder)
         spent = self._engine.ledger.totals()
         summary = {
@@ -191,6 +192,7 @@ class _Execution:
             "name": stage.name,
             "fingerprint": fingerprint,
             **result.summary,
+            "seconds": round(time.monotonic() - started, 3),
             "usage": {k: v - getattr(before, k) for k, v in spent.model_dump().items()},
         }
         if result.artifact is not None:
