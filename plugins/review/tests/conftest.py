@@ -219,7 +219,7 @@ def run_folder(tmp_path: Path) -> Path:
     places = {"revise": "01-revise", "sft": "02-sft", "compare": "03-compare", "evaluate": "04-evaluate"}
     for name, place in places.items():
         (folder / "stages" / place).mkdir(parents=True)
-        summary = {"name": name, "fingerprint": "0" * 16, **SUMMARIES[name], "usage": USAGE}
+        summary = {"name": name, "fingerprint": "0" * 16, **SUMMARIES[name], "seconds": 61.6, "usage": USAGE}
         (folder / "stages" / place / "summary.json").write_text(json.dumps(summary))
     recipe = Recipe.of(RECIPE).model_dump(mode="json")
     (folder / "recipe.yaml").write_text(yaml.safe_dump(recipe, sort_keys=False, allow_unicode=True))

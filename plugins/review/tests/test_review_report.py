@@ -80,6 +80,7 @@ def test_numbers_of_the_summaries_are_in_the_tables(run_folder: Path) -> None:
     assert page.row("preferences kept for training")[:2] == ["36", "90.0 %"]
     assert page.row("loss") == ["0.731"]
     assert page.row("judge") == ["160", "0", "777", "$1.25", "1 h 6 min"]
+    assert page.row("compare") == ["1 min 2 s", "48,000", "6,100", "$0.4321", "1 min 23 s"]
     assert page.row("All") == ["1,394", "90,000", "777", "$1.25", "1 h 7 min"]
 
 
