@@ -102,7 +102,7 @@ def curve_chart(curve: Curve) -> Chart:
     }
     layout = _layout(height=200)
     layout["xaxis"]["title"] = {"text": "step"}
-    layout["yaxis"]["automargin"] = True
+    layout["yaxis"] |= {"automargin": True, "exponentformat": "e"}
     ends = f" from {number(line[0][1])} to {number(line[-1][1])}" if line else ""
     return Chart(visible(curve.name), visible(f"{curve.name} over the steps{ends}"), _figure([trace], layout))
 
