@@ -43,7 +43,10 @@ def rewards() -> Iterator[ModuleType]:
     async def goods_async(prompts: Any, completions: list[str]) -> list[float | None]:
         return goods(prompts, completions)
 
-    vars(module).update(goods=goods, goods_async=goods_async, calls=[])
+    def asked_for_red(prompts: Any, completions: list[str]) -> list[float | None]:
+        return [2.0 * ("red" in p[0]["content"] or "one" in p[0]["content"]) for p in prompts]
+
+    vars(module).update(asked_for_red=asked_for_red, goods=goods, goods_async=goods_async)
     sys.modules[module.__name__] = module
     yield module
     del sys.modules[module.__name__]
@@ -104,6 +107,23 @@ def test_an_obvious_reward_rises(job: TrainJob) -> None:
     assert AutoModelForCausalLM.from_pretrained(artifact.path).num_parameters() > 0
     values = AutoModelForSequenceClassification.from_pretrained(job.output / "value_model")
     assert values.score.weight.abs().max().item() > 0  # it started at zero, so it was trained and saved
+
+
+def test_the_value_model_learns_to_expect_the_reward(job: TrainJob) -> None:
+    train(
+        job,
+        rollouts=15,
+        batch_size=32,
+        ppo_epochs=2,
+        learning_rate=1e-5,
+        value_learning_rate=3e-3,
+        clip_range_value=5.0,
+        lr_scheduler="constant",
+        reward="rewards_of_this_test:asked_for_red",
+    )
+    explained = [x["explained_variance"] for x in metrics_of(job.output) if "explained_variance" in x]
+    assert explained[0] == pytest.approx(0, abs=1e-3)  # it starts by valuing everything at 0
+    assert sum(explained[-3:]) / 3 > 0.5
 
 
 def test_rewards_come_from_a_reward_model_and_the_value_model_starts_there(
