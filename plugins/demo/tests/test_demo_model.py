@@ -1,6 +1,7 @@
 """The shipped model: it loads as plain transformers, criticises in the form core reads, and revises."""
 
 import asyncio
+import json
 import random
 from pathlib import Path
 
@@ -11,8 +12,8 @@ from jurist.chat import Sampling
 from jurist.records import Critique, Response
 from jurist.roles.critic import ChatCritic, CriticOptions
 from jurist.roles.reviser import ChatReviser, ReviserOptions
-from jurist_demo.base import END, train_base
-from jurist_demo.corpus import CRITIC_TEMPLATE, REVISER_TEMPLATE, constitution, findings, mixed_answer
+from jurist_demo.base import END, train_base, train_tokenizer
+from jurist_demo.corpus import CRITIC_TEMPLATE, REVISER_TEMPLATE, constitution, corpus, findings, mixed_answer
 from jurist_demo.oracle import Oracle
 from jurist_demo.world import draw_task
 
@@ -56,6 +57,14 @@ def test_a_turn_ends_with_the_end_token_and_padding_has_its_own():
     encoded = tokenizer.apply_chat_template(TURN, return_assistant_tokens_mask=True, return_dict=True)
     learnt = [i for i, m in zip(encoded["input_ids"], encoded["assistant_masks"], strict=True) if m]
     assert tokenizer.decode(learnt) == "No.<|end|>"
+
+
+def test_the_corpus_is_still_the_one_that_the_shipped_model_learnt():
+    """Fails when the world, or core's wording of critiques, changed: then run --train-base again."""
+    shipped = json.loads((MODEL / "tokenizer.json").read_text(encoding="utf-8"))
+    made = json.loads(train_tokenizer(corpus(0)).backend_tokenizer.to_str())
+    assert made["model"]["vocab"] == shipped["model"]["vocab"]
+    assert made["model"]["merges"] == shipped["model"]["merges"]
 
 
 async def test_its_critiques_can_be_read_and_are_mostly_right(chat_model, answers):
