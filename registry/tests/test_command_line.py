@@ -133,7 +133,7 @@ def test_show_names_the_options(
     assert jurist("plugins", "show", "my-judge") == 0
     shown = capsys.readouterr().out
     assert "judge my-judge: Prefers the shorter response." in shown
-    assert "from     jurist-my-judge 0.1.0 (jurist_my_judge.judge:MyJudgeJudge)" in shown
+    assert "from     jurist-my-judge 0.1.0 (jurist_my_judge.judge:MyJudge)" in shown
     assert "can      symmetric" in shown
     assert "option   strength: float (default 0.4)" in shown
     assert jurist("plugins", "show", "my-juge") == 2

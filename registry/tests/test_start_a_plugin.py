@@ -68,7 +68,7 @@ def contract(started: Path, *arguments: str) -> subprocess.CompletedProcess[str]
 
 
 def test_contract_runs_the_kit_on_a_class(started: Path) -> None:
-    done = contract(started, "jurist_my_judge.judge:MyJudgeJudge", "--options", '{"strength": 0.1}')
+    done = contract(started, "jurist_my_judge.judge:MyJudge", "--options", '{"strength": 0.1}')
     assert done.returncode == 0, done.stdout + done.stderr
     assert " passed" in done.stdout
 
@@ -76,10 +76,10 @@ def test_contract_runs_the_kit_on_a_class(started: Path) -> None:
 def test_contract_fails_on_a_class_that_breaks_it(started: Path, tmp_path: Path) -> None:
     source = (started / "target/jurist_my_judge/judge.py").read_text()
     (started / "one_sided.py").write_text(source.replace("lead = (b - a) / max(a, b, 1)", "lead = 0.5"))
-    done = contract(started, "one_sided:MyJudgeJudge")
+    done = contract(started, "one_sided:MyJudge")
     assert done.returncode == 2
     assert "test_symmetric_judges_are_symmetric" in done.stdout
-    assert "error: one_sided:MyJudgeJudge does not keep its contract." in done.stderr
+    assert "error: one_sided:MyJudge does not keep its contract." in done.stderr
 
 
 @pytest.mark.parametrize(
@@ -88,10 +88,10 @@ def test_contract_fails_on_a_class_that_breaks_it(started: Path, tmp_path: Path)
         (["jurist_my_judge.judge"], "names no class"),
         (["jurist_my_judge.judge:Missing"], "cannot be imported"),
         (["pathlib:Path"], "is not a component"),
-        (["jurist_my_judge.judge:MyJudgeJudge", "--options", "{"], "not valid JSON"),
-        (["jurist_my_judge.judge:MyJudgeJudge", "--options", "[]"], "must be a JSON object"),
+        (["jurist_my_judge.judge:MyJudge", "--options", "{"], "not valid JSON"),
+        (["jurist_my_judge.judge:MyJudge", "--options", "[]"], "must be a JSON object"),
         (
-            ["jurist_my_judge.judge:MyJudgeJudge", "--options", '{"strenth": 1}'],
+            ["jurist_my_judge.judge:MyJudge", "--options", '{"strenth": 1}'],
             "options.strenth: unknown option; did you mean 'strength'?",
         ),
     ],

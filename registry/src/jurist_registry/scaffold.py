@@ -56,7 +56,9 @@ def write_plugin(name: str, kind: str = "judge", parent: Path | None = None) -> 
 def _words(name: str, kind: str) -> dict[str, str]:
     label = kind.replace("_", " ")
     core = Version(version("jurist-core"))
-    camel = "".join(part.capitalize() for part in (*name.split("-"), *kind.split("_")))
+    parts, role = name.split("-"), kind.split("_")
+    if parts[-len(role) :] != role:
+        parts += role
     return {
         "name": name,
         "kind": kind,
@@ -66,7 +68,7 @@ def _words(name: str, kind: str) -> dict[str, str]:
         "summary": _SUMMARIES[kind],
         "distribution": f"jurist-{name}",
         "package": f"jurist_{name.replace('-', '_')}",
-        "class_name": camel,
+        "class_name": "".join(part.capitalize() for part in parts),
         "contract": f"{CONTRACTS[kind].__name__}Contract",
         "core_range": f">={core.major}.{core.minor},<{core.major}.{core.minor + 1}",
     }

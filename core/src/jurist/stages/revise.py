@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
+from textwrap import shorten
 from typing import Any, cast
 
 from jurist.artifacts import StageArtifact
@@ -212,7 +213,7 @@ class _Tallies:
             if isinstance(outcome, Abstention):
                 self._reasons[outcome.reason] += 1
             elif isinstance(outcome, Failure):
-                self._reasons[f"failure: {outcome.error.splitlines()[0][:120]}"] += 1
+                self._reasons[f"failure: {shorten(outcome.error, 120)}"] += 1
 
     def summary(self) -> dict[str, Any]:
         return {
