@@ -1,6 +1,7 @@
 import json
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from shutil import copytree
 
@@ -129,6 +130,22 @@ async def test_close_lets_the_weights_go(checkpoint: Path) -> None:
     await model.close()
     assert model._loaded is None
     assert loaded.model is None
+
+
+def test_models_can_be_asked_for_at_once(checkpoint: Path, tmp_path: Path) -> None:
+    """Transformers cannot load two at a time: weights of one came out missing."""
+    from jurist_hf._loading import load_model
+
+    folder = copytree(checkpoint, tmp_path / "tied")
+    size = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "vocab_size": 300}
+    config = Qwen3Config(**size, num_attention_heads=4, num_key_value_heads=2, tie_word_embeddings=True)
+    saved = AutoModelForCausalLM.from_config(config)
+    saved.save_pretrained(folder)
+    with ThreadPoolExecutor(4) as pool:
+        loads = [pool.submit(load_model, TransformersOptions(model=str(folder))) for _ in range(12)]
+        models = [load.result().model for load in loads]
+    for model in models:
+        assert torch.equal(model.lm_head.weight, saved.lm_head.weight)
 
 
 def test_a_retrained_checkpoint_at_the_same_path_is_another_model(checkpoint: Path, tmp_path: Path) -> None:

@@ -63,7 +63,7 @@ def _rest(loaded: LoadedModel, choices: list[list[int]], mask: torch.Tensor, cac
     real = torch.tensor([[i < len(c) - 1 for i in range(width)] for c in choices], device=loaded.device)
     mask = torch.cat([mask, real.to(mask.dtype)], dim=1)
     prompt_width = mask.shape[1] - width
-    sums = torch.zeros(len(choices), device=loaded.device)
+    sums = torch.zeros(len(choices), dtype=torch.float32, device=loaded.device)
     step = max(1, _POSITIONS // len(choices))
     for start in range(0, width, step):
         end = min(start + step, width)

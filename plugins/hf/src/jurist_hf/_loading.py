@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,10 @@ from jurist_hf.checkpoint import PROVIDED_BY, Checkpoint, find_checkpoint
 
 if TYPE_CHECKING:
     from jurist_hf.model import TransformersOptions
+
+# Transformers loads by changing state of the whole process for a while (how weights are initialised and
+# tied, the default dtype), so two loads at once spoil each other.
+_ONE_AT_A_TIME = threading.Lock()
 
 
 @dataclass
@@ -140,14 +145,15 @@ def _load_weights(options: TransformersOptions, checkpoint: Checkpoint) -> Any:
     if dtype == "auto" and device.type == "cpu":
         dtype = "float32"
     try:
-        model, report = AutoModelForCausalLM.from_pretrained(
-            checkpoint.name,
-            revision=checkpoint.revision or "main",
-            dtype=dtype,
-            use_safetensors=True,
-            trust_remote_code=False,
-            output_loading_info=True,
-        )
+        with _ONE_AT_A_TIME:
+            model, report = AutoModelForCausalLM.from_pretrained(
+                checkpoint.name,
+                revision=checkpoint.revision or "main",
+                dtype=dtype,
+                use_safetensors=True,
+                trust_remote_code=False,
+                output_loading_info=True,
+            )
         if report["missing_keys"]:
             missing = ", ".join(sorted(report["missing_keys"])[:4])
             raise _unusable(
