@@ -125,7 +125,7 @@ stages:
   - {stage: compare, sampling: {max_tokens: 32}, judges: [demo-strict]}
   - stage: train
     name: reward
-    trainer: {use: trl-reward, batch_size: 2, max_steps: 400, save_steps: 2}
+    trainer: {use: trl-reward, batch_size: 2, max_steps: 100, save_steps: 2}
 """,
         encoding="utf-8",
     )
@@ -145,9 +145,9 @@ stages:
     assert process.wait(timeout=15) == 130, log()
     assert "Traceback" not in log()
     done = max(json.loads(line)["step"] for line in (folder / "metrics.jsonl").read_text().splitlines())
-    assert done < 400
+    assert done < 100
 
     again = start(*command, environment=environment, cwd=tmp_path)
     assert again.wait(timeout=120) == 0, log()
     steps = [json.loads(line)["step"] for line in (folder / "metrics.jsonl").read_text().splitlines()]
-    assert steps == list(range(1, 401))
+    assert steps == list(range(1, 101))
