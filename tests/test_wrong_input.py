@@ -7,6 +7,7 @@ import os
 import resource
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ import pytest
 from jurist.ledger import Ledger
 
 Rows = Callable[[Path], list[Any]]
+Start = Callable[..., "subprocess.Popen[bytes]"]
 Environment = dict[str, str]
 
 GOOD = {
@@ -224,6 +226,23 @@ def test_a_ledger_that_is_none_is_left_alone(jurist: Jurist, tmp_path: Path) -> 
     Refusal(jurist("run", write_recipe(tmp_path), "--out", "run")).names("ledger.sqlite")
     assert (tmp_path / "run" / "ledger.sqlite").read_bytes() == b"precious, but no database" * 100
     assert nothing_was_called(tmp_path)
+
+
+def test_a_folder_that_another_run_is_using(
+    jurist: Jurist, start: Start, counting: Environment, tmp_path: Path
+) -> None:
+    log = tmp_path / "calls.log"
+    slow = {**counting, "COUNTING_LOG": str(log), "COUNTING_DELAY": "0.5"}
+    first = start("run", write_recipe(tmp_path), "--out", "run", environment=slow, cwd=tmp_path)
+    deadline = time.monotonic() + 30
+    while nothing_was_called(tmp_path):
+        assert first.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    Refusal(jurist("run", "recipe.yaml", "--out", "run")).names("ledger.sqlite is in use", "--out")
+    assert first.wait(timeout=60) == 0
+    calls = log.read_text().splitlines()
+    assert len(calls) == len(set(calls)) == 12 * 4
 
 
 @pytest.mark.parametrize("kilobytes", [40, 60, 90, 130])
