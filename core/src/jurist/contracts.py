@@ -69,8 +69,12 @@ class ChatModel(Contract):
     """A chat model: the one class a provider plugin needs.
 
     Core builds a generator, critic, reviser, judge and scorer of any chat model. Capability
-    ``logprobs``: honours ``ChatRequest.choices``.
+    ``logprobs``: honours ``ChatRequest.choices``. A chat model that can be trained has an option
+    ``model``, which core points at the new checkpoint; ``not_trained`` names options that a trainer
+    knows nothing of, so that a policy which sets one is refused before training.
     """
+
+    not_trained: ClassVar[frozenset[str]] = frozenset()
 
     @abstractmethod
     async def complete(self, request: ChatRequest) -> ChatReply:
