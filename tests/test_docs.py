@@ -6,6 +6,7 @@ import inspect
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 import tomllib
@@ -17,6 +18,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import click
 import pytest
+import yaml
 from click.testing import CliRunner
 from pydantic import BaseModel, JsonValue, SecretStr
 
@@ -24,7 +26,7 @@ from jurist import hookspecs
 from jurist.chat import ChatReply, ChatRequest, Sampling
 from jurist.component import Component
 from jurist.constitution import Check, Constitution, Principle
-from jurist.contracts import CONTRACTS, TrainJob
+from jurist.contracts import CONTRACTS, Contract, TrainJob
 from jurist.errors import JuristError
 from jurist.limits import Limits
 from jurist.preflight import check
@@ -224,6 +226,16 @@ def test_the_readme_names_every_distribution(distribution: str) -> None:
     assert f"| `{distribution}` |" in (REPOSITORY / "README.md").read_text()
 
 
+def test_the_readme_gives_the_results_that_the_demo_gives() -> None:
+    measured = (REPOSITORY / "plugins" / "demo" / "README.md").read_text()
+    rows = re.findall(
+        r"^\| [\w ]+ (\| \.\d\d \[.+\] \| \.\d\d \|)$", (REPOSITORY / "README.md").read_text(), flags=re.M
+    )
+    assert len(rows) == 3
+    for numbers in rows:
+        assert numbers in measured
+
+
 @pytest.mark.parametrize(
     ("page", "heading", "model"),
     [
@@ -293,6 +305,12 @@ def test_every_contract_has_its_method_in_the_guide() -> None:
             assert f"`{contract.__name__}.{name}({', '.join(arguments)})`" in text
 
 
+def test_every_attribute_of_a_contract_is_documented() -> None:
+    text = section("plugins.md", "attributes").text
+    for contract in (Contract, *CONTRACTS.values()):
+        assert all(f"`{name}`" in text for name in contract.__annotations__)
+
+
 # --- the command -------------------------------------------------------------------------------------
 
 
@@ -310,20 +328,21 @@ def commands(command: click.Command, name: str) -> Iterator[str]:
 def shown(command: str) -> str:
     """What ``command`` prints, in 80 columns."""
     _, *arguments = command.split()
-    result = CliRunner().invoke(cli, arguments, prog_name="jurist", terminal_width=80)
+    result = CliRunner().invoke(cli, shlex.split(" ".join(arguments)), prog_name="jurist", terminal_width=80)
     assert result.exit_code == 0, result.output
-    return result.output
+    return result.stdout
 
 
-def test_the_help_of_every_command_is_printed_as_it_is() -> None:
+def test_commands_print_what_the_page_says(workplace: Path) -> None:
     printed = {}
+    write_files(DOCS / "command.md", workplace)
     for block in marked([DOCS / "command.md"], "console"):
         first, _, rest = block.text.partition("\n")
         printed[first.removeprefix("$ ")] = rest
     assert {name for name in printed if name.endswith("--help")} == {
         f"{name} --help" for name in commands(cli, "jurist")
     }
-    assert len(printed) > len(list(commands(cli, "jurist")))
+    assert {command.split()[1] for command in printed} >= {"plan", "judge", "plugins"}
     for command, text in printed.items():
         assert text == shown(command), command
 
@@ -362,6 +381,10 @@ def test_the_readmes_show_a_recipe() -> None:
 @pytest.mark.parametrize("page", [p for p in PAGES if any(b.info == "python runnable" for b in blocks(p))])
 def test_documented_python_runs(page: Path, workplace: Path) -> None:
     environment = {**os.environ, "PYTHONPATH": str(workplace), "PYTHONWARNINGS": "error"}
+    (workplace / "pytest.ini").write_text("[pytest]\n", encoding="utf-8")
+    for path in write_files(page, workplace):
+        if path.name.startswith("test_"):
+            run([sys.executable, "-m", "pytest", "-q", "-p", "no:asyncio", str(path)], workplace, environment)
     for block in blocks(page):
         name = re.search(r"file=(\S+)", block.info)
         if name:
@@ -379,6 +402,18 @@ def test_documented_python_runs(page: Path, workplace: Path) -> None:
             output = run([sys.executable, "-c", block.text], workplace, environment)
             for line in re.findall(r"print\(.*\) +# (.+)", block.text):
                 assert line in output, f"{page.name}: {line} was not printed"
+
+
+def write_files(page: Path, folder: Path) -> list[Path]:
+    """Write the blocks of a page that are marked ``file=PATH`` into a folder."""
+    files = []
+    for block in blocks(page):
+        if name := re.search(r"file=(\S+)", block.info):
+            path = folder / name[1]
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(block.text, encoding="utf-8")
+            files.append(path)
+    return files
 
 
 def run(command: list[str], folder: Path, environment: dict[str, str]) -> str:
@@ -427,9 +462,6 @@ def test_every_page_is_reachable_from_the_readme(page: Path) -> None:
         assert page.exists()
 
 
-def test_settings_named_in_code_style_are_not_misspelt() -> None:
-    """Fragments of YAML in the pages parse, so that they can be copied."""
-    import yaml
-
+def test_fragments_of_yaml_parse() -> None:
     for block in [b for page in PAGES for b in blocks(page) if b.info.split()[0] == "yaml"]:
         assert yaml.safe_load(block.text) is not None, f"{block.page}: {block.text}"
