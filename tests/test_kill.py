@@ -7,6 +7,7 @@ that was never interrupted.
 from __future__ import annotations
 
 import json
+import os
 import random
 import signal
 import sqlite3
@@ -88,11 +89,22 @@ def replies(folder: Path) -> int:
     return count
 
 
-def timeless(value: Any) -> Any:
-    """A record without the time its calls took, the one thing that differs between runs."""
+INEXACT = ("seconds", "log_ratio")
+"""What differs between runs: times, and in the last digits a sum whose order depends on the batch."""
+
+
+def exact(value: Any) -> Any:
+    """A record without what differs between runs."""
     if isinstance(value, dict):
-        return {key: timeless(inner) for key, inner in value.items() if key != "seconds"}
-    return [timeless(inner) for inner in value] if isinstance(value, list) else value
+        return {key: exact(inner) for key, inner in value.items() if key not in INEXACT}
+    return [exact(inner) for inner in value] if isinstance(value, list) else value
+
+
+def log_ratios(run: Path) -> list[float]:
+    """What the evaluation measured against the reference policy, where it did."""
+    (path,) = run.glob("stages/*-evaluate/responses.jsonl")
+    found = [json.loads(line)["log_ratio"] for line in path.read_text(encoding="utf-8").splitlines()]
+    return [ratio for ratio in found if ratio is not None]
 
 
 def datasets(run: Path) -> dict[str, list[str]]:
@@ -100,7 +112,7 @@ def datasets(run: Path) -> dict[str, list[str]]:
     found = sorted(path for name in DATASETS for path in run.glob(f"stages/*/{name}"))
     return {
         str(path.relative_to(run)): [
-            json.dumps(timeless(json.loads(line))) for line in path.read_text(encoding="utf-8").splitlines()
+            json.dumps(exact(json.loads(line))) for line in path.read_text(encoding="utf-8").splitlines()
         ]
         for path in found
     }
@@ -192,8 +204,8 @@ def test_a_run_killed_in_every_stage_gives_the_same_data_and_weights(
     (tmp_path / "recipe.yaml").write_text(WHOLE, encoding="utf-8")
     choose = random.Random(0)
 
-    def checkpoints(stage: str) -> int:
-        return len(list((tmp_path / "killed").glob(f"stages/*-{stage}/checkpoints/checkpoint-*")))
+    def checkpoints(stage: str) -> set[Path]:
+        return set((tmp_path / "killed").glob(f"stages/*-{stage}/checkpoints/checkpoint-*"))
 
     def begun(stage: str) -> bool:
         return bool(list((tmp_path / "killed").glob(f"stages/*-{stage}")))
@@ -202,10 +214,22 @@ def test_a_run_killed_in_every_stage_gives_the_same_data_and_weights(
         """True from a random moment of the stage on."""
         if stage in ("sft", "reward", "ppo"):
             pause = choose.uniform(0, 0.3)
-            return lambda: checkpoints(stage) > 0 and not time.sleep(pause)
+            return lambda: bool(checkpoints(stage)) and not time.sleep(pause)
         known = replies(tmp_path / "killed")
         wanted = choose.randrange(5, 30)
         return lambda: begun(stage) and replies(tmp_path / "killed") >= known + wanted
+
+    def worker_killed(process: subprocess.Popen[bytes], pause: float) -> None:
+        """Kill the process that trains instead: the run says so, and can be continued as well."""
+        known = checkpoints("sft")
+        wait_until(lambda: checkpoints("sft") != known, process, tmp_path / "command.log")
+        time.sleep(pause)
+        (worker,) = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        os.kill(int(worker), signal.SIGKILL)
+        assert process.wait(timeout=30) == 2
+        said = (tmp_path / "command.log").read_text()
+        assert "the process of trainer 'trl-sft' died (SIGKILL)" in said
+        assert "running again continues from the last checkpoint" in said
 
     def command(out: str) -> subprocess.Popen[bytes]:
         return start("run", "recipe.yaml", "--out", out, environment=environment, cwd=tmp_path)
@@ -217,8 +241,12 @@ def test_a_run_killed_in_every_stage_gives_the_same_data_and_weights(
         wait_until(moment(stage), process, tmp_path / "command.log")
         killed(process)
         assert not list((tmp_path / "killed").glob(f"stages/*-{stage}/summary.json")), f"{stage} had ended"
+        if stage == "sft":
+            worker_killed(command("killed"), choose.uniform(0, 0.3))
     last = command("killed")
     assert last.wait(timeout=120) == 0, (tmp_path / "command.log").read_text()
     assert datasets(tmp_path / "killed") == datasets(tmp_path / "whole")
+    assert log_ratios(tmp_path / "killed") == pytest.approx(log_ratios(tmp_path / "whole"), abs=1e-4)
+    assert len(log_ratios(tmp_path / "whole")) > 30
     assert weights(tmp_path / "killed") == weights(tmp_path / "whole")
     assert len(weights(tmp_path / "whole")) == 3
