@@ -50,7 +50,8 @@ def counting(tmp_path_factory: pytest.TempPathFactory, environment: dict[str, st
     about.mkdir()
     (about / "METADATA").write_text("Metadata-Version: 2.1\nName: jurist-counting\nVersion: 1.0\n")
     (about / "entry_points.txt").write_text("[jurist]\ncounting = jurist_counting\n")
-    return {**environment, "PYTHONPATH": str(site)}
+    path = [str(site), *filter(None, [environment.get("PYTHONPATH")])]
+    return {**environment, "PYTHONPATH": os.pathsep.join(path)}
 
 
 @pytest.fixture
