@@ -188,7 +188,7 @@ def test_run_stops_before_a_cap_and_continues_when_it_is_raised(
     assert json.loads((folder / "runs/tiny/run.json").read_text())["status"] == "budget"
     assert jurist("run", "recipe.yaml") == 0
     captured = capsys.readouterr()
-    assert "next: jurist report runs/tiny" in captured.out
+    assert "report: runs/tiny/report.html" in captured.out
     assert "replayed" in captured.err
 
 

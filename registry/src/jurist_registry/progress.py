@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 WINDOW = 60.0
 """The rate is that of the last so many seconds, so that replayed calls do not flatter it for long."""
+
+HEADLINE = ("loss", "reward", "kl", "length", "accuracy", "eval_loss", "eval_accuracy")
+"""The metrics of training that are shown, as far as a trainer gives them."""
 
 
 @dataclass
@@ -70,7 +73,7 @@ class StageProgress:
     def findings(self) -> str:
         """``300 preferred, 12 tie``, or the newest metrics of training."""
         counted = [f"{count:,} {outcome}" for outcome, count in self.outcomes.most_common()]
-        return ", ".join(counted or [f"{name} {value:.4g}" for name, value in self.metrics.items()])
+        return ", ".join(counted) or metrics_text(self.metrics)
 
     def cost(self) -> str:
         """``$0.12, 45,210 tokens, 80 calls (30 replayed)``; empty while nothing was called."""
@@ -187,6 +190,12 @@ def cost_text(spent: Usage, calls: int, replayed: int = 0) -> str:
     noun = "call" if calls == 1 else "calls"
     parts += [f"{tokens:,} tokens", f"{calls:,} {noun}" + (f" ({replayed:,} replayed)" if replayed else "")]
     return ", ".join(parts)
+
+
+def metrics_text(metrics: Mapping[str, float]) -> str:
+    """``loss 0.31, reward 0.7, kl 0.4``: the telling ones, or the first few; metrics.jsonl has all."""
+    names = [name for name in HEADLINE if name in metrics] or list(metrics)[: len(HEADLINE)]
+    return ", ".join(f"{name} {metrics[name]:.4g}" for name in names)
 
 
 def duration(seconds: float) -> str:

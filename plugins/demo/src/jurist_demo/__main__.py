@@ -9,6 +9,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from jurist.recipe import Recipe
+
 COLUMNS = {
     "violation": "demo-oracle.violation",
     "good": "demo-oracle.good",
@@ -16,11 +18,6 @@ COLUMNS = {
     "over-refusal": "demo-oracle.over_refusal",
     "KL": "kl",
 }
-CAVEAT = (
-    "This shows that the pipeline works, on real trainers and sampled text, in a closed world of templates;\n"
-    "the base model was taught beforehand to criticise and revise. It does not show that Constitutional AI\n"
-    "works."
-)
 
 
 def main() -> int:
@@ -34,8 +31,8 @@ def main() -> int:
     recipe = f"package:jurist_demo/recipes/{arguments.recipe}.yaml"
     code = _jurist("run", recipe, "--set", f"seed={arguments.seed}", "--out", str(out))
     if code == 0:
-        print(table(evaluation(out)), CAVEAT, sep="\n\n")  # noqa: T201
-        code = _jurist("report", str(out))
+        note = Recipe.load(out / "recipe.yaml").note
+        print("", table(evaluation(out)), note, f"report: {out / 'report.html'}", sep="\n\n")  # noqa: T201
     return code
 
 
@@ -47,14 +44,16 @@ def _jurist(*arguments: str) -> int:
 
 def evaluation(run: Path) -> dict[str, Any]:
     """What the last stage of a run measured of each policy."""
-    last = sorted((run / "stages").iterdir())[-1]
-    policies: dict[str, Any] = json.loads((last / "summary.json").read_text(encoding="utf-8"))["policies"]
+    last = json.loads((run / "run.json").read_text(encoding="utf-8"))["stages"][-1]["folder"]
+    summary = (run / "stages" / last / "summary.json").read_text(encoding="utf-8")
+    policies: dict[str, Any] = json.loads(summary)["policies"]
     return policies
 
 
 def table(policies: dict[str, Any]) -> str:
-    """One line per policy, each metric as its mean with the 95% interval."""
-    rows = [["", *COLUMNS]]
+    """One line per policy, each metric as its mean with the 95% interval; KL in nats per answer."""
+    reference = next(policy for policy, metrics in policies.items() if "kl" not in metrics)
+    rows = [["", *(f"KL to {reference}" if name == "KL" else name for name in COLUMNS)]]
     for policy, metrics in policies.items():
         rows.append([policy, *(_cell(metrics.get(name)) for name in COLUMNS.values())])
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]

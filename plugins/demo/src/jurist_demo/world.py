@@ -20,6 +20,8 @@ from jurist_demo.lexicon import Kind, Language, lexicons
 
 Split = Literal["train", "dev", "test"]
 SIZES: dict[Split, int] = {"train": 1000, "dev": 200, "test": 400}
+SEEN: dict[Split, int] = {"train": 0, "dev": 0, "test": 400}
+"""How many of the first drawn prompts are left out: those were looked at while the demo was built."""
 SHARE_CHINESE = 0.15
 SHARE_SENSITIVE = 0.5
 
@@ -119,7 +121,8 @@ def write(folder: Path) -> None:
     """Write every part as JSON lines into ``folder``."""
     folder.mkdir(parents=True, exist_ok=True)
     for split, count in SIZES.items():
-        lines = [prompt.to_json() + "\n" for prompt in generate(split, count)]
+        drawn = generate(split, SEEN[split] + count)[SEEN[split] :]
+        lines = [prompt.to_json() + "\n" for prompt in drawn]
         (folder / f"{split}.jsonl").write_text("".join(lines), encoding="utf-8")
 
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import gc
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import jinja2
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
+from transformers.utils import logging
 
 from jurist.chat import ChatRequest
 from jurist.errors import ProviderError
@@ -145,7 +147,7 @@ def _load_weights(options: TransformersOptions, checkpoint: Checkpoint) -> Any:
     if dtype == "auto" and device.type == "cpu":
         dtype = "float32"
     try:
-        with _ONE_AT_A_TIME:
+        with _ONE_AT_A_TIME, _no_progress_bar():
             model, report = AutoModelForCausalLM.from_pretrained(
                 checkpoint.name,
                 revision=checkpoint.revision or "main",
@@ -166,6 +168,18 @@ def _load_weights(options: TransformersOptions, checkpoint: Checkpoint) -> Any:
         return model.to(device).eval()
     except (OSError, ValueError, ImportError, RuntimeError) as error:
         raise _unusable(f"{checkpoint.name} cannot be loaded.", error) from error
+
+
+@contextmanager
+def _no_progress_bar() -> Iterator[None]:
+    """Loading takes seconds, and a bar of it would run through the one that the run shows."""
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()
 
 
 def _device(name: str) -> torch.device:

@@ -11,7 +11,7 @@ import click
 
 from jurist.records import Usage
 from jurist_registry.display import display_on
-from jurist_registry.progress import Progress, cost_text
+from jurist_registry.progress import Progress, cost_text, metrics_text
 from jurist_registry.registry import Registry
 
 if TYPE_CHECKING:
@@ -50,7 +50,9 @@ def carry_out(
             recipe, folder, registry, events=Events(registry.hooks), max_usd=max_usd, max_tokens=max_tokens
         )
     for stage in done.stages:
-        click.echo(f"{stage.name}: {_made(stage.summary)}  {stage.folder}")
+        click.echo(f"{stage.name}: {_made(stage.summary) or 'done'}; in {stage.folder}")
+        for policy, metrics in stage.summary.get("policies", {}).items():
+            click.echo(f"  {policy}: {', '.join(_measured(*item) for item in metrics.items())}")
     usages = [
         Usage.model_validate({k: v for k, v in t.items() if k != "calls"}) for t in done.totals.values()
     ]
@@ -61,6 +63,11 @@ def carry_out(
 
 
 def _made(summary: dict[str, Any]) -> str:
-    """The plain counts of a stage's summary."""
+    """The plain counts of a stage's summary, or the metrics of training."""
     counts = {**summary, **(summary.get("decisions") or {}), **(summary.get("ended") or {})}
-    return ", ".join(f"{value:,} {name}" for name, value in counts.items() if type(value) is int)
+    made = [f"{value:,} {name}" for name, value in counts.items() if type(value) is int]
+    return ", ".join(made) or metrics_text(summary.get("metrics", {}))
+
+
+def _measured(name: str, estimate: dict[str, float]) -> str:
+    return f"{name} {estimate['mean']:.3g} [{estimate['low']:.3g}, {estimate['high']:.3g}]"

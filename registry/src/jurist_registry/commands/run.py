@@ -36,4 +36,5 @@ def run(
     name = loaded.name if "name" in loaded.model_fields_set else Path(recipe).stem
     folder = out or Path("runs", name)
     carry_out(loaded, folder, Registry.discover(disabled=no_plugin), max_usd, max_tokens)
-    click.echo(f"next: jurist report {folder}")
+    report = folder / "report.html"
+    click.echo(f"report: {report}" if report.exists() else f"next: jurist report {folder}")
