@@ -165,6 +165,28 @@ async def test_a_wrong_type_is_a_contract_error_that_names_the_component(engine,
     assert "lab 1.0 (lab:It)" in str(caught.value)
 
 
+def findings(*names: str) -> Critique:
+    return Critique(findings=tuple(Finding(principle=name, satisfied=True) for name in names))
+
+
+@pytest.mark.parametrize("found", [["kind"], ["honest", "kind"], ["kind", "kind"], ["kind", "honest", "x"]])
+@pytest.mark.parametrize("free", [False, True])
+async def test_findings_that_are_not_about_the_principles_asked_break_the_contract(
+    engine, ledger, found, free
+):
+    principles = (*PRINCIPLES, Principle(name="honest", description="Be honest."))
+    critic = type("Critics", (ACritic,), {"free": free})(findings(*found))
+    with pytest.raises(ContractError) as caught:
+        await meter(critic, engine).critique(PROMPT, RESPONSE, principles)
+    assert f"'mine' was asked about kind, honest and gave findings about {', '.join(found)}." in str(
+        caught.value
+    )
+    assert "lab 1.0 (lab:It)" in str(caught.value)
+    assert ledger.tallies() == {}  # so that a mended critic is asked anew
+    mended = await meter(ACritic(findings("kind", "honest")), engine).critique(PROMPT, RESPONSE, principles)
+    assert isinstance(mended, Critique)
+
+
 @pytest.mark.parametrize("case", OUTCOMES)
 @pytest.mark.parametrize(
     ("error", "said", "retryable"),

@@ -83,8 +83,11 @@ class Meter:
         arguments: tuple[Any, ...],
         kinds: tuple[type[Reply], ...],
         read: Callable[[str], Reply],
+        broken: Callable[[Any], str | None] = lambda reply: None,
     ) -> Reply:
         """Call ``method`` of the component inside; the reply is of one of ``kinds``.
+
+        ``broken`` says which promise of the contract a reply of the right kind breaks, if it breaks one.
 
         Raises:
             ProviderError: the call failed for good.
@@ -96,7 +99,9 @@ class Meter:
             if isinstance(reply, Failure):
                 raise _Returned(reply)
             if not isinstance(reply, kinds):
-                raise self._broken(method, kinds, reply)
+                raise self._wrong_kind(method, kinds, reply)
+            if (what := broken(reply)) is not None:  # before it is stored: the ledger keeps no such reply
+                raise self._broken(what, "report this to the author of the component")
             return reply
 
         if self.inner.free:
@@ -111,12 +116,13 @@ class Meter:
         arguments: tuple[Any, ...],
         answer: type[Outcome],
         adapter: TypeAdapter[Answer],
+        broken: Callable[[Any], str | None] = lambda reply: None,
     ) -> Answer | Failure:
         """Like :meth:`call`, for outcomes: a final error becomes a Failure; the source is filled in."""
         outcome: Answer | Failure
         try:
             kinds: Any = (answer, Abstention)
-            outcome = await self.call(method, arguments, kinds, adapter.validate_json)
+            outcome = await self.call(method, arguments, kinds, adapter.validate_json, broken)
         except ProviderError as error:
             if error.fatal:
                 raise
@@ -133,16 +139,17 @@ class Meter:
         """The distribution and the class, without the version."""
         return re.sub(r" \d\S* \(", " (", self.callee.provided_by, count=1)
 
-    def _broken(self, method: Callable[..., Any], kinds: tuple[type, ...], reply: object) -> ContractError:
+    def _wrong_kind(
+        self, method: Callable[..., Any], kinds: tuple[type, ...], reply: object
+    ) -> ContractError:
         names = [kind.__name__ for kind in kinds]
         if ChatReply not in kinds:
             names.append("Failure")
-        return ContractError(
-            f"'{self.callee.label}' gave {type(reply).__name__} from {method.__name__}(), not"
-            f" {' or '.join(names)}.",
-            provided_by=self.callee.provided_by,
-            hint="return one of these, or raise ProviderError",
-        )
+        what = f"gave {type(reply).__name__} from {method.__name__}(), not {' or '.join(names)}"
+        return self._broken(what, "return one of these, or raise ProviderError")
+
+    def _broken(self, what: str, hint: str) -> ContractError:
+        return ContractError(f"'{self.callee.label}' {what}.", provided_by=self.callee.provided_by, hint=hint)
 
 
 class _Returned(ProviderError):
@@ -216,9 +223,17 @@ class MeteredCritic(_Metered, Critic):
     async def critique(
         self, prompt: Prompt, response: Response, principles: Sequence[Principle]
     ) -> CritiqueOutcome:
-        """One finding for each of ``principles``."""
+        """One finding for each of ``principles``, in their order; a gap would pass for a clean response."""
+        asked = [principle.name for principle in principles]
+
+        def broken(outcome: Critique | Abstention) -> str | None:
+            found = [f.principle for f in outcome.findings] if isinstance(outcome, Critique) else asked
+            if found == asked:
+                return None
+            return f"was asked about {', '.join(asked)} and gave findings about {', '.join(found)}"
+
         arguments = (prompt, response, principles)
-        return await self._meter.ask(self._meter.inner.critique, arguments, Critique, _CRITIQUE)
+        return await self._meter.ask(self._meter.inner.critique, arguments, Critique, _CRITIQUE, broken)
 
 
 class MeteredReviser(_Metered, Reviser):
