@@ -258,6 +258,30 @@ def test_the_free_critic_gives_nothing_when_one_critique_is_missing():
     assert outcome.usage.usd == 1.0
 
 
+def test_a_free_critique_that_is_cut_off_is_none():
+    outcome, chat = critic(says("Kind, but", finish_reason="length"), mode="free")
+    assert isinstance(outcome, Abstention)
+    assert (outcome.reason, outcome.raw, chat.calls) == ("truncated", "Kind, but", 1)
+
+
+@pytest.mark.parametrize(
+    ("text", "violated"),
+    [
+        ("[1] kindness: satisfied\nExplanation: ok\n[2] honesty: violated\nExplanation: it cl", ("honesty",)),
+        ("[1] kindness: satisfied\nExplanation: ok\n[2] honesty: viol", None),
+        ("[1] kindness: satisfied\nExplanation: ok", None),
+    ],
+)
+def test_findings_that_are_cut_off_count_when_every_verdict_is_there(text, violated):
+    outcome, chat = critic(says(text, finish_reason="length"))
+    assert chat.calls == 1
+    if violated is None:
+        assert isinstance(outcome, Abstention)
+        assert outcome.reason == "truncated"
+    else:
+        assert outcome.violated == violated
+
+
 def test_only_the_critic_of_rules_gives_verdicts():
     model = ScriptedChatModel()
     assert ChatCritic(model).capabilities == {"verdicts"}
@@ -372,8 +396,29 @@ def test_soft_labels_after_a_chain_of_thought_are_clamped(clamp, preference):
     assert chat.requests[1].choices == ("A", "B")
 
 
-def test_reasoning_that_is_cut_off_is_not_judged_by():
-    lines = (says("A is", finish_reason="length"), logprobs(0.0, -1.0))
+@pytest.mark.parametrize("options", [{}, {"chain_of_thought": True}])
+@pytest.mark.parametrize("text", ["Response A is better. But wait,", "Verdict: A", "A"])
+@pytest.mark.parametrize("model", [ScriptedChatModel, LogprobsModel])
+def test_a_verdict_in_a_reply_that_is_cut_off_is_no_label(model, text, options):
+    outcome, chat = judge(says(text, finish_reason="length"), model=model, **options)
+    assert isinstance(outcome, Abstention)
+    assert (outcome.reason, outcome.raw, outcome.usage, chat.calls) == ("truncated", text, COST, 1)
+
+
+def test_log_probabilities_count_in_a_reply_that_is_cut_off():
+    cut = logprobs(math.log(0.3), math.log(0.1), finish_reason="length")  # after the one token asked for
+    assert judge(cut, model=LogprobsModel)[0].preference == pytest.approx(0.75)
+
+
+def test_reasoning_that_is_cut_off_still_leads_to_a_choice_by_log_probabilities():
+    lines = (says("A is", finish_reason="length"), logprobs(math.log(0.45), math.log(0.55)))
+    outcome, chat = judge(*lines, model=LogprobsModel, chain_of_thought=True, labels="logprobs")
+    assert (outcome.preference, outcome.rationale) == (pytest.approx(0.45), "A is")
+    assert chat.requests[1].messages[1].content == "A is"
+
+
+def test_reasoning_of_unfinished_thoughts_leads_to_nothing():
+    lines = (says("<think>A is", finish_reason="length"), logprobs(0.0, -1.0))
     outcome, chat = judge(*lines, model=LogprobsModel, chain_of_thought=True, labels="logprobs")
     assert (outcome.reason, chat.calls) == ("truncated", 1)
 
@@ -408,7 +453,7 @@ def test_a_response_cannot_close_its_own_tag():
 def test_the_scorer_takes_the_expected_score():
     weights = [0, 0, 0, 0, 0, 1, 0, 0, 0, 3]
     total = tuple(math.log(w) if w else -math.inf for w in weights)
-    outcome, chat = scorer(says(choice_logprobs=total), model=LogprobsModel)
+    outcome, chat = scorer(says(choice_logprobs=total, finish_reason="length"), model=LogprobsModel)
     assert isinstance(outcome, Score)
     assert outcome.metrics["score"] == pytest.approx((6 + 3 * 10) / 4)
     assert outcome.value == pytest.approx(2 * (9 - 1) / 9 - 1)
@@ -423,6 +468,13 @@ def test_the_scorer_reads_a_written_score(text, value):
 
 def test_the_scorer_abstains_from_a_score_out_of_range():
     assert scorer(says("Score: 11"))[0].reason == "unparsed"
+
+
+@pytest.mark.parametrize("model", [ScriptedChatModel, LogprobsModel])
+def test_a_score_in_a_reply_that_is_cut_off_is_none(model):
+    outcome, chat = scorer(says("Score: 7. On second", finish_reason="length"), model=model)
+    assert isinstance(outcome, Abstention)
+    assert (outcome.reason, chat.calls) == ("truncated", 1)
 
 
 def test_the_scorer_without_log_probabilities():

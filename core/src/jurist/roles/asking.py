@@ -33,7 +33,7 @@ def unread(reply: ChatReply, usage: Usage) -> Abstention:
     if reply.finish_reason == "refusal":
         return Abstention(reason="refused", raw=reply.text, usage=usage)
     if reply.finish_reason == "length":
-        detail = "the reply was cut off before its answer; raise max_tokens"
+        detail = "the reply was cut off before its end; raise max_tokens"
         return Abstention(reason="truncated", detail=detail, raw=reply.text, usage=usage)
     return Abstention(reason="unparsed", raw=reply.text, usage=usage)
 
@@ -58,7 +58,7 @@ async def ask(
 ) -> Answer[T] | Abstention | Failure:
     """Ask, and ask again up to ``reasks`` times while the answer cannot be read.
 
-    A refusal, and an answer cut off before it said anything, are not asked again: the next would be too.
+    A refusal, and a cut-off reply that ``read`` makes nothing of, are not asked again: the next would be too.
     """
     spent = Usage()
     for attempt in range(reasks + 1):

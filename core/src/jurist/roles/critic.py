@@ -18,6 +18,7 @@ from jurist.roles.options import RoleOptions
 class CriticOptions(RoleOptions):
     """``mode``: ``rules`` asks for a verdict on every principle at once; ``free`` asks for a critique in
     prose by one principle at a time, as the Constitutional AI paper does, and gives no verdicts.
+    A critique that is cut off at ``max_tokens`` counts only if it has every verdict (``rules``).
     """
 
     placeholders: ClassVar[frozenset[str]] = frozenset(
@@ -108,4 +109,5 @@ class ChatCritic(TemplateRole, Critic):
 
 
 def _prose(reply: ChatReply) -> str | None:
-    return without_reasoning(reply.text) or None
+    """The critique of a whole reply; one that is cut off has not come to its end."""
+    return None if reply.finish_reason == "length" else without_reasoning(reply.text) or None

@@ -28,7 +28,8 @@ class JudgeOptions(RoleOptions):
     log-probabilities where the model gives them and no chain of thought is asked for.
     ``chain_of_thought``: reason before the verdict. ``clamp``: bounds of a soft label that comes after a
     chain of thought, which makes models overconfident (the Constitutional AI paper's are the default);
-    written verdicts are never clamped.
+    written verdicts are never clamped. A written verdict counts only in a reply that is whole; reasons that
+    are cut off at ``max_tokens`` still lead to a choice, which comes from log-probabilities of its own.
     """
 
     placeholders: ClassVar[frozenset[str]] = frozenset(
@@ -114,14 +115,15 @@ class ChatJudge(TemplateRole, Judge):
         return await self._by_verdict(request.model_copy(update={"sample": request.sample + 1}), reply.usage)
 
     async def _after_reasoning(self, request: ChatRequest, words: Wording) -> JudgeOutcome:
-        """Two calls, as in the papers: the reasoning in text, then the choice after it."""
+        """Two calls, as in the papers: the reasoning in text, then the choice after it.
+
+        Reasoning that was cut off will do, since no verdict is read from it.
+        """
         thought = await ask(
             self.model, request, lambda reply: without_reasoning(reply.text) or None, self.options.reasks
         )
         if not isinstance(thought, Answer):
             return thought
-        if thought.reply.finish_reason == "length":
-            return unread(thought.reply, thought.usage)
         turns = (
             *request.messages,
             Message(role="assistant", content=thought.value),
@@ -147,7 +149,8 @@ class ChatJudge(TemplateRole, Judge):
 
 
 def _verdict(reply: ChatReply) -> Verdict | None:
-    return parse_verdict(reply.text, CHOICES)
+    """The verdict of a whole reply; what is cut off might have gone on to say the opposite."""
+    return None if reply.finish_reason == "length" else parse_verdict(reply.text, CHOICES)
 
 
 def _soft(reply: ChatReply, usage: Usage) -> Judgment | Abstention:

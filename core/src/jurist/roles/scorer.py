@@ -20,7 +20,7 @@ CHOICES = tuple(str(number) for number in range(LOW, HIGH + 1))
 
 class ScorerOptions(RoleOptions):
     """``labels``: ``logprobs`` takes the expected score over 1 to 10; ``verdict`` the score as written;
-    ``auto`` log-probabilities where the model gives them.
+    ``auto`` log-probabilities where the model gives them. A written score counts only in a whole reply.
     """
 
     placeholders: ClassVar[frozenset[str]] = frozenset({"conversation", "prompt", "response", "principles"})
@@ -78,7 +78,8 @@ class ChatScorer(TemplateRole, Scorer):
 
 
 def _written(reply: ChatReply) -> float | None:
-    return parse_score(reply.text, LOW, HIGH)
+    """The score of a whole reply; what is cut off might have gone on to another."""
+    return None if reply.finish_reason == "length" else parse_score(reply.text, LOW, HIGH)
 
 
 def _expected(reply: ChatReply) -> Score | Abstention:
