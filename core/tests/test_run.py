@@ -6,21 +6,23 @@ import json
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, ClassVar
 
 import pytest
 import yaml
 from pydantic import SecretStr
 
-from jurist.chat import ChatReply, ChatRequest
-from jurist.contracts import ChatModel
-from jurist.errors import BudgetStop, UsageError
+from jurist.chat import ChatReply, ChatRequest, Sampling
+from jurist.contracts import ChatModel, Generator
+from jurist.errors import BudgetStop, ProviderError, UsageError
 from jurist.events import Events
-from jurist.options import Options
+from jurist.options import Operational, Options
 from jurist.preflight import plan
 from jurist.recipe import Recipe
+from jurist.records import Judgment, Prompt, Response
 from jurist.run import run
 from jurist.run_directory import Run
+from jurist.testing import ConstantJudge, EchoGenerator, LengthScorer
 
 Write = Callable[..., str]
 Rows = Callable[[Path], list[Any]]
@@ -368,3 +370,168 @@ def test_a_filter_without_what_it_filters_by_is_refused(
     wanted = recipe(write_rows("p"), stage).model_copy(update={"constitution": constitution})
     with pytest.raises(UsageError, match=says):
         run(wanted, tmp_path / "run", source)
+
+
+def test_texts_cut_at_max_tokens_are_not_learnt(
+    source: Any, write_rows: Write, rows: Rows, tmp_path: Path
+) -> None:
+    stage = {**REVISE, "sampling": {"max_tokens": 3}}
+    done = run(recipe(write_rows("fine", "fine but cut off"), stage), tmp_path / "run", source)
+    kept = rows(done.stages[0].folder / "revisions.jsonl")
+    assert [row["completion"][0]["content"] for row in kept] == ["fine"]
+    assert done.stages[0].summary["reasons"] == {"cut at max_tokens": 1}
+
+
+@pytest.mark.parametrize(
+    "stage",
+    [
+        {**COMPARE, "judges": ["broken"]},
+        {**REVISE, "generator": "broken"},
+        {**EVALUATE, "scorers": ["broken"]},
+        {**EVALUATE, "policies": {"x": "broken"}},
+    ],
+)
+def test_a_stage_in_which_every_call_fails_is_not_finished_and_says_why(
+    stage: dict[str, Any], source: Any, write_rows: Write, tmp_path: Path
+) -> None:
+    for kind in ("judge", "generator", "scorer"):
+        source.offer(kind, "broken", f"{__name__}:Broken{kind.capitalize()}")
+    with pytest.raises(UsageError, match=r"came to nothing: [12] fault(.|\n)*out of order"):
+        run(recipe(write_rows("p", "q"), stage), tmp_path / "run", source)
+    assert not list((tmp_path / "run/stages").glob("*/summary.json"))
+
+
+def test_calls_given_up_are_made_again_by_the_same_command(
+    source: Any, write_rows: Write, rows: Rows, tmp_path: Path
+) -> None:
+    source.offer("judge", "moody", f"{__name__}:MoodyJudge")
+    stage = {**COMPARE, "judges": [{"use": "moody", "limits": {"attempts": 1}}]}
+    wanted = recipe(write_rows("p", "q"), stage)
+    first = run(wanted, tmp_path / "run", source)
+    assert (first.stages[0].summary["given_up"], first.stages[0].summary["preferences"]) == (1, 1)
+    second = run(wanted, tmp_path / "run", source)
+    assert (second.stages[0].skipped, second.stages[0].summary["preferences"]) == (False, 2)
+    assert run(wanted, tmp_path / "run", source).stages[0].skipped
+
+
+@pytest.mark.parametrize("change", ["limits", "operational", "secret"])
+def test_what_cannot_change_a_result_does_not_repeat_a_stage(
+    change: str, source: Any, write_rows: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source.offer("generator", "keyed", f"{__name__}:KeyedGenerator")
+    settings: dict[str, Any] = {"use": "keyed", "key": "${TEST_KEY}"}
+    monkeypatch.setenv("TEST_KEY", "old")
+    stage = {**COMPARE, "generator": settings}
+    prompts = write_rows("p")
+    run(recipe(prompts, stage), tmp_path / "run", source)
+    settings |= {"limits": {"limits": {"concurrency": 2}}, "operational": {"batch": 9}}.get(change, {})
+    monkeypatch.setenv("TEST_KEY", "new")
+    assert run(recipe(prompts, stage), tmp_path / "run", source).stages[0].skipped
+    settings["word"] = "other"
+    assert not run(recipe(prompts, stage), tmp_path / "run", source).stages[0].skipped
+
+
+@pytest.mark.parametrize(
+    ("policy", "says"),
+    [
+        ("echoing", "has no 'model' to train"),
+        ({"use": "adapted", "model": "m", "adapter": "x"}, "option 'adapter'"),
+    ],
+)
+def test_a_policy_that_cannot_be_trained_as_it_stands_is_refused(
+    policy: Any, says: str, source: Any, write_rows: Write, tmp_path: Path
+) -> None:
+    source.offer("chat_model", "echoing", "jurist.testing.fakes:ScriptedChatModel")
+    source.offer("chat_model", "adapted", f"{__name__}:AdaptedModel")
+    with pytest.raises(UsageError, match=says):
+        run(recipe(write_rows("p"), REVISE, TRAIN, policy=policy), tmp_path / "run", source)
+
+
+def test_the_filter_must_come_first(source: Any, write_rows: Write, tmp_path: Path) -> None:
+    stage = {**COMPARE, "aggregate": ["majority", "constitution-filter"]}
+    with pytest.raises(UsageError, match=r"must come first: \[constitution-filter, majority\]"):
+        run(recipe(write_rows("p"), stage), tmp_path / "run", source)
+
+
+def test_stages_cannot_take_the_names_of_artifacts_or_leave_their_folder() -> None:
+    for name in ("policy", "../evil", "a/b"):
+        with pytest.raises(UsageError):
+            Recipe.of({"stages": [{**COMPARE, "name": name}]})
+
+
+def test_samples_of_one_prompt_count_once_in_an_interval(
+    source: Any, write_rows: Write, tmp_path: Path
+) -> None:
+    stage = {**EVALUATE, "samples": 5}
+    done = run(recipe(write_rows("p", "q"), stage), tmp_path / "run", source)
+    assert done.stages[0].summary["policies"]["chat"]["length.value"]["n"] == 2
+    assert done.stages[0].summary["outcomes"]["chat"]["response"] == 10
+
+
+def test_one_model_in_several_roles_is_one_object_and_every_name_is_metered_for_itself(
+    source: Any, write_rows: Write, tmp_path: Path
+) -> None:
+    CountedModel.made = 0
+    source.offer("chat_model", "counted", f"{__name__}:CountedModel")
+    judges = [{"use": "counted", "name": "one"}, {"use": "counted", "name": "two", "temperature": 0.5}]
+    stage = {**COMPARE, "judges": judges, "generator": {"use": "chat", "replies": ["x", "y"]}}
+    done = run(recipe(write_rows("p"), stage), tmp_path / "run", source)
+    assert CountedModel.made == 1
+    assert {"one", "two"} <= done.totals.keys()
+
+
+class BrokenJudge(ConstantJudge):
+    async def judge(self, comparison: Any, principles: Any) -> Any:
+        raise RuntimeError("out of order")
+
+
+class BrokenGenerator(EchoGenerator):
+    async def generate(self, prompt: Any, sampling: Any) -> Any:
+        raise RuntimeError("out of order")
+
+
+class BrokenScorer(LengthScorer):
+    async def score(self, prompt: Any, response: Any, principles: Any) -> Any:
+        raise RuntimeError("out of order")
+
+
+class MoodyJudge(ConstantJudge):
+    """Fails its first call ever."""
+
+    failed: ClassVar[list[bool]] = []
+
+    async def judge(self, comparison: Any, principles: Any) -> Any:
+        if not self.failed:
+            self.failed.append(True)
+            raise ProviderError("not now", retryable=True)
+        return Judgment(preference=0.9)
+
+
+class KeyedOptions(Options):
+    key: SecretStr
+    word: str = "said"
+    batch: Annotated[int, Operational] = 1
+
+
+class KeyedGenerator(Generator):
+    Options = KeyedOptions
+
+    async def generate(self, prompt: Prompt, sampling: Sampling) -> Response:
+        return Response(text=f"{self.options.word} {sampling.seed}")
+
+
+class AdaptedOptions(PathOptions):
+    adapter: str | None = None
+
+
+class AdaptedModel(ModelWithPath):
+    Options = AdaptedOptions
+    not_trained = frozenset({"adapter"})
+
+
+class CountedModel(ModelWithPath):
+    made: ClassVar[int] = 0
+
+    def __init__(self, options: Any) -> None:
+        super().__init__(options)
+        CountedModel.made += 1

@@ -14,6 +14,7 @@ from jurist.component import Component
 from jurist.contracts import Contract
 from jurist.engine import Engine
 from jurist.errors import UsageError
+from jurist.fingerprint import settings_fingerprint
 from jurist.limits import Limits
 from jurist.metered import metered
 from jurist.options import Options, fault_line
@@ -142,56 +143,67 @@ def expanded(value: Any) -> Any:
 
 
 class Assembly:
-    """Builds components on one engine; a chat model in several roles is loaded once."""
+    """Builds components on one engine.
+
+    What has the same settings is one object, whatever it is called and whatever roles it plays, so
+    weights are loaded once. Each name is metered, limited and budgeted for itself.
+    """
 
     def __init__(self, source: ComponentSource, engine: Engine) -> None:
         self.source = source
         self._engine = engine
-        self._built: dict[str, tuple[Contract, Contract]] = {}
+        self._implementations: dict[str, Contract] = {}
+        self._metered: dict[str, Contract] = {}
 
     def build(self, kind: str, reference: Reference, where: str = "") -> Contract:
         """A component that is metered and plays the role ``kind``."""
         selection = select(kind, reference, self.source, where)
         if kind in _UNMETERED:
             return selection.implementation(selection.options)
-        base = self._metered(selection)
+        key = json.dumps([_key(selection), selection.label, selection.limits.model_dump()])
+        if key not in self._metered:
+            self._metered[key] = self._meter(self._implementation(selection), selection)
+        base = self._metered[key]
         if selection.role_options is None:
             return base
         role: Contract = cast(Any, ROLES[kind])(base, selection.role_options)
+        return self._meter(role, selection)
+
+    def _implementation(self, selection: Selection) -> Contract:
+        key = _key(selection)
+        if key not in self._implementations:
+            self._implementations[key] = selection.implementation(selection.options)
+        return self._implementations[key]
+
+    def _meter(self, inner: Contract, selection: Selection) -> Contract:
         return metered(
-            role,
+            inner,
             engine=self._engine,
             label=selection.label,
             provided_by=selection.component.provided_by,
             limits=selection.limits,
         )
 
-    def _metered(self, selection: Selection) -> Contract:
-        own = {
-            k: v for k, v in selection.settings.items() if k in selection.implementation.Options.model_fields
-        }
-        # A chat model that plays roles is shared by them all, so it keeps its own name.
-        label = selection.component.name if selection.role_options else selection.label
-        key = json.dumps(
-            [selection.component.target, label, own, selection.limits.model_dump()], sort_keys=True
-        )
-        if key not in self._built:
-            inner = selection.implementation(selection.options)
-            outer = metered(
-                inner,
-                engine=self._engine,
-                label=label,
-                provided_by=selection.component.provided_by,
-                limits=selection.limits,
-            )
-            self._built[key] = (inner, outer)
-        return self._built[key][1]
-
     async def close(self) -> None:
-        """Close every component that was built, the last one first."""
-        for inner, _ in reversed(self._built.values()):
-            await inner.close()
-        self._built.clear()
+        """Close every component that was built, the last one first; what is built later is new."""
+        while self._implementations:
+            _, implementation = self._implementations.popitem()
+            await implementation.close()
+        self._metered.clear()
+
+
+def _key(selection: Selection) -> str:
+    """The class and the settings that make an object; secrets count, so this stays in memory."""
+    options = selection.implementation.Options.model_fields
+    own = {name: value for name, value in selection.settings.items() if name in options}
+    return json.dumps([selection.component.target, own], sort_keys=True)
+
+
+def fingerprint_of(selection: Selection) -> JsonValue:
+    """What of a selection can change a result: no secrets, nothing operational, files by content."""
+    role = selection.role_options
+    options = [selection.options.identity(), role.identity() if role is not None else None]
+    return [selection.component.target, selection.label, settings_fingerprint(options)]
 
 
 def labels_of(references: Iterable[Reference]) -> list[str]:

@@ -69,6 +69,8 @@ class Engine:
         self.budget = budget or Budget()
         self.window = window
         self._backoff = backoff or Backoff()
+        self.given_up = 0
+        """Calls that failed for good although another try might have helped, in this process."""
         self._in_flight: dict[str, tuple[_Flight[Any], asyncio.Task[Any]]] = {}
         self._reason: JuristError | None = None
         self._stopping = asyncio.Event()
@@ -137,7 +139,9 @@ class Engine:
                 self.ledger.log_failure(flight.key, flight.callee.label, str(error))
                 if error.fatal:
                     self.stop(error)
-                if not error.retryable or error.fatal or failures >= flight.callee.limiter.limits.attempts:
+                last = failures >= flight.callee.limiter.limits.attempts
+                if not error.retryable or error.fatal or last:
+                    self.given_up += error.retryable and not error.fatal
                     raise
                 delay = self._backoff.delay(failures, error.retry_after)
             if not flight.callers:

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 
 from jurist.artifacts import Artifacts, StageArtifact
-from jurist.assembly import ComponentSource, expanded, select
+from jurist.assembly import ComponentSource, Selection, select
 from jurist.constitution import Constitution
-from jurist.contracts import Aggregator
+from jurist.contracts import Aggregator, ChatModel
 from jurist.errors import JuristError, PluginError, UsageError
-from jurist.fingerprint import settings_fingerprint
 from jurist.plan import Plan
 from jurist.recipe import Recipe, Reference, resolve_path
 from jurist.stages import STAGES, Stage
@@ -75,8 +74,7 @@ def base_policy(recipe: Recipe) -> StageArtifact | None:
     if recipe.policy is None:
         return None
     component = {"use": recipe.policy} if isinstance(recipe.policy, str) else dict(recipe.policy)
-    fingerprint = settings_fingerprint(expanded(component))
-    return StageArtifact(kind="policy", fingerprint=fingerprint, component=component)
+    return StageArtifact(kind="policy", fingerprint="", component=component)
 
 
 class _Findings:
@@ -118,11 +116,16 @@ class _Findings:
         if isinstance(stage, CompareStage) and constitution is not None:
             self._faults += _filter_faults(stage, constitution, source)
         made = stage.makes()
-        if made is not None:
+        if made is None:
+            return
+        if isinstance(stage, TrainStage):
+            self._faults += self.of(lambda: _model_faults(stage, artifacts, source)) or []
             # A policy that will be trained answers through the same component as the one it starts from.
-            policy = artifacts.component("policy") if made.kind == "policy" else None
-            component = {"use": policy} if isinstance(policy, str) else policy
-            artifacts.add(stage.name, made.model_copy(update={"component": component}))
+            start = self.of(lambda: artifacts.component(stage.settings.model)) or "none"
+            if made.kind == "policy":
+                component = {"use": start} if isinstance(start, str) else start
+                made = made.model_copy(update={"component": component})
+        artifacts.add(stage.name, made)
 
     def raise_if_any(self, name: str) -> None:
         """Raise one error with every fault, each once."""
@@ -135,6 +138,23 @@ class _Findings:
         self._faults.append("\n    ".join(lines))
 
 
+def _model_faults(stage: TrainStage, artifacts: Artifacts, source: ComponentSource) -> list[str]:
+    """Why the policy cannot be trained as it stands."""
+    where = f"stages.{stage.name}.model"
+    try:
+        chosen = select("chat_model", artifacts.component(stage.settings.model), source, where)
+    except (UsageError, PluginError):
+        return []  # reported where the reference is checked
+    if "model" not in chosen.settings:
+        return [f"{where}: '{chosen.label}' has no 'model' to train; name one: {{use: hf, model: PATH}}"]
+    untrained = cast(type[ChatModel], chosen.implementation).not_trained & chosen.settings.keys()
+    return [
+        f"{where}: the trainer would know nothing of the policy's option '{name}'; save a checkpoint that "
+        "has it built in, and start from that"
+        for name in sorted(untrained)
+    ]
+
+
 def _filter_faults(stage: CompareStage, constitution: Constitution, source: ComponentSource) -> list[str]:
     """What a filter by hard principles lacks: principles that are hard, and somebody to hold them up."""
     try:
@@ -144,6 +164,9 @@ def _filter_faults(stage: CompareStage, constitution: Constitution, source: Comp
     if not any(cast(type[Aggregator], each.implementation).before_judging for each in chosen):
         return []
     where = f"stages.{stage.name}.aggregate"
+    before = [cast(type[Aggregator], each.implementation).before_judging for each in chosen]
+    if before != sorted(before, reverse=True):
+        return [f"{where}: what decides before the judges are asked must come first: {_ordered(chosen)}"]
     if not constitution.hard:
         return [
             f"{where}: constitution '{constitution.name}' has no principle with 'hard: true' to filter by"
@@ -153,6 +176,12 @@ def _filter_faults(stage: CompareStage, constitution: Constitution, source: Comp
         names = ", ".join(unchecked)
         return [f"{where}: hard principles without checks ({names}) need a 'critic:' in this stage"]
     return []
+
+
+def _ordered(chosen: list[Selection]) -> str:
+    """The aggregators in an order that works."""
+    first = sorted(chosen, key=lambda each: not cast(type[Aggregator], each.implementation).before_judging)
+    return f"[{', '.join(each.label for each in first)}]"
 
 
 def _check_reference(

@@ -25,6 +25,8 @@ from jurist.options import Options, fault_line
 Reference = str | dict[str, JsonValue]
 """A component: ``{use: name, …options}``, the name alone, or the name of an artifact."""
 
+_ARTIFACTS = {"base", "policy", "reward_model", "revisions", "preferences"}
+
 Principles = Literal["all", "sampled", "none"]
 
 
@@ -52,7 +54,7 @@ class Budget(Options):
 class StageSettings(Options):
     """What all stages share. ``tags`` and ``without_tags`` narrow the prompts further."""
 
-    name: str = ""
+    name: str = Field(default="", pattern=r"^(\w[\w.-]*)?$")
     prompts: str | PromptSource | None = None
     tags: tuple[str, ...] = ()
     without_tags: tuple[str, ...] = ()
@@ -142,7 +144,7 @@ AnyStage = Annotated[
 class Recipe(Options):
     """The whole of a run's settings. ``note`` is shown in the report, for whoever reads the result."""
 
-    name: str = Field(default="run", pattern=r"^[\w.-]+$")
+    name: str = Field(default="run", pattern=r"^\w[\w.-]*$")
     seed: int = 0
     prompts: str | PromptSource | None = None
     constitution: str | dict[str, JsonValue] = "default"
@@ -158,6 +160,9 @@ class Recipe(Options):
             raise ValueError("a recipe needs at least one stage")
         named = tuple(s if s.name else s.model_copy(update={"name": s.stage}) for s in stages)
         names = [stage.name for stage in named]
+        taken = sorted(set(names) & _ARTIFACTS)
+        if taken:
+            raise ValueError(f"artifacts have these names, so stages cannot: {', '.join(taken)}")
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise ValueError(f"stages need names that differ; used twice: {', '.join(twice)}")

@@ -10,17 +10,19 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import cast
 
-from jurist.assembly import Assembly, ComponentSource, expanded
+from pydantic import JsonValue
+
+from jurist.assembly import Assembly, ComponentSource, fingerprint_of, select
 from jurist.budget import Budget
 from jurist.contracts import ChatModel
 from jurist.engine import Engine
 from jurist.errors import Interrupted, UsageError
 from jurist.events import Events
-from jurist.fingerprint import file_digest, settings_fingerprint
+from jurist.fingerprint import file_digest
 from jurist.jsonl import write_json
 from jurist.ledger import Ledger
 from jurist.preflight import Checked, base_policy, check
-from jurist.recipe import Recipe
+from jurist.recipe import Recipe, Reference
 from jurist.records import content_id
 from jurist.run_directory import (
     Run,
@@ -110,6 +112,7 @@ class _Execution:
         self._engine = engine
         self._worker = worker
         self._at_once = False
+        self._fits = False
         self._context = StageContext(
             recipe=checked.recipe,
             constitution=checked.constitution,
@@ -123,6 +126,8 @@ class _Execution:
     async def run(self) -> Run:
         base = base_policy(self._run.recipe)
         if base is not None:
+            content = self._reference("policy", "chat_model", base.component or {})
+            base = base.model_copy(update={"fingerprint": content_id(content)})
             self._run.artifacts.add_base(base)
         write_recipe(self._run)
         self._save("running")
@@ -142,7 +147,6 @@ class _Execution:
 
     async def _work_through(self) -> None:
         try:
-            await self._check_fit()
             for number, stage in enumerate(self._stages, 1):
                 await self._stage(number, stage)
         except Exception:
@@ -150,7 +154,10 @@ class _Execution:
             raise
 
     async def _check_fit(self) -> None:
-        """Find prompts that the policy cannot take, before the first call."""
+        """Find prompts that the policy cannot take, once, before the first call of this attempt."""
+        if self._fits:
+            return
+        self._fits = True
         base = self._run.artifacts.find("base")
         if base is None or base.component is None:
             return
@@ -169,10 +176,14 @@ class _Execution:
 
     async def _stage(self, number: int, stage: Stage) -> None:
         folder = self._run.folder / "stages" / f"{number:02d}-{stage.name}"
+        if self._engine.reason is not None:
+            raise self._engine.reason
         fingerprint = self._fingerprint(stage)
         record = finished_stage(folder, stage.name, fingerprint)
         if record is None:
+            await self._check_fit()
             record = await self._work(folder, stage, fingerprint)
+            await self._context.assembly.close()  # gives the memory of local models back
         artifact = stage_artifact(record)
         if artifact is not None:
             self._run.artifacts.add(stage.name, artifact)
@@ -185,40 +196,55 @@ class _Execution:
         if stage.settings.stage != "train":
             await self._worker.close()  # gives its memory back
         before, started = self._engine.ledger.totals(), time.monotonic()
+        given_up = self._engine.given_up
         result = await stage.execute(self._context, folder)
+        if result.faults:
+            hint = f"mend it and run the same command again; {folder} has every answer"
+            raise UsageError.of_faults(f"stage '{stage.name}' came to nothing", result.faults, hint=hint)
         spent = self._engine.ledger.totals()
         summary = {
             "stage": stage.settings.stage,
             "name": stage.name,
             "fingerprint": fingerprint,
             **result.summary,
+            "given_up": self._engine.given_up - given_up,
             "seconds": round(time.monotonic() - started, 3),
             "usage": {k: v - getattr(before, k) for k, v in spent.model_dump().items()},
         }
         if result.artifact is not None:
-            made = result.artifact.model_copy(update={"fingerprint": fingerprint})
+            path = result.artifact.path
+            content = file_digest(path) if path is not None and path.is_file() else fingerprint
+            made = result.artifact.model_copy(update={"fingerprint": content})
             summary["artifact"] = relative_artifact(made, folder)
         write_json(folder / "summary.json", summary)
         return StageRecord(stage.name, folder, summary, skipped=False)
 
     def _fingerprint(self, stage: Stage) -> str:
-        """Changes whenever the stage's settings, seed, constitution or inputs do."""
-        known = self._run.artifacts
-        inputs = {name: known.find(name) for name in stage.inputs()}
-        references = [expanded(known.component(ref)) for _, _, ref in stage.references()]
+        """Changes with what can change the stage's result: settings, seed, constitution, inputs."""
+        known, recipe = self._run.artifacts, self._run.recipe
+        prefix = f"stages.{stage.name}."
+        elsewhere = {where.removeprefix(prefix).split(".")[0] for where, _, _ in stage.references()}
+        source = stage.prompt_source()
         return content_id(
-            stage.settings.model_dump(mode="json"),
-            settings_fingerprint(references),
-            self._run.recipe.seed,
-            self._context.constitution,
-            {name: found.fingerprint for name, found in inputs.items() if found is not None},
+            stage.settings.model_dump(mode="json", exclude={*elsewhere, "prompts"}),
+            [[where, self._reference(where, kind, ref)] for where, kind, ref in stage.references()],
+            {name: found.fingerprint for name in stage.inputs() if (found := known.find(name)) is not None},
             [file_digest(path) for path in stage.input_files()],
-            self._run.recipe.model_dump(mode="json", include={"prompts"}),
+            source.model_dump(mode="json", exclude={"path"}) if source is not None else None,
+            recipe.seed,
+            self._context.constitution,
         )
+
+    def _reference(self, where: str, kind: str, reference: Reference) -> JsonValue:
+        """An artifact by its content, a component by what of its settings can change a result."""
+        artifact = self._run.artifacts.find(reference) if isinstance(reference, str) else None
+        if artifact is not None:
+            return artifact.fingerprint
+        return fingerprint_of(select(kind, reference, self._context.assembly.source, where))
 
     @contextmanager
     def _stopped_by_signal(self) -> Iterator[None]:
-        """Ctrl-C once: start nothing new, finish calls in flight. Twice: stop now."""
+        """Ctrl-C (or SIGTERM) once: start nothing new, finish calls in flight. Twice: stop now."""
         loop = asyncio.get_running_loop()
         task = asyncio.current_task()
         presses = 0
@@ -234,7 +260,8 @@ class _Execution:
                 task.cancel()
 
         try:
-            loop.add_signal_handler(signal.SIGINT, pressed)
+            for number in (signal.SIGINT, signal.SIGTERM):
+                loop.add_signal_handler(number, pressed)
         except (NotImplementedError, RuntimeError, ValueError):
             yield  # not the main thread, or no signals here: whoever embeds us decides
             return
@@ -247,7 +274,8 @@ class _Execution:
                 ) from None
             raise
         finally:
-            loop.remove_signal_handler(signal.SIGINT)
+            for number in (signal.SIGINT, signal.SIGTERM):
+                loop.remove_signal_handler(number)
 
     def _finish(self, status: str) -> None:
         self._save(status)

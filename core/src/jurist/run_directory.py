@@ -82,7 +82,8 @@ def finished_stage(folder: Path, name: str, fingerprint: str) -> StageRecord | N
         summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
     except (OSError, json.JSONDecodeError):
         return None
-    if summary.get("fingerprint") != fingerprint:
+    # A stage in which calls were given up is done again: what was answered comes from the ledger.
+    if summary.get("fingerprint") != fingerprint or summary.get("given_up"):
         return None
     return StageRecord(name, folder, summary, skipped=True)
 

@@ -50,7 +50,9 @@ class TrainerWorker:
             built: Any = trainer.implementation(trainer.options)
             artifact: Artifact = await asyncio.to_thread(built.train, job, progress)
             return artifact
+        self._check_stopped()
         await self._start()
+        self._check_stopped()
         try:
             return await self._run(trainer, job, progress)
         except asyncio.CancelledError:
@@ -74,6 +76,10 @@ class TrainerWorker:
         except TimeoutError:
             process.kill()
             await process.wait()
+
+    def _check_stopped(self) -> None:
+        if self._reason is not None:
+            raise self._reason
 
     async def _start(self) -> None:
         if self._process is not None and self._process.returncode is None:
@@ -105,7 +111,7 @@ class TrainerWorker:
             if not raw:
                 if self._reason is not None:
                     await self._process.wait()
-                    raise self._reason
+                self._check_stopped()
                 raise await self._died(trainer, job)
             event = json.loads(raw)
             if "progress" in event:

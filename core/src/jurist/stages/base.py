@@ -38,11 +38,13 @@ class StageContext:
 class StageResult:
     """What a stage made: facts for ``summary.json`` and, where it makes one, its artifact.
 
-    The artifact's fingerprint is filled in by the run.
+    The artifact's fingerprint is filled in by the run. ``faults`` say why nothing came of the stage,
+    where nothing did (every call failed): then it is not finished.
     """
 
     summary: dict[str, Any] = field(default_factory=dict)
     artifact: StageArtifact | None = None
+    faults: tuple[str, ...] = ()
 
 
 class Stage(ABC):
@@ -54,6 +56,7 @@ class Stage(ABC):
         self.settings = settings
         self.recipe = recipe
         self.name: str = settings.name
+        self._prompts: list[Prompt] | None = None
 
     @abstractmethod
     def references(self) -> list[tuple[str, str, Any]]:
@@ -92,11 +95,11 @@ class Stage(ABC):
             UsageError: the file is missing or faulty.
         """
         source = self.prompt_source()
-        if source is None:
-            return []
-        prompts = select(load_prompts(resolve_path(source.path)), source.tags, source.without_tags)
-        prompts = select(prompts, self.settings.tags, self.settings.without_tags)
-        return prompts[: source.limit]
+        if self._prompts is None and source is not None:
+            prompts = select(load_prompts(resolve_path(source.path)), source.tags, source.without_tags)
+            prompts = select(prompts, self.settings.tags, self.settings.without_tags)
+            self._prompts = prompts[: source.limit]
+        return self._prompts or []
 
     def check(self) -> list[str]:
         """Faults of its settings that need the input files to be seen."""

@@ -23,8 +23,10 @@ from jurist.records import (
     Abstention,
     Comparison,
     Decision,
+    Failure,
     Judgment,
     Message,
+    Outcome,
     Preference,
     Prompt,
     Reason,
@@ -151,7 +153,7 @@ class CompareStage(Stage):
                     context.events.outcome(stage=self.name, outcome=outcome)
         summary = {"preferences": preferences.count, "set_aside": set_aside.count, **tallies.summary()}
         artifact = self.makes().model_copy(update={"path": folder / "preferences.jsonl"})
-        return StageResult(summary, artifact)
+        return StageResult(summary, artifact, tallies.faults())
 
     def _work(self, context: StageContext, jury: Jury) -> tuple[AsyncIterator[Sampled], int]:
         """The stream of judged prompts, and how many comparisons it will have at most."""
@@ -265,10 +267,12 @@ class _Tallies:
         self._decisions: Counter[str] = Counter()
         self._responses: Counter[str] = Counter()
         self._judges: dict[str, Counter[str]] = {}
+        self._errors: dict[str, str] = {}
 
     def add(self, sampled: Sampled) -> list[str]:
         """Count one prompt; returns the outcome of each of its comparisons."""
         self._responses.update(response.kind for response in sampled.responses)
+        self._note_errors(sampled.responses)
         for judged in sampled.judged:
             self._add_outcomes(judged)
         outcomes = [outcome_of(judged.decision) for judged in sampled.judged]
@@ -276,7 +280,13 @@ class _Tallies:
         self._decisions.update(outcomes)
         return outcomes
 
+    def _note_errors(self, outcomes: Sequence[Outcome]) -> None:
+        for outcome in outcomes:
+            if isinstance(outcome, Failure):
+                self._errors.setdefault(outcome.source, f"{outcome.source}: {outcome.error}")
+
     def _add_outcomes(self, judged: Judged) -> None:
+        self._note_errors(judged.outcomes)
         for outcome in judged.outcomes:
             counts = self._judges.setdefault(outcome.source, Counter())
             counts["comparisons"] += 1
@@ -295,6 +305,13 @@ class _Tallies:
             ):
                 counts["votes"] += 1
                 counts["with_jury"] += (outcome.preference > 0.5) == (decided > 0.5)
+
+    def faults(self) -> tuple[str, ...]:
+        """Why there is nothing: a failure of each, when everyone who was asked failed every time."""
+        failed = [counts["asked"] == counts["failures"] for counts in self._judges.values()]
+        nobody = bool(failed) and all(failed)
+        no_response = self._responses["failure"] == self._responses.total() > 0
+        return tuple(self._errors.values()) if nobody or no_response else ()
 
     def summary(self) -> dict[str, Any]:
         return {

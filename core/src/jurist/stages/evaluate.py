@@ -6,6 +6,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from statistics import fmean
 from typing import Any, cast
 
 from pydantic import Field
@@ -18,7 +19,16 @@ from jurist.intervals import Estimate, estimate
 from jurist.jsonl import write_lines
 from jurist.plan import CallPlan, StagePlan
 from jurist.recipe import EvaluateSettings
-from jurist.records import Prompt, Record, Response, ResponseOutcome, ScoreOutcome
+from jurist.records import (
+    Failure,
+    Outcome,
+    Prompt,
+    Record,
+    Response,
+    ResponseOutcome,
+    Score,
+    ScoreOutcome,
+)
 from jurist.stages.base import Stage, StageContext, StageResult, choose_principles, tally
 
 
@@ -59,9 +69,13 @@ class EvaluateStage(Stage):
         labels = labels_of(self.settings.scorers)
         if len(set(labels)) < len(labels):
             faults.append(f"stages.{self.name}.scorers: give each its own 'name:' ({', '.join(labels)})")
-        known = self.settings.policies
+        known, sampling = self.settings.policies, self.settings.sampling
         if self.settings.kl_to is not None and self.settings.kl_to not in known:
             faults.append(f"stages.{self.name}.kl_to: must be one of its policies ({', '.join(known)})")
+        if self.settings.kl_to is not None and (sampling.temperature, sampling.top_p) != (1, 1):
+            faults.append(
+                f"stages.{self.name}.kl_to: needs temperature 1 and top_p 1; else another policy is sampled"
+            )
         return faults
 
     def plan(self) -> StagePlan:
@@ -87,7 +101,7 @@ class EvaluateStage(Stage):
                 lines.write(evaluated.to_json())
                 tallies.add(evaluated)
                 context.events.outcome(stage=self.name, outcome=evaluated.response.kind)
-        return StageResult({"prompts": len(prompts), **tallies.summary()})
+        return StageResult({"prompts": len(prompts), **tallies.summary()}, faults=tallies.faults())
 
     def _samples(self) -> range:
         return range(self.settings.samples)
@@ -162,35 +176,53 @@ class _Evaluation:
 
 
 class _Tallies:
-    """Values per policy and metric, for the summary."""
+    """Values per policy, metric and prompt, for the summary."""
 
     def __init__(self) -> None:
-        self._values: dict[str, dict[str, list[float]]] = {}
+        self._values: dict[str, dict[str, dict[str, list[float]]]] = {}
         self._outcomes: dict[str, Counter[str]] = {}
+        self._errors: dict[str, str] = {}
 
     def add(self, evaluated: Evaluated) -> None:
-        values = self._values.setdefault(evaluated.policy, {})
         outcomes = self._outcomes.setdefault(evaluated.policy, Counter())
         outcomes[evaluated.response.kind] += 1
+        self._note_error(f"{evaluated.policy}: response", evaluated.response)
+        found: dict[str, float] = {}
         if isinstance(evaluated.response, Response):
-            values.setdefault("length", []).append(len(evaluated.response.text))
+            found["length"] = len(evaluated.response.text)
         if evaluated.log_ratio is not None:
-            values.setdefault("kl", []).append(evaluated.log_ratio)
+            found["kl"] = evaluated.log_ratio
         for name, score in evaluated.scores.items():
             outcomes[f"{name}: {score.kind}"] += 1
-            if score.kind == "score":
-                for metric, value in {"value": score.value, **score.metrics}.items():
-                    values.setdefault(f"{name}.{metric}", []).append(value)
+            self._note_error(f"{evaluated.policy}: {name}", score)
+            if isinstance(score, Score):
+                metrics = {"value": score.value, **score.metrics}
+                found |= {f"{name}.{metric}": value for metric, value in metrics.items()}
+        policy = self._values.setdefault(evaluated.policy, {})
+        for metric, value in found.items():
+            policy.setdefault(metric, {}).setdefault(evaluated.prompt.id, []).append(value)
+
+    def _note_error(self, who: str, outcome: Outcome) -> None:
+        if isinstance(outcome, Failure):
+            self._errors.setdefault(who, f"{who}: {outcome.error}")
+
+    def faults(self) -> tuple[str, ...]:
+        """Why there is nothing: an error of each, when no policy answered or no answer was scored."""
+        counts = sum(self._outcomes.values(), Counter[str]())
+        answered = counts["response"] or counts["abstention"]
+        scored = any(name.endswith((": score", ": abstention")) for name in counts)
+        return tuple(self._errors.values()) if not (answered and scored) else ()
 
     def summary(self) -> dict[str, Any]:
-        policies: dict[str, dict[str, Estimate]] = {
-            policy: {metric: estimate(numbers) for metric, numbers in metrics.items()}
-            for policy, metrics in self._values.items()
-        }
         return {
             "policies": {
-                policy: {metric: value.model_dump() for metric, value in metrics.items()}
-                for policy, metrics in policies.items()
+                policy: {metric: _estimate(values).model_dump() for metric, values in metrics.items()}
+                for policy, metrics in self._values.items()
             },
             "outcomes": {policy: tally(counts) for policy, counts in self._outcomes.items()},
         }
+
+
+def _estimate(values: dict[str, list[float]]) -> Estimate:
+    """Over prompts: several samples of one prompt are not independent, so their mean counts once."""
+    return estimate([fmean(of_prompt) for of_prompt in values.values()])

@@ -91,7 +91,7 @@ class ReviseStage(Stage):
                 context.events.outcome(stage=self.name, outcome=trajectory.ended)
         summary = {"prompts": len(prompts), "revisions": revisions.count, **tallies.summary()}
         artifact = self.makes().model_copy(update={"path": folder / "revisions.jsonl"})
-        return StageResult(summary, artifact)
+        return StageResult(summary, artifact, tallies.faults())
 
     def _build(self, context: StageContext, kind: str) -> Any:
         reference = context.artifacts.component(getattr(self.settings, kind))
@@ -163,33 +163,32 @@ def kept(trajectory: Trajectory, keep: str | int) -> list[Revision]:
     """The texts of a trajectory that become training data.
 
     ``final``: the last text, if the trajectory came to its end, also when the first response needed
-    no revision. ``all``: every revision. A number: the revisions up to that round. Empty texts never.
+    no revision. ``all``: every revision. A number: the revisions up to that round. Never texts that
+    are empty, or cut at ``max_tokens``: they would teach to stop in mid-sentence.
     """
     if keep == "final":
-        if trajectory.ended not in ("satisfied", "rounds"):
-            return []
-        texts = _texts(trajectory)[-1:]
+        ended_well = trajectory.ended in ("satisfied", "rounds")
+        texts = _texts(trajectory)[-1:] if ended_well else []
     else:
         last = len(trajectory.steps) if keep == "all" else int(keep)
         texts = [(number, text) for number, text in _texts(trajectory) if 1 <= number <= last]
     return [
         Revision(
             prompt=trajectory.prompt.messages,
-            completion=(Message(role="assistant", content=text),),
+            completion=(Message(role="assistant", content=response.text),),
             round=number,
             prompt_id=trajectory.prompt.id,
             tags=trajectory.prompt.tags,
         )
-        for number, text in texts
-        if text.strip()
+        for number, response in texts
+        if response.text.strip() and response.finish_reason == "stop"
     ]
 
 
-def _texts(trajectory: Trajectory) -> list[tuple[int, str]]:
-    """(round, text) of the response (round 0) and each revision."""
-    first = [(0, trajectory.response.text)] if isinstance(trajectory.response, Response) else []
-    revised = [(s.round, s.revision.text) for s in trajectory.steps if isinstance(s.revision, Response)]
-    return first + revised
+def _texts(trajectory: Trajectory) -> list[tuple[int, Response]]:
+    """The initial response as round 0, and each round's revision."""
+    written = [(0, trajectory.response), *((step.round, step.revision) for step in trajectory.steps)]
+    return [(number, text) for number, text in written if isinstance(text, Response)]
 
 
 class _Tallies:
@@ -210,10 +209,17 @@ class _Tallies:
                 self._asked[step.round] = self._asked.get(step.round, 0) + 1
                 self._violations.setdefault(step.round, Counter()).update(step.critique.violated)
         for outcome in outcomes:
+            if isinstance(outcome, Response) and outcome.finish_reason == "length":
+                self._reasons["cut at max_tokens"] += 1
             if isinstance(outcome, Abstention):
                 self._reasons[outcome.reason] += 1
             elif isinstance(outcome, Failure):
                 self._reasons[f"failure: {shorten(outcome.error, 120)}"] += 1
+
+    def faults(self) -> tuple[str, ...]:
+        """Why there is nothing: the failures, when every trajectory ended with one."""
+        all_failed = self._ended["failure"] == self._ended.total() > 0
+        return tuple(reason for reason in self._reasons if reason.startswith("failure")) if all_failed else ()
 
     def summary(self) -> dict[str, Any]:
         return {

@@ -35,8 +35,12 @@ class TrainStage(Stage):
         return cast(type[Trainer], self._trainer.implementation)
 
     def references(self) -> list[tuple[str, str, Any]]:
-        """The trainer; data and models are artifacts."""
-        return [(f"stages.{self.name}.trainer", "trainer", self.settings.trainer)]
+        """The trainer, and the policy to start from."""
+        where = f"stages.{self.name}"
+        return [
+            (f"{where}.trainer", "trainer", self.settings.trainer),
+            (f"{where}.model", "chat_model", self.settings.model),
+        ]
 
     def inputs(self) -> list[str]:
         """The dataset, the policy to start from and the reward model, as far as it uses them."""
@@ -93,11 +97,6 @@ class TrainStage(Stage):
         """The settings of the policy to start from."""
         reference: Reference = context.artifacts.component(self.settings.model)
         settings: dict[str, JsonValue] = {"use": reference} if isinstance(reference, str) else reference
-        if "model" not in settings:
-            raise UsageError(
-                f"stages.{self.name}.model: '{settings['use']}' has no 'model' to train",
-                hint="name a local model: model: {use: hf, model: PATH}",
-            )
         selection = select("chat_model", settings, context.assembly.source, f"stages.{self.name}.model")
         return {**settings, "model": selection.settings["model"]}
 
