@@ -19,6 +19,7 @@ from jurist_trl._session import Progress, arguments, failed, lora_config, run, s
 from jurist_trl._value_model import make_value_model
 from jurist_trl.checkpoints import last_checkpoint
 from jurist_trl.examples import Example, messages, read_examples
+from jurist_trl.hub import with_local_models
 from jurist_trl.ppo import PPOOptions
 from jurist_trl.reward_source import RetriedReward, load_reward_function
 from jurist_trl.tokens import load_tokenizer, prompt_ids
@@ -28,6 +29,7 @@ Prompt = list[dict[str, str]]
 
 def train_by_ppo(job: TrainJob, options: PPOOptions, progress: Progress) -> Artifact:
     """Train ``job.model`` on the prompts in ``job.data``."""
+    job = with_local_models(job)
     tokenizer = load_tokenizer(job.model)
     prompts, too_long = _prompts(job, options, tokenizer)
     world = int(os.environ.get("WORLD_SIZE", "1"))

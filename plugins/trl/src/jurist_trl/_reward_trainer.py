@@ -24,6 +24,7 @@ from jurist_trl._session import (
     supervised_arguments,
 )
 from jurist_trl.examples import PreferencePair, messages, read_examples
+from jurist_trl.hub import with_local_models
 from jurist_trl.reward import RewardOptions
 from jurist_trl.scoring import normalize_head, score_ids
 from jurist_trl.tokens import conversation_ids, load_tokenizer
@@ -83,6 +84,7 @@ class SoftPreferenceTrainer(QuietTrainer, RewardTrainer):  # type: ignore[misc]
 
 def train_reward_model(job: TrainJob, options: RewardOptions, progress: Progress) -> Artifact:
     """Train a reward model from ``job.model`` on the preferences in ``job.data``."""
+    job = with_local_models(job)
     tokenizer = load_tokenizer(job.model)
     pairs = _pairs(tokenizer, read_examples(job.data, PreferencePair), job, options)
     trainer = _trainer(job, options, tokenizer, pairs.train)

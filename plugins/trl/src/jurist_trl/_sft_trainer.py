@@ -19,6 +19,7 @@ from jurist_trl._session import (
     supervised_arguments,
 )
 from jurist_trl.examples import Revision, messages, read_examples
+from jurist_trl.hub import with_local_models
 from jurist_trl.sft import SFTOptions
 from jurist_trl.tokens import completion_labels, conversation_ids, load_tokenizer, prompt_ids
 
@@ -29,6 +30,7 @@ class PolicyTrainer(QuietTrainer, SFTTrainer):  # type: ignore[misc]
 
 def train_policy(job: TrainJob, options: SFTOptions, progress: Progress) -> Artifact:
     """Fine-tune ``job.model`` on the revisions in ``job.data``."""
+    job = with_local_models(job)
     tokenizer = load_tokenizer(job.model)
     rows = [_tokenized(tokenizer, example) for example in read_examples(job.data, Revision)]
     kept = [row for row in rows if len(row["input_ids"]) <= options.max_length]

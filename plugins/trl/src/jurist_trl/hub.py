@@ -1,0 +1,61 @@
+"""Local folders of models that are named by their id on the Hugging Face hub."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from jurist.contracts import TrainJob
+from jurist.errors import UsageError
+
+_FILES = ["*.safetensors", "*.json", "*.jinja", "*.txt", "*.model", "*.tiktoken"]
+# Copies in other formats lie in folders of their own, or under this name, and would double the download.
+_COPIES = ["*/*", "consolidated*.safetensors"]
+
+
+def with_local_models(job: TrainJob) -> TrainJob:
+    """The job with folders in place of hub ids.
+
+    Raises:
+        UsageError: a model is neither a folder here nor to be had from the hub.
+    """
+    reward_model = local_folder(job.reward_model) if job.reward_model else None
+    return job.model_copy(update={"model": local_folder(job.model), "reward_model": reward_model})
+
+
+def local_folder(model: Path) -> Path:
+    """The folder ``model`` if there is one, else that of the hub's model of this name, downloaded if need be.
+
+    ``HF_HUB_OFFLINE`` and the hub's cache are honoured.
+
+    Raises:
+        UsageError: it is neither.
+    """
+    folder = model.expanduser()
+    if folder.is_dir():
+        return folder
+    if folder.is_absolute() or model.parts[:1] == ("..",) or len(model.parts) > 2:
+        raise _missing(f"there is no folder {model}", None, "give the folder of a Transformers checkpoint")
+    return _hub_folder(model.as_posix())
+
+
+def _hub_folder(name: str) -> Path:
+    from httpx import HTTPError
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HFValidationError
+
+    hint = f"hf download {name}, or give the folder of a Transformers checkpoint"
+    try:
+        folder = Path(snapshot_download(name, allow_patterns=_FILES, ignore_patterns=_COPIES))
+    except (OSError, HTTPError, HFValidationError) as error:
+        raise _missing(
+            f"'{name}' is no folder here and could not be had from the hub", error, hint
+        ) from error
+    missing = [pattern for pattern in ("config.json", "*.safetensors") if not any(folder.glob(pattern))]
+    if missing:
+        cause = f"{folder} holds no {' and no '.join(missing)}"
+        raise _missing(f"the hub's '{name}' cannot be trained as it lies here", cause, hint)
+    return folder
+
+
+def _missing(what: str, cause: BaseException | str | None, hint: str) -> UsageError:
+    return UsageError(what, provided_by="jurist-trl", cause=cause, hint=hint)
