@@ -39,6 +39,18 @@ def test_the_plugin_offers_the_model() -> None:
     assert TransformersChatModel.capabilities == {"logprobs"}
 
 
+def test_what_changes_the_policy_beside_its_checkpoint_is_not_trained() -> None:
+    assert TransformersChatModel.not_trained == {
+        "adapter",
+        "tokenizer",
+        "chat_template",
+        "chat_template_kwargs",
+    }
+    assert TransformersChatModel.not_trained < TransformersOptions.model_fields.keys()
+    for name in TransformersChatModel.not_trained:
+        assert not TransformersOptions(model="x").model_dump()[name]  # unset unless a recipe sets it
+
+
 def test_importing_the_class_loads_nothing_heavy() -> None:
     code = (
         "import sys, jurist_hf.plugin, jurist_hf.model\n"

@@ -77,6 +77,11 @@ class TransformersChatModel(ChatModel):
 
     Options: ClassVar[type[Options]] = TransformersOptions
     capabilities: ClassVar[frozenset[str]] = frozenset({"logprobs"})
+    # A trainer gets the checkpoint alone and knows nothing of these, so what it trained would not be
+    # what had answered: a run refuses to train a policy that sets one.
+    not_trained: ClassVar[frozenset[str]] = frozenset(
+        {"adapter", "tokenizer", "chat_template", "chat_template_kwargs"}
+    )
     # Calls wait for each other in batches, and nobody else refuses them for rate.
     limits: ClassVar[Limits] = Limits(concurrency=256, attempts=2, timeout=3600)
     options: TransformersOptions
