@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from jurist.chat import ChatReply, ChatRequest, Sampling
 from jurist.errors import ProviderError
+from jurist.limits import Limits
 from jurist.records import Message
 from jurist_litellm import plugin
 from jurist_litellm.model import LiteLLMChatModel, LiteLLMOptions
@@ -230,9 +231,23 @@ async def test_nobody_listening_can_pass() -> None:
     assert caught.value.retryable
 
 
-async def test_a_time_out_can_pass(provider: Any) -> None:
+def test_a_call_may_take_five_minutes_and_the_engine_alone_ends_it() -> None:
+    import litellm
+
+    from jurist_litellm import _client
+
+    assert LiteLLMChatModel.limits == Limits(concurrency=32, timeout=300)
+    with pytest.raises(ValidationError, match="timeout"):
+        LiteLLMOptions(model="openai/x", timeout=10)  # type: ignore[call-arg]
+    sent = _client.Client(LiteLLMOptions(model="openai/x", api_key="k"))._parameters(ask())
+    assert sent["timeout"] >= max(3600, LiteLLMChatModel.limits.timeout or 0, litellm.request_timeout)
+
+
+async def test_a_time_out_can_pass(provider: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     provider.delay = 1.0
-    error = await failure(provider, timeout=0.2)
+    await model_at(provider).complete(ask())  # LiteLLM is imported
+    monkeypatch.setattr("jurist_litellm._client.LONGEST_CALL", 0.2)
+    error = await failure(provider)
     assert (error.retryable, error.fatal) == (True, False)
 
 
@@ -298,7 +313,14 @@ async def test_an_unknown_price_is_said_once(provider: Any, caplog: pytest.LogCa
         replies = [await model.complete(ask()) for _ in range(2)]
     assert [reply.usage.usd for reply in replies] == [0.0, 0.0]
     assert [r.message for r in caplog.records if r.name == "jurist_litellm"] == [caplog.messages[0]]
-    assert "input_cost_per_token" in caplog.messages[0]
+    for said in (
+        "dollars",
+        "hosted_vllm/mine",
+        "input_cost_per_token",
+        "output_cost_per_token",
+        "--max-tokens",
+    ):
+        assert said in caplog.messages[0]
 
 
 async def test_prices_can_be_given(provider: Any) -> None:

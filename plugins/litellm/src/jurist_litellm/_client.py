@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("jurist_litellm")
 
+LONGEST_CALL = 86_400.0
+"""Seconds. ``limits.timeout`` ends a call; LiteLLM's own limit, 600 unless told, must never come first."""
+
 # LiteLLM prints advertisements to stdout on errors, and loads tokenizers from the network to count.
 litellm.suppress_debug_info = True
 litellm.disable_hf_tokenizer_download = True
@@ -75,7 +78,7 @@ class Client:
             "api_key": self._key,
             "temperature": sampling.temperature,
             "max_tokens": sampling.max_tokens,
-            "timeout": options.timeout,
+            "timeout": LONGEST_CALL,
             "max_retries": 0,
             "num_retries": 0,
             "drop_params": True,
@@ -153,8 +156,8 @@ class Client:
         if cost is None and self._price_known:
             self._price_known = False
             log.warning(
-                "LiteLLM knows no price of %s: its calls count as free. Give input_cost_per_token and "
-                "output_cost_per_token in the option extra.",
+                "LiteLLM knows no price of %s: its calls count as free and no cap in dollars stops them. "
+                "Set extra: {input_cost_per_token: …, output_cost_per_token: …}, or cap tokens (--max-tokens).",
                 self._options.model,
             )
         return cost or 0.0

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field, JsonValue, SecretStr, field_validator
 
 from jurist.chat import ChatReply, ChatRequest
 from jurist.contracts import ChatModel
-from jurist.options import Operational, Options
+from jurist.limits import Limits
+from jurist.options import Options
 
 if TYPE_CHECKING:
     from jurist_litellm._client import Client
@@ -29,7 +30,7 @@ class LiteLLMOptions(Options):
     ``model`` is LiteLLM's name of it, the provider first: ``openai/gpt-5-mini``. Without ``api_key``
     the provider's environment variable is used. ``extra`` goes to LiteLLM as it is (``reasoning_effort``,
     ``extra_body``, prices as ``input_cost_per_token``); keep secrets out of it. ``top_logprobs`` is how
-    many alternatives to ask for; some providers give at most 5. ``timeout`` is in seconds.
+    many alternatives to ask for; some providers give at most 5.
     """
 
     model: str
@@ -37,14 +38,13 @@ class LiteLLMOptions(Options):
     api_key: SecretStr | None = None
     extra: dict[str, JsonValue] = Field(default_factory=dict)
     top_logprobs: int = Field(default=20, ge=2, le=20)
-    timeout: Annotated[float, Operational, Field(gt=0)] = 300.0
 
     @field_validator("extra")
     @classmethod
     def _leaves_the_request_alone(cls, extra: dict[str, JsonValue]) -> dict[str, JsonValue]:
         if taken := sorted(_SET_HERE & extra.keys()):
             raise ValueError(
-                f"{', '.join(taken)} cannot be given in extra; the request or another option sets it"
+                f"{', '.join(taken)} cannot be given in extra; the request, an option or limits set it"
             )
         return extra
 
@@ -58,6 +58,8 @@ class LiteLLMChatModel(ChatModel):
 
     Options: ClassVar[type[Options]] = LiteLLMOptions
     capabilities: ClassVar[frozenset[str]] = frozenset({"logprobs"})
+    # Providers serve many calls at once, and a model that reasons may think for minutes.
+    limits: ClassVar[Limits] = Limits(concurrency=32, timeout=300)
     options: LiteLLMOptions
 
     def __init__(self, options: LiteLLMOptions) -> None:
