@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jurist.contracts import Judge
-from jurist.orders import BothOrders, BothOrdersOptions, flipped
+from jurist.orders import BothOrders, BothOrdersOptions, OneOrder, flipped
 from jurist.records import Abstention, Comparison, Failure, Judgment, Prompt, Response, Usage
 
 COMPARISON = Comparison(
@@ -126,3 +126,58 @@ def test_both_orders_are_asked_at_the_same_time():
             raise AssertionError("the second order was not asked while the first was open")
 
     assert asyncio.run(BothOrders(Waiting(None, None)).judge(COMPARISON, ())).preference == 0.5
+
+
+def pair(number):
+    return Comparison(
+        prompt=Prompt.of(f"q{number}"), response_a=Response(text="first"), response_b=Response(text="second")
+    )
+
+
+def one(comparison, judge):
+    return asyncio.run(OneOrder(judge).judge(comparison, ()))
+
+
+def test_one_order_shows_about_half_of_a_file_swapped_and_the_same_half_each_time():
+    first, again = ByPosition(said(1.0), said(1.0)), ByPosition(said(1.0), said(1.0))
+    outcomes = [one(pair(number), first) for number in range(400)]
+    assert 160 < first.asked.count("second") < 240
+    # A judge that only sees the position favours neither system, though all of A come from one of them.
+    assert 160 < sum(outcome.preference for outcome in outcomes) < 240
+    assert [one(pair(number), again) for number in range(400)] == outcomes
+
+
+@given(st.integers(), st.floats(0, 1), st.floats(0, 1))
+def test_one_order_shows_a_comparison_and_its_swapped_twin_alike(number, straight, swapped):
+    judge = ByPosition(said(straight), said(swapped))
+    here, there = one(pair(number), judge), one(pair(number).swapped(), judge)
+    assert judge.asked[0] == judge.asked[1]
+    assert here.preference == pytest.approx(1 - there.preference)
+    assert {here.order, there.order} == {"ab", "ba"}
+
+
+def test_one_order_answers_in_the_comparisons_own_a_and_b():
+    outcomes = {o.order: o for o in (one(pair(n), ByPosition(said(0.9), said(0.3))) for n in range(20))}
+    assert {order: o.preference for order, o in outcomes.items()} == pytest.approx({"ab": 0.9, "ba": 0.7})
+    assert outcomes["ba"].source == "j"
+    assert outcomes["ba"].usage == Usage(prompt_tokens=3, usd=0.5)
+
+
+def test_one_order_keeps_no_parts_of_another_a_and_b():
+    sampled = said(0.9, parts=(said(0.8), said(1.0)))
+    assert all(one(pair(number), ByPosition(sampled, sampled)).parts == () for number in range(20))
+
+
+@pytest.mark.parametrize("silence", [ABSTAINED, FAILED])
+def test_one_order_passes_on_what_is_no_judgment(silence):
+    for number in range(20):
+        outcome = one(pair(number), ByPosition(silence, silence))
+        assert outcome == silence.model_copy(update={"order": outcome.order})
+        assert outcome.order in ("ab", "ba")
+
+
+def test_one_order_asks_a_symmetric_judge_as_it_is():
+    whole = said(0.9, order="both", parts=(said(0.8), said(1.0)))
+    inner = Symmetric(whole, said(0.3))
+    assert [one(pair(number), inner) for number in range(20)] == [whole] * 20
+    assert set(inner.asked) == {"first"}

@@ -1,4 +1,4 @@
-"""Presentation orders: ask a judge twice, with the responses swapped, to cancel its position bias."""
+"""Presentation orders: ask in both to cancel a judge's position bias, or in one that is no system's own."""
 
 from __future__ import annotations
 
@@ -76,6 +76,39 @@ class BothOrders(Judge):
                 parts=parts,
             )
         return _missing(parts, usage)
+
+
+class OneOrder(Judge):
+    """Asks a judge once, with the responses swapped for half of the comparisons.
+
+    Which response comes first is drawn from the two texts, whichever is called A. So a position bias
+    evens out over a file whose A always comes from the same system, and a comparison and its swapped
+    twin are shown alike. The outcome is about the comparison's own A and B; its ``order`` says what was
+    shown. A symmetric judge is asked as it is.
+    """
+
+    def __init__(self, judge: Judge) -> None:
+        super().__init__()
+        self.inner = judge
+
+    def identity(self) -> JsonValue:
+        """The wrapped judge's."""
+        return {"one_order": True, "judge": self.inner.identity()}
+
+    async def judge(self, comparison: Comparison, principles: Sequence[Principle]) -> JudgeOutcome:
+        """The preference in the one order that is shown, or why there is none."""
+        if "symmetric" in self.inner.capabilities:
+            return await self.inner.judge(comparison, principles)
+        swapped = comparison.swapped()
+        if comparison.id <= swapped.id:  # ids are hashes, so either is the smaller with equal chance
+            outcome = _in_order_ab(await self.inner.judge(comparison, principles))
+        else:
+            outcome = _in_order_ba(await self.inner.judge(swapped, principles))
+        return outcome.model_copy(update={"parts": ()})  # they are in the A and B that were shown
+
+    async def close(self) -> None:
+        """Close the wrapped judge."""
+        await self.inner.close()
 
 
 def flipped(ab: Judgment, ba: Judgment) -> bool:
