@@ -49,6 +49,31 @@ def test_all_faulty_rows_are_listed_by_line(tmp_path: Path) -> None:
         assert part in text
 
 
+@pytest.mark.parametrize(
+    "row",
+    [
+        r'"cut \ud83d"',
+        r'{"messages": [{"role": "user", "content": "\ude00"}]}',
+        r'{"prompt": "x", "tags": ["\ud83d"]}',
+        r'{"prompt": "x", "metadata": {"deep": [{"\ud83d": 1}]}}',
+    ],
+)
+def test_half_a_character_is_refused_before_anything_is_paid(row: str, tmp_path: Path) -> None:
+    path = tmp_path / "p.jsonl"
+    path.write_text(f'"whole \\ud83d\\ude00"\n{row}\n')
+    with pytest.raises(
+        UsageError, match=r"p\.jsonl:2: holds half a character \(a lone surrogate\)"
+    ) as caught:
+        load_prompts(path)
+    assert "1 fault" in str(caught.value)
+
+
+def test_half_a_character_in_a_response_is_refused(write_rows: Write) -> None:
+    path = Path(write_rows({"prompt": "q", "response_a": "1", "response_b": "\ud83d"}))
+    with pytest.raises(UsageError, match=":1: holds half a character"):
+        load_comparisons(path)
+
+
 def test_many_faults_are_counted_not_all_printed(write_rows: Write) -> None:
     with pytest.raises(UsageError, match="… and 80 more"):
         load_prompts(Path(write_rows(*range(100))))

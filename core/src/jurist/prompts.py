@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -59,6 +60,7 @@ def _load(path: Path, parse: Callable[[Any], RecordT], noun: str) -> list[Record
         try:
             if isinstance(row, ValueError):
                 raise row
+            _check_characters(row)
             records.append(parse(row))
         except ValidationError as error:
             faults += [fault_line(e, (), f"{path.name}:{number}") for e in error.errors()]
@@ -71,6 +73,14 @@ def _load(path: Path, parse: Callable[[Any], RecordT], noun: str) -> list[Record
     if not records:
         raise UsageError(f"{path} holds no {noun}")
     return records
+
+
+def _check_characters(row: Any) -> None:
+    """JSON can write half of an emoji, which can then be neither sent nor stored."""
+    try:
+        json.dumps(row, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise ValueError("holds half a character (a lone surrogate)") from None
 
 
 def _prompt(row: Any) -> Prompt:
