@@ -28,6 +28,21 @@ def test_an_error_leaves_the_old_file(tmp_path: Path) -> None:
     assert path.read_text() == "old"
 
 
+def test_an_error_of_the_block_is_not_taken_for_one_of_writing(tmp_path: Path) -> None:
+    def line() -> str:
+        raise ConnectionResetError("peer")
+
+    with pytest.raises(ConnectionResetError, match="peer"), write_lines(tmp_path / "a") as lines:
+        lines.write(line())
+    assert not (tmp_path / "a").exists()
+
+
+def test_a_file_that_cannot_be_put_in_place_is_a_usage_error(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    with pytest.raises(UsageError, match="cannot write"):
+        write_json(tmp_path / "a", {})
+
+
 def test_a_folder_that_cannot_be_written_is_a_usage_error(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="cannot write"):
         write_json(tmp_path / "missing" / "a.json", {})
@@ -38,3 +53,10 @@ def test_a_full_disk_says_that_nothing_is_lost(tmp_path: Path) -> None:
     (tmp_path / "a.jsonl.part").symlink_to("/dev/full")
     with pytest.raises(UsageError, match="nothing that was paid for is lost"):
         write_json(tmp_path / "a.jsonl", "x" * 100_000)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+def test_a_disk_that_is_full_only_at_the_end_says_so_too(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl.part").symlink_to("/dev/full")
+    with pytest.raises(UsageError, match="nothing that was paid for is lost"):
+        write_json(tmp_path / "a.jsonl", "small enough to wait in memory")

@@ -6,7 +6,7 @@ import gzip
 import json
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -48,10 +48,8 @@ class LineWriter:
 
     def write(self, line: str) -> None:
         """Append one line of JSON."""
-        try:
+        with _writing(self._path):
             self._file.write(line + "\n")
-        except OSError as error:
-            raise unwritable(self._path, error) from error
         self.count += 1
 
 
@@ -59,16 +57,32 @@ class LineWriter:
 def write_lines(path: Path) -> Iterator[LineWriter]:
     """A writer whose file appears under ``path``, complete and on disk, when the block ends well.
 
+    What the block itself raises is raised as it is.
+
     Raises:
         UsageError: the folder or the disk does not take it.
     """
     draft = path.with_name(path.name + ".part")
+    with _writing(path):
+        file = draft.open("w", encoding="utf-8", errors="surrogatepass")
     try:
-        with draft.open("w", encoding="utf-8", errors="surrogatepass") as file:
-            yield LineWriter(file, path)
+        yield LineWriter(file, path)
+        with _writing(path):
             file.flush()
             os.fsync(file.fileno())
+    except BaseException:
+        with suppress(OSError):  # it may fail again on what could not be written
+            file.close()
+        raise
+    with _writing(path):
+        file.close()
         draft.replace(path)
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         raise unwritable(path, error) from error
 
