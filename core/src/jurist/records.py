@@ -31,6 +31,7 @@ Reason = Literal[
     "tie",  # the responses were found equally good
     "filtered",  # a hard principle excludes the item
     "missing",  # nothing is recorded for this item
+    "undecided",  # nothing against the item, and nothing that decides it either
 ]
 
 
