@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from jurist import builtin
 from jurist.aggregators import Chain, ConfidenceThreshold, ConstitutionFilter, MajorityVote
 from jurist.contracts import Aggregator
+from jurist.errors import UsageError
 from jurist.records import (
     Abstention,
     Comparison,
@@ -138,7 +139,12 @@ def test_filter_sets_aside_two_violations_and_passes_on_two_clean_responses():
     both = ConstitutionFilter().decide(held(critique("r1"), critique("r2")), ())
     assert (both.status, both.reason) == ("set_aside", "filtered")
     assert both.detail == "A violates r1; B violates r2"
-    assert ConstitutionFilter().decide(held(critique(), critique()), ()).status == "undecided"
+    clean = held(critique(), critique())
+    passed_on = ConstitutionFilter().decide(clean, ())
+    assert (passed_on.status, passed_on.reason) == ("undecided", "undecided")
+    alone = Chain([ConstitutionFilter()]).decide(clean, ())  # nobody said that they are equally good
+    assert (alone.status, alone.reason) == ("set_aside", "undecided")
+    assert Chain([ConstitutionFilter(), MajorityVote()]).decide(clean, votes(1.0)).probability == 1.0
 
 
 @pytest.mark.parametrize("gap", [None, ABSTAINED, FAILED, critique(unknown=["r2"])])
@@ -181,10 +187,16 @@ def test_only_what_leads_the_chain_decides_early():
     early, late = Fixed(DECIDED, early=True), Fixed(ASIDE)
     assert Chain([early, late]).decide_early(PAIR).probability == 0.8
     assert Chain([Fixed(TIE, early=True), early, late]).decide_early(PAIR).probability == 0.8
-    assert Chain([late, early]).decide_early(PAIR) is None
+    assert Chain([late]).decide_early(PAIR) is None
     assert Chain([Fixed(TIE, early=True), late]).decide_early(PAIR) is None
     assert Chain([early, late]).before_judging
-    assert not Chain([late, early]).before_judging
+    assert not Chain([late]).before_judging
+
+
+def test_what_decides_before_judging_cannot_stand_behind_others():
+    with pytest.raises(UsageError, match="wrong order: MajorityVote, ConstitutionFilter, Fixed") as caught:
+        Chain([MajorityVote(), ConstitutionFilter(), Fixed(TIE)])
+    assert "in this order: ConstitutionFilter, MajorityVote, Fixed" in str(caught.value)
 
 
 def test_an_empty_chain_is_refused():

@@ -8,13 +8,15 @@ from itertools import takewhile
 from pydantic import JsonValue
 
 from jurist.contracts import Aggregator
+from jurist.errors import UsageError
 from jurist.records import Comparison, Decision, JudgeOutcome
 
 
 class Chain(Aggregator):
     """Asks aggregators in turn; the first that decides or sets aside ends it.
 
-    It decides before judging when its first aggregator does.
+    It decides before judging when its first aggregator does. Those that decide before judging come
+    first: behind another they would be asked too late, and about comparisons without critiques.
     """
 
     def __init__(self, aggregators: Sequence[Aggregator]) -> None:
@@ -22,7 +24,21 @@ class Chain(Aggregator):
         if not aggregators:
             raise ValueError("a chain needs at least one aggregator")
         self.aggregators = tuple(aggregators)
+        self._check_order()
         vars(self).update(before_judging=self.aggregators[0].before_judging)
+
+    def _check_order(self) -> None:
+        right = sorted(self.aggregators, key=lambda each: not each.before_judging)
+        if right != list(self.aggregators):
+            given, wanted = (
+                ", ".join(type(aggregator).__name__ for aggregator in order)
+                for order in (self.aggregators, right)
+            )
+            raise UsageError(
+                f"The aggregators are in the wrong order: {given}.",
+                cause="those that decide before any judge is asked come first",
+                hint=f"write them under 'aggregate' in this order: {wanted}",
+            )
 
     def identity(self) -> JsonValue:
         """The identities of its aggregators, in order."""

@@ -29,7 +29,7 @@ class ConstitutionFilter(Aggregator):
             side: c.violated for side, c in critiques.items() if isinstance(c, Critique) and c.violated
         }
         if not violated:
-            return _without_decision("undecided", "tie", "neither response violates a hard principle")
+            return _without_decision("undecided", "undecided", "neither response violates a hard principle")
         detail = "; ".join(f"{side} violates {', '.join(names)}" for side, names in violated.items())
         if len(violated) == 2:
             return _without_decision("set_aside", "filtered", detail)
