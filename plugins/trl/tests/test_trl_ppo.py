@@ -95,7 +95,9 @@ def metrics_of(output: Path) -> list[dict[str, float]]:
 def test_an_obvious_reward_rises(job: TrainJob) -> None:
     from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification
 
-    artifact = train(job, rollouts=15, batch_size=32, ppo_epochs=2, mini_batches=2, kl_coef=0.01)
+    seen: list[TrainProgress] = []
+    artifact = train(job, seen.append, rollouts=15, batch_size=32, ppo_epochs=2, mini_batches=2, kl_coef=0.01)
+    assert list(seen[0].metrics)[:5] == ["loss", "reward", "raw_reward", "kl", "length"]
     logged = [line for line in metrics_of(job.output) if "raw_reward" in line]
     assert len(logged) == 15
     assert logged[0]["raw_reward"] < 1.0

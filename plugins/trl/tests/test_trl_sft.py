@@ -34,6 +34,8 @@ def test_the_policy_learns_to_write_the_revision(policy: Path, revisions: Path, 
     lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines] == list(range(1, 37))
     assert lines[-1]["loss"] == seen[-1].metrics["loss"]
+    assert list(seen[-1].metrics)[:2] == ["loss", "mean_token_accuracy"]
+    assert {"step": 36, **seen[-1].metrics} == lines[-1]  # the order alone differs
 
     tokenizer = AutoTokenizer.from_pretrained(artifact.path)
     model = AutoModelForCausalLM.from_pretrained(artifact.path)

@@ -28,6 +28,8 @@ Progress = Callable[[TrainProgress], None]
 
 TOO_FAST = "lower learning_rate or raise warmup, and train anew in another output folder"
 LOSSES = ("loss", "grad_norm", "value_grad_norm")
+TELLING = ("loss", "reward", "raw_reward", "kl", "length", "accuracy", "mean_token_accuracy")
+"""The metrics that say most, in the order in which progress names them before all others."""
 
 
 class QuietTrainer:
@@ -59,8 +61,8 @@ class Watch(TrainerCallback):  # type: ignore[misc]
         metrics = {name: float(value) for name, value in logs.items() if isinstance(value, int | float)}
         self.log.append(state.global_step, metrics)
         if state.is_world_process_zero:
-            step = TrainProgress(step=state.global_step, total=state.max_steps, metrics=metrics)
-            self.progress(step)
+            ordered = {name: metrics[name] for name in TELLING if name in metrics} | metrics
+            self.progress(TrainProgress(step=state.global_step, total=state.max_steps, metrics=ordered))
 
     def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Everything of this checkpoint is written now."""
