@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 
 from jurist.contracts import Artifact, TrainJob, TrainProgress
-from jurist.errors import UsageError
+from jurist.errors import ProviderError, UsageError
 from jurist.records import Comparison, Judgment, Prompt, Response, Score
 from jurist_trl.reward import Reward, RewardOptions
 
@@ -179,6 +180,7 @@ def test_killed_and_resumed_training_ends_bit_identical(
     resumed: list[TrainProgress] = []
     second = train(halved, resumed.append, max_steps=4)
     assert [p.step for p in resumed] == [3, 4]
+    assert list(resumed[-1].metrics)[:2] == ["loss", "accuracy"]
     a, b = weights(first.path), weights(second.path)
     assert all(torch.equal(a[name], b[name]) for name in a)
     assert first.metrics["eval_loss"] == second.metrics["eval_loss"]
@@ -243,6 +245,72 @@ async def test_as_judge_and_scorer(trained: Artifact) -> None:
     assert swapped.preference == pytest.approx(1 - shown.preference, abs=1e-6)
     await judge.close()
     await scorer.close()
+
+
+@pytest.mark.parametrize("role", ["RewardModelScorer", "RewardModelJudge"])
+@pytest.mark.parametrize(
+    ("fault", "cause"),
+    [
+        ("missing", "there is no such folder"),
+        ("empty", "it holds no config.json"),
+        ("no weights", "model.safetensors"),
+        ("cut off", "SafetensorError"),
+        ("not a reward model", None),
+    ],
+)
+async def test_a_reward_model_that_cannot_be_had_ends_the_run_and_is_named(
+    trained: Artifact, tmp_path: Path, role: str, fault: str, cause: str | None
+) -> None:
+    """Fatal, since no call could succeed; every item would fail alike."""
+    from jurist_trl import reward_judge
+
+    component = getattr(reward_judge, role)(
+        reward_judge.RewardModelOptions(model=broken_model(trained.path, tmp_path, fault))
+    )
+    good, bad, prompt = Response(text="good"), Response(text="bad"), Prompt.of("what")
+    call = (
+        component.judge(Comparison(prompt=prompt, response_a=good, response_b=bad), ())
+        if role == "RewardModelJudge"
+        else component.score(prompt, good, ())
+    )
+    with pytest.raises(ProviderError) as caught:
+        await call
+    await component.close()
+    error = caught.value
+    assert (error.fatal, error.retryable) == (True, False)
+    assert str(tmp_path / "model") in error.what
+    assert error.provided_by == "jurist-trl (trl-reward-model)"
+    assert error.hint
+    assert cause is None or cause in str(error.cause)
+
+
+def broken_model(whole: Path, tmp_path: Path, fault: str) -> Path:
+    folder = tmp_path / "model"
+    if fault == "empty":
+        folder.mkdir()
+    elif fault != "missing":
+        shutil.copytree(whole, folder)
+    weights, config = folder / "model.safetensors", folder / "config.json"
+    if fault == "no weights":
+        weights.unlink()
+    elif fault == "cut off":
+        weights.write_bytes(weights.read_bytes()[:1000])
+    elif fault == "not a reward model":
+        labels = {str(i): f"LABEL_{i}" for i in range(3)}
+        changed = json.loads(config.read_text()) | {"id2label": labels}
+        changed["label2id"] = {label: int(i) for i, label in labels.items()}
+        config.write_text(json.dumps(changed))
+    return folder
+
+
+def test_a_model_that_is_not_there_has_no_identity(tmp_path: Path) -> None:
+    """Else its replies would be kept under the same key as those of any other missing model."""
+    from jurist_trl.reward_judge import RewardModelJudge, RewardModelOptions
+
+    judge = RewardModelJudge(RewardModelOptions(model=tmp_path / "nowhere"))
+    with pytest.raises(ProviderError, match=r"no reward model at \S+nowhere") as caught:
+        judge.identity()
+    assert caught.value.fatal
 
 
 def test_the_identity_follows_the_weights(trained: Artifact, policy: Path) -> None:

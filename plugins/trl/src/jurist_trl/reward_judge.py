@@ -15,11 +15,15 @@ from pydantic import Field, JsonValue
 from jurist.batcher import Batcher
 from jurist.constitution import Principle
 from jurist.contracts import Contract, Judge, Scorer
+from jurist.errors import ProviderError, UsageError
 from jurist.options import Operational, Options
 from jurist.records import Comparison, JudgeOutcome, Judgment, Prompt, Response, Score, ScoreOutcome
 
 if TYPE_CHECKING:
     from jurist_trl.scoring import RewardModel
+
+PROVIDED_BY = "jurist-trl (trl-reward-model)"
+HINT = "give the folder of a reward model, such as the stage's model folder under runs/"
 
 
 class RewardModelOptions(Options):
@@ -37,9 +41,27 @@ class _Loaded(Contract):
 
     @cached_property
     def _model(self) -> RewardModel:
+        folder = self._folder()
         from jurist_trl.scoring import RewardModel
 
-        return RewardModel(self.options.model, batch_size=self.options.batch_size)
+        try:
+            return RewardModel(folder, batch_size=self.options.batch_size)
+        except UsageError as error:
+            raise _unusable(error.what, error.cause, error.hint) from error
+        except Exception as error:  # whatever Transformers raises: without the model no call can succeed
+            raise _unusable(f"the reward model {folder} cannot be loaded", error, HINT) from error
+
+    def _folder(self) -> Path:
+        """The checkpoint folder.
+
+        Raises:
+            ProviderError: there is none; fatal.
+        """
+        folder = self.options.model
+        if not (folder / "config.json").is_file():
+            cause = "it holds no config.json" if folder.is_dir() else "there is no such folder"
+            raise _unusable(f"there is no reward model at {folder}", cause, HINT)
+        return folder
 
     @cached_property
     def _batcher(self) -> Batcher[tuple[Prompt, str], float]:
@@ -55,9 +77,13 @@ class _Loaded(Contract):
             await self._batcher.close()
 
     def identity(self) -> JsonValue:
-        """The options, and what the weights are."""
+        """The options, and what the weights are.
+
+        Raises:
+            ProviderError: there is no such model; fatal.
+        """
         digest = hashlib.sha256()
-        for file in sorted(self.options.model.glob("*")):
+        for file in sorted(self._folder().glob("*")):
             if file.suffix in {".safetensors", ".json"}:
                 digest.update(file.name.encode())
                 with file.open("rb") as content:
@@ -89,6 +115,10 @@ class RewardModelJudge(_Loaded, Judge):
             self._batcher.submit((prompt, comparison.response_b.text)),
         )
         return Judgment(preference=_sigmoid(a - b), method="model")
+
+
+def _unusable(what: str, cause: BaseException | str | None, hint: str | None) -> ProviderError:
+    return ProviderError(what, fatal=True, provided_by=PROVIDED_BY, cause=cause, hint=hint)
 
 
 def _sigmoid(margin: float) -> float:
