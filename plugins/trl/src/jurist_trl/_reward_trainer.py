@@ -94,7 +94,7 @@ def train_reward_model(job: TrainJob, options: RewardOptions, progress: Progress
         "pairs": float(len(pairs.train)),
         "pairs_held_out": float(len(pairs.held_out)),
         "pairs_too_long": float(pairs.too_long),
-        **_agreement(model, tokenizer, pairs.held_out, options.batch_size, "eval"),
+        **_agreement(model, tokenizer, pairs.held_out, options.batch_size),
     }
     if options.normalize:
         chosen, rejected = _scores(model, tokenizer, pairs.train, options.batch_size)
@@ -160,15 +160,15 @@ def _scores(
     return chosen, rejected
 
 
-def _agreement(model: Any, tokenizer: Any, rows: list[Row], batch_size: int, prefix: str) -> dict[str, float]:
+def _agreement(model: Any, tokenizer: Any, rows: list[Row], batch_size: int) -> dict[str, float]:
     """Loss, and how often the likelier response scores higher (equal scores count half)."""
     decided = [row for row in rows if row["probability"] != 0.5]
     if not rows:
         return {}
     chosen, rejected = _scores(model, tokenizer, rows, batch_size)
     margins, labels = chosen - rejected, torch.tensor([row["probability"] for row in rows])
-    metrics = {f"{prefix}_loss": soft_preference_loss(margins, labels).item()}
+    metrics = {"eval_loss": soft_preference_loss(margins, labels).item()}
     if decided:
         sides = torch.sign(margins) * torch.sign(labels - 0.5)
-        metrics[f"{prefix}_accuracy"] = ((sides + 1) / 2)[labels != 0.5].mean().item()
+        metrics["eval_accuracy"] = ((sides + 1) / 2)[labels != 0.5].mean().item()
     return metrics
