@@ -53,7 +53,7 @@ class PPOTrainer(QuietTrainer, GRPOTrainer):  # type: ignore[misc]
             raise UsageError(
                 "trl-ppo trains two networks, which DeepSpeed and FSDP cannot do here",
                 provided_by="jurist-trl (trl-ppo)",
-                hint="use plain data parallelism (torchrun), with the option lora for large models",
+                hint="start the processes with torchrun instead; for a large model, set the option lora",
             )
         self.options = options
         self.kl_coef = options.kl_coef
