@@ -156,8 +156,8 @@ class Client:
         if cost is None and self._price_known:
             self._price_known = False
             log.warning(
-                "LiteLLM knows no price of %s: its calls count as free and no cap in dollars stops them. "
-                "Set extra: {input_cost_per_token: …, output_cost_per_token: …}, or cap tokens (--max-tokens).",
+                "LiteLLM knows no price of %s: its calls count as free, and no cap in dollars can stop them. "
+                "Set extra: {input_cost_per_token: …, output_cost_per_token: …} or cap tokens: --max-tokens.",
                 self._options.model,
             )
         return cost or 0.0
