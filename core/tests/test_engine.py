@@ -13,13 +13,13 @@ from typing import Any
 
 import pytest
 
-from jurist.budget import Budget
+from jurist.budget import Budget, Cost
 from jurist.chat import ChatReply
-from jurist.engine import Callee, Engine
+from jurist.engine import Callee, Engine, Returned
 from jurist.errors import BudgetStop, Interrupted, ProviderError, UsageError
 from jurist.ledger import Ledger
 from jurist.limits import Limits
-from jurist.records import Usage
+from jurist.records import Failure, Usage
 from jurist.retry import Backoff
 
 COST = Usage(prompt_tokens=3, completion_tokens=2, usd=0.01, seconds=0.1)
@@ -156,6 +156,51 @@ async def test_gives_up_after_the_allowed_attempts_and_asks_again_next_time(ledg
     assert caught.value.provided_by == "lab 1.0 (lab:Model)"
     again = caller(ledger)
     assert await again(1) == "reply 1"  # a failure is never an answer
+
+
+async def test_calls_given_up_although_a_retry_could_help_are_counted(ledger):
+    async def provider(number: int) -> ChatReply:
+        await asyncio.sleep(0.001)
+        raise ProviderError("503" if number < 3 else "400", retryable=number < 3)
+
+    call = caller(ledger, provider, attempts=2)
+    for number in (0, 1, 1, 3):  # the second 1 is a call of its own
+        with pytest.raises(ProviderError):
+            await call(number)
+    assert call.engine.given_up == 3
+    joined = await asyncio.gather(call(2), call(2), return_exceptions=True)
+    assert [str(error).splitlines()[0] for error in joined] == ["503", "503"]
+    assert call.engine.given_up == 4
+
+    again = caller(ledger)
+    assert [await again(number) for number in (0, 0, 3)] == ["reply 0", "reply 0", "reply 3"]
+    assert again.engine.given_up == 0
+
+
+async def test_a_call_that_succeeds_in_the_end_or_that_nobody_waits_for_is_not_given_up(ledger):
+    async def provider(number: int) -> ChatReply:
+        await asyncio.sleep(0.005)
+        if number == 2 or len(call.made) == 1:
+            raise ProviderError("503", retryable=True)
+        return ChatReply(text="at last")
+
+    call = caller(ledger, provider, attempts=2)
+    assert await call(1) == "at last"
+    dropped = asyncio.create_task(call(2))
+    while call.made.count(2) < 2:  # its last attempt
+        await asyncio.sleep(0)
+    dropped.cancel()
+    await call.engine.drain()
+    assert (call.made, call.engine.given_up) == ([1, 1, 2, 2], 0)
+
+
+async def test_a_fatal_error_and_what_it_keeps_from_beginning_are_not_given_up(ledger):
+    async def provider(number: int) -> ChatReply:
+        raise ProviderError("401", retryable=True, fatal=True)
+
+    call = caller(ledger, provider, concurrency=1)
+    await collect_until(call.engine.map(call, range(9)), ProviderError)
+    assert call.engine.given_up == 0
 
 
 async def test_what_cannot_succeed_is_not_tried_again(ledger):
@@ -556,6 +601,43 @@ async def test_the_budget_is_never_passed_and_a_higher_cap_continues(ledger):
     higher = caller(ledger, budget=Budget(max_usd=2.0))
     assert len(await collect(higher.engine.map(higher, range(100)))) == 100
     assert sorted(higher.made) == sorted(set(range(100)) - set(call.made))
+
+
+async def test_a_returned_failure_costs_what_it_says_it_cost(ledger):
+    async def provider(number: int) -> ChatReply:
+        raise Returned(Failure(error="filtered after the fact", usage=COST, retryable=True))
+
+    call = caller(ledger, provider, budget=Budget(max_usd=0.035), attempts=9)
+    with pytest.raises(BudgetStop, match=r"\$0\.0300 of \$0\.035 spent"):
+        await call(1)
+    assert call.made == [1] * 3
+    assert call.engine.budget.spent == Cost(0.03, 15)
+    assert ledger.tallies() == {}
+
+
+async def test_a_call_that_timed_out_may_have_cost_what_was_set_aside_for_it(ledger):
+    async def provider(number: int) -> ChatReply:
+        await asyncio.sleep(10 if number == 2 else 0)
+        return ChatReply(text="quick", usage=COST)
+
+    call = caller(ledger, provider, budget=Budget(max_usd=0.035), timeout=0.02, attempts=9)
+    await call(1)
+    with pytest.raises(BudgetStop):
+        await call(2)
+    assert call.made == [1, 2, 2]
+    assert call.engine.budget.spent == Cost(0.03, 15)
+
+
+async def test_a_call_that_failed_without_a_reply_costs_nothing(ledger):
+    async def provider(number: int) -> ChatReply:
+        if len(call.made) in (2, 3):
+            raise ProviderError("503", retryable=True)
+        return ChatReply(text="x", usage=COST)
+
+    call = caller(ledger, provider, budget=Budget(max_usd=0.025))
+    await call(1)
+    await call(2)
+    assert call.engine.budget.spent == Cost(0.02, 10)
 
 
 # --- crash ---------------------------------------------------------------------------------------

@@ -241,6 +241,17 @@ async def test_a_returned_final_failure_is_passed_on_whole(engine, ledger):
     assert len(judge.asked) == 2  # it was not kept as an answer
 
 
+async def test_a_returned_failure_counts_in_the_budget_with_what_it_cost(ledger):
+    engine = Engine(ledger, budget=Budget(max_usd=1.0), backoff=Backoff(first=0.001))
+    judge = AJudge(Failure(error="no", usage=Usage(usd=0.4)))
+    for _ in range(2):
+        assert isinstance(await meter(judge, engine).judge(COMPARISON, PRINCIPLES), Failure)
+    assert engine.budget.spent.usd == pytest.approx(0.8)
+    with pytest.raises(BudgetStop):
+        await meter(judge, engine).judge(COMPARISON, PRINCIPLES)
+    assert len(judge.asked) == 2
+
+
 async def test_an_abstention_is_an_answer_and_is_kept(engine):
     judge = AJudge(Abstention(reason="refused", detail="no"))
     wrapped = meter(judge, engine)

@@ -18,7 +18,7 @@ from jurist.errors import BudgetStop, JuristError, ProviderError, UsageError
 from jurist.events import Events
 from jurist.ledger import Ledger
 from jurist.limits import Limiter, Limits, Slot
-from jurist.records import Outcome
+from jurist.records import Failure, Outcome, Usage
 from jurist.retry import Backoff
 from jurist.stream import stream
 
@@ -34,6 +34,14 @@ class Callee:
     label: str
     provided_by: str
     limiter: Limiter
+
+
+class Returned(ProviderError):
+    """A Failure that a component returned, on its way through the retries."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.error, retryable=failure.retryable)
+        self.failure = failure
 
 
 @dataclass
@@ -53,6 +61,9 @@ class Engine:
 
     A call is looked up in the ledger, and made only if it is not there: within its component's limits
     and the budget, retried when that can help, and stored before anyone sees the reply.
+
+    ``given_up`` counts the calls of this process that used up their attempts although the same call may
+    succeed later. Each counts once, however many wait for it, and not at all when nobody does any more.
     """
 
     def __init__(
@@ -68,9 +79,8 @@ class Engine:
         self.events = events or Events()
         self.budget = budget or Budget()
         self.window = window
-        self._backoff = backoff or Backoff()
         self.given_up = 0
-        """Calls that failed for good although another try might have helped, in this process."""
+        self._backoff = backoff or Backoff()
         self._in_flight: dict[str, tuple[_Flight[Any], asyncio.Task[Any]]] = {}
         self._reason: JuristError | None = None
         self._stopping = asyncio.Event()
@@ -139,9 +149,10 @@ class Engine:
                 self.ledger.log_failure(flight.key, flight.callee.label, str(error))
                 if error.fatal:
                     self.stop(error)
-                last = failures >= flight.callee.limiter.limits.attempts
-                if not error.retryable or error.fatal or last:
-                    self.given_up += error.retryable and not error.fatal
+                if not error.retryable or error.fatal:
+                    raise
+                if failures >= flight.callee.limiter.limits.attempts:
+                    self.given_up += bool(flight.callers)
                     raise
                 delay = self._backoff.delay(failures, error.retry_after)
             if not flight.callers:
@@ -177,6 +188,7 @@ class Engine:
             return reply, time.monotonic() - started
         except ProviderError as error:
             flight.asking = False
+            usage = _charged(error, reserved)
             if error.rate_limited:
                 slot.refused(error.retry_after)
             raise
@@ -272,6 +284,15 @@ async def guarded(perform: Callable[[], Awaitable[R]], callee: Callee, timeout: 
             cause=error,
             hint="report this to the author of the component",
         ) from error
+
+
+def _charged(error: ProviderError, reserved: Cost) -> Usage | None:
+    """What a failed call cost, as far as is known; one that timed out may have cost what was set aside."""
+    if isinstance(error, Returned):
+        return error.failure.usage
+    if isinstance(error.__cause__, TimeoutError):
+        return Usage(usd=reserved.usd, prompt_tokens=reserved.tokens)
+    return None
 
 
 def _timed(reply: Reply, seconds: float) -> Reply:

@@ -19,7 +19,7 @@ from pydantic import JsonValue, TypeAdapter
 from jurist.chat import ChatReply, ChatRequest, Sampling
 from jurist.constitution import Principle
 from jurist.contracts import ChatModel, Contract, Critic, Generator, Judge, Reviser, Scorer
-from jurist.engine import Callee, Engine, Reply, guarded
+from jurist.engine import Callee, Engine, Reply, Returned, guarded
 from jurist.errors import ContractError, ProviderError
 from jurist.limits import Limits
 from jurist.records import (
@@ -97,7 +97,7 @@ class Meter:
         async def perform() -> Reply:
             reply = await method(*arguments)
             if isinstance(reply, Failure):
-                raise _Returned(reply)
+                raise Returned(reply)
             if not isinstance(reply, kinds):
                 raise self._wrong_kind(method, kinds, reply)
             if (what := broken(reply)) is not None:  # before it is stored: the ledger keeps no such reply
@@ -126,7 +126,7 @@ class Meter:
         except ProviderError as error:
             if error.fatal:
                 raise
-            outcome = error.failure if isinstance(error, _Returned) else _failure(error)
+            outcome = error.failure if isinstance(error, Returned) else _failure(error)
         return outcome.model_copy(update={"source": self.callee.label})
 
     def _key(self, method: str, arguments: tuple[Any, ...]) -> str:
@@ -150,14 +150,6 @@ class Meter:
 
     def _broken(self, what: str, hint: str) -> ContractError:
         return ContractError(f"'{self.callee.label}' {what}.", provided_by=self.callee.provided_by, hint=hint)
-
-
-class _Returned(ProviderError):
-    """A Failure that the component returned, on its way through the retries."""
-
-    def __init__(self, failure: Failure) -> None:
-        super().__init__(failure.error, retryable=failure.retryable)
-        self.failure = failure
 
 
 def _failure(error: ProviderError) -> Failure:
