@@ -5,6 +5,17 @@ limits or the ledger: it makes one call and returns the outcome, or raises
 :class:`jurist.errors.ProviderError` saying whether a retry can help. Components that want batches
 (local models) wrap their batch function in :class:`jurist.batcher.Batcher`.
 
+What a component that answers (all but aggregators and trainers) may raise, and what comes of it:
+
+    ProviderError(retryable=True)   the call is made again, up to ``limits.attempts`` times, then it is final
+    ProviderError()                 final: the item gets a Failure, the others go on
+    ProviderError(fatal=True)       ends the run: no call of this component can succeed
+    TimeoutError                    like a retryable ProviderError
+    ContractError, UsageError       end the run, as does an outcome of the wrong type
+    any other exception             a bug: the item gets a Failure that names the component
+
+Whatever an aggregator raises ends the run; of trainers, see :class:`Trainer`.
+
 To write one: subclass, give it an ``Options`` model, and name it in a hook (see
 :mod:`jurist.hookspecs`).
 """
@@ -40,7 +51,9 @@ class Contract(ABC):  # noqa: B024 - its subclasses have the abstract methods
 
     ``Options``: the pydantic model of the component's settings; the constructor gets an instance.
     ``capabilities``: what it can do beyond the minimum, as words that the contract names.
-    ``free``: calls cost neither money nor noticeable time, so the ledger does not keep them.
+    ``free``: calls cost neither money nor noticeable time, so the ledger does not keep them. Nor are they
+    retried, paced or held to the budget: it is wrong for whatever asks a service or runs a model by
+    itself, and for whatever may answer differently when it is asked again, since a resumed run asks again.
     ``limits``: how it may be called where a recipe says nothing else.
     """
 
@@ -56,7 +69,9 @@ class Contract(ABC):  # noqa: B024 - its subclasses have the abstract methods
         """Everything of this component that can change its answers; part of every ledger key.
 
         The default is the options without secrets and operational settings. A component that reads
-        files (weights, recorded verdicts) adds a fingerprint of their content.
+        files (weights, recorded verdicts) adds a fingerprint of their content. The version of a plugin is
+        no part of a key, on purpose: an update asks nothing anew that was paid for. So an author who
+        changes what a component answers adds a number of its own here, and raises it with each such change.
         """
         identity: JsonValue = self.options.identity()
         return identity
@@ -180,11 +195,16 @@ class Artifact(Record):
 class TrainJob(Record):
     """What a trainer is asked to do.
 
-    ``model`` is the checkpoint to start from. ``data`` is a JSONL file: ``revisions`` (``prompt``,
+    ``model`` is the checkpoint to start from: the option ``model`` in the settings of the policy, which
+    must be a chat model that has one. ``data`` is a JSONL file: ``revisions`` (``prompt``,
     ``completion``), ``preferences`` (``prompt``, ``chosen``, ``rejected``, ``probability``) or
     ``prompts`` (``prompt``), all in conversational form. The checkpoint goes to ``output``/model;
     everything needed to resume goes to ``output``/checkpoints, and a job whose folder has some
-    continues from the last.
+    continues from the last. A trainer may write ``output``/metrics.jsonl, one JSON object per optimizer step
+    with its number as ``step`` and metrics beside it; reports draw its curves.
+
+    ``reward_model`` is a checkpoint that ``prompts`` are trained with. A trainer that can do without has an
+    option ``reward``; where a recipe sets it, no reward model is asked for and this is None.
     """
 
     model: Path
