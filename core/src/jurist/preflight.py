@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar, cast
+from typing import TypeVar, cast
 
 from jurist.artifacts import Artifacts, StageArtifact
 from jurist.assembly import ComponentSource, Selection, select
@@ -41,7 +41,7 @@ def check(recipe: Recipe, source: ComponentSource) -> Checked:
     base = base_policy(recipe)
     if base is not None:
         artifacts.add_base(base)
-        findings.of(lambda: select("chat_model", base.component or {}, source, "policy"))
+        findings.of_policy(base, source)
     stages = []
     for settings in recipe.stages:
         stage = STAGES[settings.stage](settings, recipe)
@@ -93,6 +93,11 @@ class _Findings:
             self._add(error)
             return None
 
+    def of_policy(self, base: StageArtifact, source: ComponentSource) -> None:
+        """Check the policy to start from; its faults are told here, not again where it is used."""
+        if self.of(lambda: _check_reference("policy", "chat_model", base.component or {}, source)) is None:
+            self._unknown += ["base", "policy"]
+
     def of_stage(
         self,
         stage: Stage,
@@ -108,7 +113,9 @@ class _Findings:
         for place, kind, reference in stage.references():
             if reference in self._unknown:
                 continue
-            self.of(lambda p=place, k=kind, r=reference: _check_reference(p, k, r, artifacts, source))  # type: ignore[misc]
+            component = self.of(lambda p=place, r=reference: _component(p, r, artifacts))  # type: ignore[misc]
+            if component is not None:
+                self.of(lambda p=place, k=kind, c=component: _check_reference(p, k, c, source))  # type: ignore[misc]
         if isinstance(stage, TrainStage):
             for name in () if self._unknown else stage.inputs():
                 self.of(lambda n=name: artifacts.get(n, where))  # type: ignore[misc]
@@ -118,6 +125,8 @@ class _Findings:
         made = stage.makes()
         if made is None:
             return
+        if isinstance(stage, TrainStage) and stage.settings.model in self._unknown:
+            self._unknown.append(stage.name)
         if isinstance(stage, TrainStage):
             self._faults += self.of(lambda: _model_faults(stage, artifacts, source)) or []
             # A policy that will be trained answers through the same component as the one it starts from.
@@ -184,11 +193,18 @@ def _ordered(chosen: list[Selection]) -> str:
     return f"[{', '.join(each.label for each in first)}]"
 
 
-def _check_reference(
-    where: str, kind: str, reference: Reference, artifacts: Artifacts, source: ComponentSource
-) -> Any:
+def _component(where: str, reference: Reference, artifacts: Artifacts) -> Reference:
     try:
-        component = artifacts.component(reference)
+        return artifacts.component(reference)
     except UsageError as error:
         raise UsageError(f"{where}: {error.what}", hint=error.hint) from error
-    return select(kind, component, source, where)
+
+
+def _check_reference(where: str, kind: str, component: Reference, source: ComponentSource) -> Selection:
+    """The checked component; an error says where in the recipe it is."""
+    try:
+        return select(kind, component, source, where)
+    except (UsageError, PluginError) as error:
+        if not error.what.startswith(where):
+            error.what = f"{where}: {error.what}"
+        raise

@@ -14,7 +14,7 @@ from jurist.artifacts import StageArtifact
 from jurist.assembly import labels_of
 from jurist.contracts import Aggregator, Critic, Generator, Judge
 from jurist.jsonl import write_lines
-from jurist.orders import BothOrders, BothOrdersOptions, flipped
+from jurist.orders import BothOrders, BothOrdersOptions, OneOrder, flipped
 from jurist.pairing import PAIRINGS
 from jurist.plan import CallPlan, StagePlan
 from jurist.prompts import load_comparisons, select
@@ -200,6 +200,8 @@ class CompareStage(Stage):
         if self.settings.orders == "both":
             options = BothOrdersOptions(on_flip=self.settings.on_flip)
             judges = [BothOrders(judge, options) for judge in judges]
+        else:
+            judges = [OneOrder(judge) for judge in judges]
         chain = Chain(
             [
                 cast(Aggregator, self._build(context, f"aggregate.{number}", aggregator, "aggregator"))

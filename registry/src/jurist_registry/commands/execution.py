@@ -65,7 +65,7 @@ def carry_out(
 def _made(summary: dict[str, Any]) -> str:
     """The plain counts of a stage's summary, or the metrics of training."""
     counts = {**summary, **(summary.get("decisions") or {}), **(summary.get("ended") or {})}
-    made = [f"{value:,} {name}" for name, value in counts.items() if type(value) is int]
+    made = [f"{value:,} {name}" for name, value in counts.items() if type(value) is int and value]
     return ", ".join(made) or metrics_text(summary.get("metrics", {}))
 
 

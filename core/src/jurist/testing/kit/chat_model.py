@@ -11,6 +11,7 @@ from jurist.chat import ChatReply, ChatRequest, Sampling
 from jurist.contracts import ChatModel
 from jurist.errors import ProviderError
 from jurist.records import Message
+from jurist.roles import ROLES
 from jurist.testing.kit.component import (
     RESERVED_OPTIONS,
     ComponentContract,
@@ -23,21 +24,7 @@ from jurist.testing.kit.samples import HOSTILE_TEXTS, PROMPTS
 Reply = ChatReply | ProviderError
 CONCURRENT = 24
 CHOICES = (("A", "B"), ("yes", "no", "perhaps"), ("甲", "乙"))
-ROLE_OPTIONS = frozenset(
-    {
-        "temperature",
-        "top_p",
-        "max_tokens",
-        "stop",
-        "template",
-        "system",
-        "language",
-        "chain_of_thought",
-        "reasks",
-        "orders",
-        "labels",
-    }
-)
+ROLE_OPTIONS = frozenset(name for role in ROLES.values() for name in role.Options.model_fields)
 """In a recipe the options of a role lie beside those of its model, so these names are taken."""
 
 
