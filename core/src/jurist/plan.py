@@ -1,7 +1,8 @@
 """What a run will ask for, before the first call: calls and tokens per stage.
 
 Tokens are estimated from characters (four per token in Latin script, one per token in Chinese), so
-they are good for an order of magnitude; the calls are exact bounds.
+they are good for an order of magnitude. Calls are counted as if every answer could be read at once and
+took one call: re-asked answers, and the second call of a chain of thought, come on top.
 """
 
 from __future__ import annotations

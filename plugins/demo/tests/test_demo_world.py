@@ -45,7 +45,7 @@ def test_tags_say_kind_language_and_what_is_safety_critical():
     assert tags["en"] + tags["zh"] == 400
     assert 0.08 <= tags["zh"] / 400 <= 0.2
     assert tags["safety-critical"] == sum(tags[kind] for kind in sensitive)
-    assert 0.35 <= tags["safety-critical"] / 400 <= 0.6  # below one half: there are fewer such questions to draw
+    assert 0.35 <= tags["safety-critical"] / 400 <= 0.6  # fewer such questions are there to draw
     assert all(tags[kind] for kind in lexicons()["en"].kinds)
 
 

@@ -86,6 +86,9 @@ class EvaluateStage(Stage):
             CallPlan("generator", responses, responses),
             CallPlan("scorers", 0, responses * len(self.settings.scorers)),
         ]
+        if self.settings.kl_to is not None:
+            others = len(prompts) * self.settings.samples * (len(self.settings.policies) - 1)
+            calls.append(CallPlan("policies, for the KL", 0, 2 * others))
         return StagePlan.of(self.name, prompts, calls, self.settings.sampling.max_tokens)
 
     async def execute(self, context: StageContext, folder: Path) -> StageResult:

@@ -27,7 +27,7 @@ def plan(recipe: str, overrides: tuple[str, ...], no_plugin: tuple[str, ...]) ->
     planned = plan_of(Recipe.load(recipe, overrides), Registry.discover(disabled=no_plugin))
     for stage in planned.stages:
         click.echo(_stage_text(stage))
-    click.echo(f"in all: {_bounds(planned.calls)} calls; tokens are estimates, calls are bounds")
+    click.echo(f"in all: {_bounds(planned.calls)} calls; tokens are estimates, repeated calls come on top")
 
 
 def _stage_text(stage: StagePlan) -> str:
