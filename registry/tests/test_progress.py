@@ -95,7 +95,7 @@ def test_a_log_gets_plain_lines_at_intervals() -> None:
         "cai: revise, train; in runs/cai",
         "compare: begins, 4 items",
         "compare: 2/4 (50%); 10.0/min, 12 s left; 2 preferred; $0.10, 2,020 tokens, 3 calls (1 replayed)",
-        "compare: ends; 3/4 (75%); 15.0/min, 4 s left; 2 preferred, 1 tie; "
+        "compare: stops; 3/4 (75%); 15.0/min, 4 s left; 2 preferred, 1 tie; "
         "$0.10, 2,020 tokens, 3 calls (1 replayed)",
         "cai: budget",
     ]

@@ -13,7 +13,7 @@ from pydantic import JsonValue, SecretStr, ValidationError
 from jurist.component import Component
 from jurist.contracts import Contract
 from jurist.engine import Engine
-from jurist.errors import UsageError
+from jurist.errors import PluginError, UsageError
 from jurist.fingerprint import settings_fingerprint
 from jurist.limits import Limits
 from jurist.metered import metered
@@ -66,7 +66,11 @@ def select(kind: str, reference: Reference, source: ComponentSource, where: str 
     name = settings.get("use")
     if not isinstance(name, str):
         raise UsageError(f"{where}: a component needs 'use: NAME'", hint="jurist plugins list")
-    component = source.find(kind, name)
+    try:
+        component = source.find(kind, name)
+    except (UsageError, PluginError) as error:
+        error.what = f"{where}: {error.what}"
+        raise
     implementation = component.load()
     role = ROLES.get(kind) if component.kind == "chat_model" and kind != "chat_model" else None
     given = {key: value for key, value in settings.items() if key not in _COMMON}

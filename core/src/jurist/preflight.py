@@ -95,7 +95,7 @@ class _Findings:
 
     def of_policy(self, base: StageArtifact, source: ComponentSource) -> None:
         """Check the policy to start from; its faults are told here, not again where it is used."""
-        if self.of(lambda: _check_reference("policy", "chat_model", base.component or {}, source)) is None:
+        if self.of(lambda: select("chat_model", base.component or {}, source, "policy")) is None:
             self._unknown += ["base", "policy"]
 
     def of_stage(
@@ -115,7 +115,7 @@ class _Findings:
                 continue
             component = self.of(lambda p=place, r=reference: _component(p, r, artifacts))  # type: ignore[misc]
             if component is not None:
-                self.of(lambda p=place, k=kind, c=component: _check_reference(p, k, c, source))  # type: ignore[misc]
+                self.of(lambda p=place, k=kind, c=component: select(k, c, source, p))  # type: ignore[misc]
         if isinstance(stage, TrainStage):
             for name in () if self._unknown else stage.inputs():
                 self.of(lambda n=name: artifacts.get(n, where))  # type: ignore[misc]
@@ -198,13 +198,3 @@ def _component(where: str, reference: Reference, artifacts: Artifacts) -> Refere
         return artifacts.component(reference)
     except UsageError as error:
         raise UsageError(f"{where}: {error.what}", hint=error.hint) from error
-
-
-def _check_reference(where: str, kind: str, component: Reference, source: ComponentSource) -> Selection:
-    """The checked component; an error says where in the recipe it is."""
-    try:
-        return select(kind, component, source, where)
-    except (UsageError, PluginError) as error:
-        if not error.what.startswith(where):
-            error.what = f"{where}: {error.what}"
-        raise

@@ -1,6 +1,10 @@
 """The demo's recipes can be run as they are, and the command's table shows what was measured."""
 
 import json
+import os
+import signal
+import subprocess
+import sys
 from importlib import resources
 
 import pytest
@@ -53,3 +57,15 @@ def test_the_table_shows_means_with_intervals_and_a_dash_where_nothing_was_measu
     assert lines[1].split("  ")[0] == "base"
     assert "0.50 [0.45, 0.55]" in lines[1]
     assert lines[1].split()[-4:] == ["-"] * 4
+
+
+def test_ctrl_c_lets_the_run_end_in_good_order(tmp_path):
+    command = [sys.executable, "-m", "jurist_demo", "--out", str(tmp_path / "run")]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
+        while not process.stderr.readline().startswith("revise: begins"):
+            assert process.poll() is None
+        os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to everyone in the group
+        said = process.stderr.read()
+    assert process.returncode == 130
+    assert "Traceback" not in said
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["status"] == "interrupted"

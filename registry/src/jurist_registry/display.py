@@ -41,7 +41,8 @@ class LineDisplay:
 
     def end(self, stage: StageProgress, now: float) -> None:
         """Write how far it came."""
-        self.note(f"{stage.name}: ends; {stage.text(now)}")
+        whole = stage.total is None or stage.done >= stage.total
+        self.note(f"{stage.name}: {'ends' if whole else 'stops'}; {stage.text(now)}")
 
 
 class BarDisplay:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -39,6 +40,8 @@ def main() -> int:
 def _jurist(*arguments: str) -> int:
     """Run the ``jurist`` command that is installed beside this Python."""
     command = Path(sys.executable).with_name("jurist")
+    # Ctrl-C reaches the command too, which ends in good order; this process waits for that.
+    signal.signal(signal.SIGINT, lambda *_: None)
     return subprocess.run([str(command), *arguments], check=False).returncode
 
 
