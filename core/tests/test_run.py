@@ -13,7 +13,7 @@ import yaml
 from pydantic import SecretStr
 
 from jurist.chat import ChatReply, ChatRequest, Sampling
-from jurist.contracts import ChatModel, Generator
+from jurist.contracts import Artifact, ChatModel, Generator, Trainer
 from jurist.errors import BudgetStop, ProviderError, UsageError
 from jurist.events import Events
 from jurist.options import Operational, Options
@@ -478,6 +478,45 @@ def test_one_model_in_several_roles_is_one_object_and_every_name_is_metered_for_
     done = run(recipe(write_rows("p"), stage), tmp_path / "run", source)
     assert CountedModel.made == 1
     assert {"one", "two"} <= done.totals.keys()
+
+
+def test_no_model_is_held_while_a_trainer_works(source: Any, write_rows: Write, tmp_path: Path) -> None:
+    source.offer("chat_model", "open", f"{__name__}:OpenModel")
+    source.offer("trainer", "watching", f"{__name__}:WatchingTrainer")
+    policy = {"use": "open", "model": "m"}
+    wanted = recipe(write_rows("p"), {**TRAIN, "trainer": "watching"}, policy=policy)
+    done = run(wanted, tmp_path / "run", source, in_process=True)
+    assert done.stages[0].summary["metrics"] == {"made": 1, "open": 0}
+
+
+class OpenModel(ModelWithPath):
+    made: ClassVar[int] = 0
+    open: ClassVar[int] = 0
+
+    def __init__(self, options: Any) -> None:
+        super().__init__(options)
+        OpenModel.made += 1
+        OpenModel.open += 1
+
+    async def close(self) -> None:
+        OpenModel.open -= 1
+
+
+class RewardOptions(Options):
+    reward: str = "module:function"
+
+
+class WatchingTrainer(Trainer):
+    Options = RewardOptions
+    consumes = "prompts"
+    produces = "policy"
+
+    def train(self, job: Any, progress: Any) -> Artifact:
+        return Artifact(
+            kind="policy",
+            path=job.output / "model",
+            metrics={"made": OpenModel.made, "open": OpenModel.open},
+        )
 
 
 class BrokenJudge(ConstantJudge):

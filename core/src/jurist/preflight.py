@@ -125,9 +125,9 @@ class _Findings:
         made = stage.makes()
         if made is None:
             return
-        if isinstance(stage, TrainStage) and stage.settings.model in self._unknown:
-            self._unknown.append(stage.name)
         if isinstance(stage, TrainStage):
+            if stage.settings.model in self._unknown:
+                self._unknown.append(stage.name)
             self._faults += self.of(lambda: _model_faults(stage, artifacts, source)) or []
             # A policy that will be trained answers through the same component as the one it starts from.
             start = self.of(lambda: artifacts.component(stage.settings.model)) or "none"

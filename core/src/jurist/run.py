@@ -193,8 +193,11 @@ class _Execution:
 
     async def _work(self, folder: Path, stage: Stage, fingerprint: str) -> StageRecord:
         begin_stage(folder, fingerprint)
-        if stage.settings.stage != "train":
-            await self._worker.close()  # gives its memory back
+        # Either side gives its memory back before the other works.
+        if stage.settings.stage == "train":
+            await self._context.assembly.close()
+        else:
+            await self._worker.close()
         before, started = self._engine.ledger.totals(), time.monotonic()
         given_up = self._engine.given_up
         result = await stage.execute(self._context, folder)
