@@ -424,7 +424,7 @@ def test_what_cannot_change_a_result_does_not_repeat_a_stage(
     stage = {**COMPARE, "generator": settings}
     prompts = write_rows("p")
     run(recipe(prompts, stage), tmp_path / "run", source)
-    settings |= {"limits": {"limits": {"concurrency": 2}}, "operational": {"batch": 9}}.get(change, {})
+    settings |= {"limits": {"limits": {"concurrency": 2}}, "operational": {"chunk": 9}}.get(change, {})
     monkeypatch.setenv("TEST_KEY", "new")
     assert run(recipe(prompts, stage), tmp_path / "run", source).stages[0].skipped
     settings["word"] = "other"
@@ -549,7 +549,7 @@ class MoodyJudge(ConstantJudge):
 class KeyedOptions(Options):
     key: SecretStr
     word: str = "said"
-    batch: Annotated[int, Operational] = 1
+    chunk: Annotated[int, Operational] = 1
 
 
 class KeyedGenerator(Generator):

@@ -10,6 +10,8 @@ from jurist.constitution import Constitution, Principle
 from jurist.contracts import (
     Aggregator,
     Artifact,
+    BatchChatModel,
+    BatchState,
     ChatModel,
     Critic,
     Generator,
@@ -24,6 +26,7 @@ from jurist.errors import JuristError, ProviderError, UsageError
 from jurist.hookspecs import hookimpl
 from jurist.limits import Limits
 from jurist.options import Operational, Options
+from jurist.prices import Price
 from jurist.recipe import Recipe
 from jurist.records import (
     Abstention,
@@ -46,6 +49,8 @@ __all__ = [
     "Abstention",
     "Aggregator",
     "Artifact",
+    "BatchChatModel",
+    "BatchState",
     "ChatModel",
     "ChatReply",
     "ChatRequest",
@@ -66,6 +71,7 @@ __all__ = [
     "Operational",
     "Options",
     "Preference",
+    "Price",
     "Principle",
     "Prompt",
     "ProviderError",

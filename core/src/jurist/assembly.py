@@ -10,19 +10,20 @@ from typing import Any, Protocol, cast
 
 from pydantic import JsonValue, SecretStr, ValidationError
 
+from jurist.batches import Batching
 from jurist.component import Component
-from jurist.contracts import Contract
+from jurist.contracts import BatchChatModel, Contract
 from jurist.engine import Engine
 from jurist.errors import PluginError, UsageError
 from jurist.fingerprint import settings_fingerprint
 from jurist.limits import Limits
-from jurist.metered import metered
+from jurist.metered import BatchedChatModel, metered
 from jurist.options import Options, fault_line
 from jurist.recipe import Reference, expand, resolve_path
 from jurist.roles import ROLES
 
 _UNMETERED = ("aggregator", "trainer")
-_COMMON = ("use", "name", "limits")
+_COMMON = ("use", "name", "limits", "batch")
 
 
 class ComponentSource(Protocol):
@@ -52,6 +53,7 @@ class Selection:
     label: str
     limits: Limits
     settings: dict[str, JsonValue]
+    batching: Batching | None = None
 
 
 def select(kind: str, reference: Reference, source: ComponentSource, where: str = "") -> Selection:
@@ -77,11 +79,14 @@ def select(kind: str, reference: Reference, source: ComponentSource, where: str 
     parts = [implementation.Options, *([role.Options] if role else [])]
     options, faults = _validate(parts, given, where)
     limits, limit_faults = _limits(settings.get("limits"), implementation, f"{where}.limits")
-    faults += _open_secrets(options, reference, where)
-    if faults or limit_faults:
+    batching, batch_faults = _batching(settings.get("batch"), implementation, f"{where}.batch")
+    if batching is not None:  # a batch holds all that is waiting, for as long as the provider takes
+        limits = limits.model_copy(update={"concurrency": batching.size, "timeout": None})
+    faults += [*limit_faults, *batch_faults, *_open_secrets(options, reference, where)]
+    if faults:
         raise UsageError.of_faults(
             f"{where}: {component.kind} '{name}' of {component.distribution}",
-            [*faults, *limit_faults],
+            faults,
             hint=f"jurist plugins show {name}",
         )
     return Selection(
@@ -93,7 +98,18 @@ def select(kind: str, reference: Reference, source: ComponentSource, where: str 
         label=str(settings.get("name") or name),
         limits=limits,
         settings=settings,
+        batching=batching,
     )
+
+
+def _batching(given: Any, implementation: type[Contract], where: str) -> tuple[Batching | None, list[str]]:
+    """How calls go in the provider's batches, if they are to."""
+    if given is None or given is False:
+        return None, []
+    if not issubclass(implementation, BatchChatModel):
+        return None, [f"{where}: its provider has no batches; leave it out"]
+    batching, faults = _validate([Batching], {} if given is True else given, where)
+    return (cast(Batching, batching[0]) if batching else None), faults
 
 
 def _limits(given: Any, implementation: type[Contract], where: str) -> tuple[Limits, list[str]]:
@@ -164,7 +180,8 @@ class Assembly:
         selection = select(kind, reference, self.source, where)
         if kind in _UNMETERED:
             return selection.implementation(selection.options)
-        key = json.dumps([_key(selection), selection.label, selection.limits.model_dump()])
+        batching = selection.batching and selection.batching.model_dump()
+        key = json.dumps([_key(selection), selection.label, selection.limits.model_dump(), batching])
         if key not in self._metered:
             self._metered[key] = self._meter(self._implementation(selection), selection)
         base = self._metered[key]
@@ -180,16 +197,21 @@ class Assembly:
         return self._implementations[key]
 
     def _meter(self, inner: Contract, selection: Selection) -> Contract:
+        self._engine.widen(selection.limits.concurrency)
         return metered(
             inner,
             engine=self._engine,
             label=selection.label,
             provided_by=selection.component.provided_by,
             limits=selection.limits,
+            batching=selection.batching,
         )
 
     async def close(self) -> None:
         """Close every component that was built, the last one first; what is built later is new."""
+        for each in self._metered.values():
+            if isinstance(each, BatchedChatModel):
+                await each.leave()
         while self._implementations:
             _, implementation = self._implementations.popitem()
             await implementation.close()

@@ -57,8 +57,10 @@ class Budget:
             self.spent += Cost.of(tally.usage)
             self._dearest[component] = Cost(tally.largest_usd, tally.largest_tokens)
 
-    async def reserve(self, component: str) -> Cost:
+    async def reserve(self, component: str, bound: Cost | None = None) -> Cost:
         """Set the cost of one call aside; waits while it depends on the calls in flight.
+
+        ``bound`` stands for the dearest call so far where there was none.
 
         Raises:
             BudgetStop: the call could pass a cap.
@@ -66,7 +68,7 @@ class Budget:
         if self.max_usd is None and self.max_tokens is None:
             return Cost()
         while True:
-            estimate = self._dearest.get(component)
+            estimate = self._dearest.get(component, bound)
             if not self._fits(self.spent + (estimate or Cost())):
                 raise self._stop(component, estimate or Cost())
             known = estimate is not None or not self._calls[component]

@@ -26,12 +26,15 @@ class ChatRequest(Record):
     model is asked for the log-probability of each of these continuations instead of for a text.
     ``sample`` tells apart requests that are otherwise the same (the second of K samples, a second
     try after an unreadable answer); it is part of the ledger key and means nothing to a provider.
+    ``shared`` characters at the start of the first user message are the same in many requests, so a provider
+    with a prompt cache can keep them; they change no answer and are no part of the key.
     """
 
     messages: tuple[Message, ...] = Field(min_length=1)
     sampling: Sampling = Sampling()
     choices: tuple[str, ...] = ()
     sample: int = 0
+    shared: int = Field(default=0, ge=0, exclude=True)
 
 
 class ChatReply(Record):

@@ -23,7 +23,7 @@ To write one: subclass, give it an ``Options`` model, and name it in a hook (see
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -31,8 +31,10 @@ from pydantic import Field, JsonValue
 
 from jurist.chat import ChatReply, ChatRequest, Sampling
 from jurist.constitution import Principle
+from jurist.errors import ProviderError
 from jurist.limits import Limits
 from jurist.options import Options
+from jurist.prices import FREE, Price
 from jurist.records import (
     Comparison,
     CritiqueOutcome,
@@ -105,6 +107,65 @@ class ChatModel(Contract):
         A run asks this of its prompts before it spends anything. The default knows of no reason.
         """
         return None
+
+    def price(self) -> Price | None:
+        """What its tokens cost, or None where that is not known: a cap in dollars then refuses the model.
+
+        The default is for models on one's own machine, whose calls cost no money.
+        """
+        return FREE
+
+    async def prompt_tokens(self, request: ChatRequest) -> int | None:
+        """How many tokens the messages of ``request`` have, without a call; None where nobody here can count.
+
+        ``jurist plan`` asks this; the default leaves it to be estimated from the characters.
+        """
+        return None
+
+
+class BatchState(Record):
+    """How far a provider is with a batch: requests done of ``total``, and whether it has ended."""
+
+    done: int
+    total: int
+    ended: bool
+
+
+class BatchChatModel(ChatModel):
+    """A chat model whose provider also answers whole batches, later and for less.
+
+    The engine gathers requests into batches, keeps book of them, waits for them and stores what comes
+    back. Each request of a batch has an id of the engine's (letters, digits, ``-``, at most 48).
+    ``batch_size`` is the most requests that the provider takes in one batch.
+    """
+
+    batch_size: ClassVar[int] = 50_000
+
+    @abstractmethod
+    async def submit(self, name: str, requests: Mapping[str, ChatRequest]) -> str:
+        """Hand a batch in under ``name``, which no other batch has; returns the provider's id of it.
+
+        Raises:
+            ProviderError: the provider did not take it.
+        """
+
+    @abstractmethod
+    async def find(self, name: str, request_ids: Collection[str], since: float) -> str | None:
+        """The provider's id of the batch ``name``, or None if it was never handed in.
+
+        Asked when a process died while it handed the batch in. ``since`` is when, in seconds since 1970.
+        """
+
+    @abstractmethod
+    async def state(self, batch: str) -> BatchState:
+        """How far the batch with this provider's id is."""
+
+    @abstractmethod
+    def results(self, batch: str) -> AsyncIterator[tuple[str, ChatReply | ProviderError]]:
+        """Each request's id with its reply, or with why it has none (expired: ``retryable``).
+
+        Requests that the provider says nothing of are taken for expired.
+        """
 
 
 class Generator(Contract):

@@ -52,6 +52,8 @@ class _Flight(Generic[Reply]):
     perform: Callable[[], Awaitable[Reply]]
     callee: Callee
     read: Callable[[str], Reply]
+    stored: bool = False
+    bound: Cost | None = None
     asking: bool = False
     callers: int = 0
 
@@ -99,22 +101,27 @@ class Engine:
         *,
         callee: Callee,
         read: Callable[[str], Reply],
+        stored: bool = False,
+        bound: Cost | None = None,
     ) -> Reply:
         """The reply stored under ``key``, or else the one that ``perform`` gives, stored first.
 
         Equal calls at the same time become one. A call that has reached the provider goes on even when
-        nobody waits for it any more; one that has not is dropped.
+        nobody waits for it any more; one that has not is dropped. ``stored``: ``perform`` stores its replies
+        itself. ``bound``: what the call may cost at most, where nothing like it has been paid for yet.
 
         Raises:
             ProviderError: the call failed for good.
             Stopped: the engine was stopped before the call began.
         """
-        stored = self.ledger.get(key)
-        if stored is not None:
-            reply = self._read(stored, key, read)
+        known = self.ledger.get(key)
+        if known is not None:
+            reply = self._read(known, key, read)
             self.events.call(callee.label, reply.usage, replayed=True)
             return reply
-        flight, task = self._in_flight.get(key) or self._take_off(_Flight(key, perform, callee, read))
+        flight, task = self._in_flight.get(key) or self._take_off(
+            _Flight(key, perform, callee, read, stored, bound)
+        )
         flight.callers += 1
         try:
             answer: Reply = await asyncio.shield(task)
@@ -162,22 +169,26 @@ class Engine:
     async def _attempt(self, flight: _Flight[Reply]) -> Reply:
         label = flight.callee.label
         async with flight.callee.limiter.slot() as slot:
-            reply = _timed(*await self._paid(flight, slot))
-            usage = reply.usage
-            slot.answered(usage.prompt_tokens + usage.completion_tokens)
-            reply, text = _storable(reply, flight.read)
-            try:
-                self.ledger.put(flight.key, label, text, usage)
-            except UsageError as error:
-                self.stop(error)  # no more is paid for what could not be kept
-                raise
-        self.events.call(label, usage, replayed=False)
+            reply, seconds = await self._paid(flight, slot)
+            slot.answered(reply.usage.prompt_tokens + reply.usage.completion_tokens)
+            if not flight.stored:
+                reply = self._store(flight, _timed(reply, seconds))
+        self.events.call(label, reply.usage, replayed=False)
+        return reply
+
+    def _store(self, flight: _Flight[Reply], reply: Reply) -> Reply:
+        reply, text = storable(reply, flight.read)
+        try:
+            self.ledger.put(flight.key, flight.callee.label, text, reply.usage)
+        except UsageError as error:
+            self.stop(error)  # no more is paid for what could not be kept
+            raise
         return reply
 
     async def _paid(self, flight: _Flight[Reply], slot: Slot) -> tuple[Reply, float]:
         """The reply of one try within the budget, and the seconds it took."""
         callee = flight.callee
-        reserved = await self._reserve(callee.label)
+        reserved = await self._reserve(callee.label, flight.bound)
         usage = None
         try:
             self._check_stopped()
@@ -195,9 +206,9 @@ class Engine:
         finally:
             self.budget.settle(callee.label, reserved, usage)
 
-    async def _reserve(self, component: str) -> Cost:
+    async def _reserve(self, component: str, bound: Cost | None) -> Cost:
         try:
-            return await self.budget.reserve(component)
+            return await self.budget.reserve(component, bound)
         except BudgetStop as stop:
             self.stop(stop)
             raise
@@ -234,6 +245,15 @@ class Engine:
     def _check_stopped(self) -> None:
         if self._reason is not None:
             raise self._reason
+
+    async def stopped(self) -> None:
+        """Wait until the engine is stopped, then raise the reason."""
+        await self._stopping.wait()
+        self._check_stopped()
+
+    def widen(self, window: int) -> None:
+        """Have at least so many items in flight at once from now on."""
+        self.window = max(self.window, window)
 
     async def _sleep(self, seconds: float) -> None:
         """Sleep, unless the engine is stopped: then raise the reason."""
@@ -303,7 +323,7 @@ def _timed(reply: Reply, seconds: float) -> Reply:
     return cast(Reply, reply.model_copy(update={"usage": usage}))
 
 
-def _storable(reply: Reply, read: Callable[[str], Reply]) -> tuple[Reply, str]:
+def storable(reply: Reply, read: Callable[[str], Reply]) -> tuple[Reply, str]:
     """The reply and its JSON. Half a character (a text cut inside an emoji) becomes U+FFFD in both."""
     try:
         return reply, reply.model_dump_json()

@@ -46,6 +46,10 @@ class Events:
         """A call was answered, by the provider or from the ledger."""
         self._tell("jurist_call", component=component, usage=usage, replayed=replayed)
 
+    def notice(self, component: str, text: str) -> None:
+        """Something to tell a person about a component."""
+        self._tell("jurist_notice", component=component, text=text)
+
     def training_progress(self, stage: str, progress: TrainProgress) -> None:
         """A trainer took a step."""
         self._tell("jurist_training_progress", stage=stage, progress=progress)

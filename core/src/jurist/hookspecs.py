@@ -114,6 +114,11 @@ def jurist_call(component: str, usage: Usage, replayed: bool) -> None:
 
 
 @hookspec
+def jurist_notice(component: str, text: str) -> None:
+    """Something to tell a person about ``component``: a batch was handed in, another model answers …"""
+
+
+@hookspec
 def jurist_training_progress(stage: str, progress: TrainProgress) -> None:
     """A trainer took a step."""
 

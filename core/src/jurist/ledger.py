@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +26,15 @@ CREATE TABLE IF NOT EXISTS replies (
 CREATE TABLE IF NOT EXISTS failures (
     at REAL NOT NULL, key TEXT NOT NULL, component TEXT NOT NULL, error TEXT NOT NULL
 );
+CREATE TABLE IF NOT EXISTS batches (
+    name TEXT PRIMARY KEY, owner TEXT NOT NULL, begun REAL NOT NULL, batch TEXT, ended REAL
+);
+CREATE TABLE IF NOT EXISTS batch_requests (
+    batch TEXT NOT NULL, request TEXT NOT NULL, key TEXT NOT NULL, PRIMARY KEY (batch, request)
+) WITHOUT ROWID;
 """
+
+_PUT = "INSERT OR IGNORE INTO replies VALUES (?, ?, ?, ?, ?, ?, ?)"
 
 
 @dataclass(frozen=True)
@@ -37,6 +45,21 @@ class Tally:
     usage: Usage
     largest_usd: float
     largest_tokens: int
+
+
+@dataclass(frozen=True)
+class BatchEntry:
+    """A batch as it is written down: our name of it, whose it is, when it was begun, what is in it.
+
+    ``keys``: the id of each request in the batch → the key of the call. ``batch`` is the provider's id of
+    it, or None while it is not known whether the provider took it.
+    """
+
+    name: str
+    owner: str
+    begun: float
+    keys: Mapping[str, str]
+    batch: str | None = None
 
 
 class Ledger:
@@ -85,11 +108,8 @@ class Ledger:
 
     def put(self, key: str, component: str, reply_json: str, usage: Usage) -> None:
         """Store a reply; it is committed when this returns."""
-        cost = (usage.prompt_tokens, usage.completion_tokens, usage.usd, usage.seconds)
         with self._readable_errors("written"):
-            self._connection.execute(
-                "INSERT INTO replies VALUES (?, ?, ?, ?, ?, ?, ?)", (key, component, reply_json, *cost)
-            )
+            self._connection.execute(_PUT, (key, component, reply_json, *_cost(usage)))
 
     def log_failure(self, key: str, component: str, error: str) -> None:
         """Write down that a call failed; the failure answers nothing."""
@@ -102,6 +122,59 @@ class Ledger:
         """Every failed call so far, oldest first, as component and error."""
         with self._readable_errors("read"):
             return self._connection.execute("SELECT component, error FROM failures ORDER BY rowid").fetchall()
+
+    def begin_batch(self, entry: BatchEntry) -> None:
+        """Write a batch down before it is handed in."""
+        rows = [(entry.name, request, key) for request, key in entry.keys.items()]
+        with self._readable_errors("written"), self._transaction() as connection:
+            values = (entry.name, entry.owner, entry.begun)
+            connection.execute("INSERT INTO batches (name, owner, begun) VALUES (?, ?, ?)", values)
+            connection.executemany("INSERT INTO batch_requests VALUES (?, ?, ?)", rows)
+
+    def batch_taken(self, name: str, batch: str) -> None:
+        """The provider took the batch and calls it ``batch``."""
+        with self._readable_errors("written"):
+            self._connection.execute("UPDATE batches SET batch = ? WHERE name = ?", (batch, name))
+
+    def drop_batch(self, name: str) -> None:
+        """The provider did not take the batch."""
+        with self._readable_errors("written"), self._transaction() as connection:
+            connection.execute("DELETE FROM batch_requests WHERE batch = ?", (name,))
+            connection.execute("DELETE FROM batches WHERE name = ?", (name,))
+
+    def end_batch(self, name: str, component: str, replies: Mapping[str, tuple[str, Usage]]) -> None:
+        """Store what came of a batch (key → reply as JSON, usage) and strike it off, both or neither."""
+        rows = [(key, component, text, *_cost(usage)) for key, (text, usage) in replies.items()]
+        with self._readable_errors("written"), self._transaction() as connection:
+            connection.executemany(_PUT, rows)
+            connection.execute("UPDATE batches SET ended = ? WHERE name = ?", (time.time(), name))
+            connection.execute("DELETE FROM batch_requests WHERE batch = ?", (name,))
+
+    def open_batches(self, owner: str) -> list[BatchEntry]:
+        """The batches of ``owner`` that have not ended, oldest first."""
+        with self._readable_errors("read"):
+            batches = self._connection.execute(
+                "SELECT name, begun, batch FROM batches WHERE owner = ? AND ended IS NULL ORDER BY begun",
+                (owner,),
+            ).fetchall()
+            return [
+                BatchEntry(name=name, owner=owner, begun=begun, keys=self._batch_keys(name), batch=batch)
+                for name, begun, batch in batches
+            ]
+
+    def _batch_keys(self, name: str) -> dict[str, str]:
+        rows = self._connection.execute("SELECT request, key FROM batch_requests WHERE batch = ?", (name,))
+        return dict(rows.fetchall())
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield self._connection
+        except BaseException:
+            self._connection.execute("ROLLBACK")
+            raise
+        self._connection.execute("COMMIT")
 
     def totals(self) -> Usage:
         """What all calls in this ledger cost together."""
@@ -161,6 +234,10 @@ class Ledger:
                 cause=error,
                 hint="free or enlarge the disk, check the permissions, and run the same command again",
             ) from error
+
+
+def _cost(usage: Usage) -> tuple[int, int, float, float]:
+    return usage.prompt_tokens, usage.completion_tokens, usage.usd, usage.seconds
 
 
 def _connect(path: Path, *, patience: float) -> sqlite3.Connection:

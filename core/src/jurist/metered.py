@@ -16,12 +16,15 @@ from typing import Any, TypeVar
 
 from pydantic import JsonValue, TypeAdapter
 
+from jurist.batches import Batches, Batching
+from jurist.budget import Cost
 from jurist.chat import ChatReply, ChatRequest, Sampling
 from jurist.constitution import Principle
-from jurist.contracts import ChatModel, Contract, Critic, Generator, Judge, Reviser, Scorer
+from jurist.contracts import BatchChatModel, ChatModel, Contract, Critic, Generator, Judge, Reviser, Scorer
 from jurist.engine import Callee, Engine, Reply, Returned, guarded
 from jurist.errors import ContractError, ProviderError
 from jurist.limits import Limits
+from jurist.prices import FREE, Price
 from jurist.records import (
     Abstention,
     Comparison,
@@ -38,6 +41,7 @@ from jurist.records import (
     Score,
     ScoreOutcome,
 )
+from jurist.tokens import estimate_tokens
 
 Answer = TypeVar("Answer", bound=Outcome)
 
@@ -50,13 +54,26 @@ _PROVENANCE = {"source", "usage"}
 _IN_COMPARISON = dict.fromkeys(("response_a", "response_b", "critique_a", "critique_b"), _PROVENANCE)
 
 
-def metered(inner: Contract, *, engine: Engine, label: str, provided_by: str, limits: Limits) -> Contract:
+def metered(
+    inner: Contract,
+    *,
+    engine: Engine,
+    label: str,
+    provided_by: str,
+    limits: Limits,
+    batching: Batching | None = None,
+) -> Contract:
     """A component of the same contract as ``inner`` whose calls go through ``engine``.
+
+    With ``batching`` the calls of a :class:`BatchChatModel` go in the provider's batches.
+
 
     Calls are known by what they ask, not by ``label`` nor by the version in ``provided_by`` (see
     ``Component.provided_by``), so renaming a component or updating its plugin asks nothing anew.
     """
     meter = Meter(inner, engine, Callee(label, provided_by, engine.limiter(limits)))
+    if batching is not None and isinstance(inner, BatchChatModel):
+        return BatchedChatModel(meter, engine, batching)
     for contract, wrapper in _WRAPPERS.items():
         if isinstance(inner, contract):
             return wrapper(meter)
@@ -76,6 +93,23 @@ class Meter:
         """The identity of the component inside; asked once, since it may read whole files."""
         identity: JsonValue = self.inner.identity()
         return identity
+
+    @cached_property
+    def owner(self) -> str:
+        """Whose batches are whose in a ledger: the same for the same model, whatever it is called."""
+        return self._hashed([self._origin, self.identity])
+
+    async def call_in_batch(self, batches: Batches, request: ChatRequest, bound: Cost) -> ChatReply:
+        """The same call as :meth:`call` makes of ``complete``, as part of a provider's batch."""
+        key = self._key("complete", (request,))
+        return await self._engine.call(
+            key,
+            lambda: batches.complete(key, request),
+            callee=self.callee,
+            read=ChatReply.model_validate_json,
+            stored=True,
+            bound=bound,
+        )
 
     async def call(
         self,
@@ -130,7 +164,12 @@ class Meter:
         return outcome.model_copy(update={"source": self.callee.label})
 
     def _key(self, method: str, arguments: tuple[Any, ...]) -> str:
-        parts = [self._origin, self.identity, method, [_plain(argument) for argument in arguments]]
+        return self._hashed(
+            [self._origin, self.identity, method, [_plain(argument) for argument in arguments]]
+        )
+
+    @staticmethod
+    def _hashed(parts: list[Any]) -> str:
         text = json.dumps(parts, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
@@ -199,6 +238,43 @@ class MeteredChatModel(_Metered, ChatModel):
         """Why this request can never be answered, or None."""
         reason: str | None = await self._meter.inner.misfit(request)
         return reason
+
+    def price(self) -> Price | None:
+        """What its tokens cost."""
+        price: Price | None = self._meter.inner.price()
+        return price
+
+    async def prompt_tokens(self, request: ChatRequest) -> int | None:
+        """How many tokens the messages of ``request`` have."""
+        count: int | None = await self._meter.inner.prompt_tokens(request)
+        return count
+
+
+class BatchedChatModel(MeteredChatModel):
+    """A chat model whose requests go through the engine in batches of the provider."""
+
+    def __init__(self, meter: Meter, engine: Engine, batching: Batching) -> None:
+        super().__init__(meter)
+        self._batches = Batches(
+            meter.inner,
+            owner=meter.owner,
+            label=meter.callee.label,
+            ledger=engine.ledger,
+            events=engine.events,
+            stopped=engine.stopped,
+            settings=batching,
+        )
+        self._price = meter.inner.price() or FREE
+
+    async def complete(self, request: ChatRequest) -> ChatReply:
+        """The reply from the batch that the request is or will be in."""
+        prompt, most = estimate_tokens(request.messages), request.sampling.max_tokens
+        bound = Cost(self._price.usd(prompt, most, batch=True), prompt + most)
+        return await self._meter.call_in_batch(self._batches, request, bound)
+
+    async def leave(self) -> None:
+        """Stop waiting; batches under way are left to the next run."""
+        await self._batches.close()
 
 
 class MeteredGenerator(_Metered, Generator):

@@ -7,11 +7,11 @@ took one call: re-asked answers, and the second call of a chain of thought, come
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from jurist.records import Prompt
+from jurist.tokens import estimate_tokens
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class StagePlan:
         cls, stage: str, prompts: Sequence[Prompt], calls: Sequence[CallPlan], max_tokens: int
     ) -> StagePlan:
         """A plan whose tokens follow from the prompts' mean length and the longest answers allowed."""
-        mean = sum(map(prompt_tokens, prompts)) / max(1, len(prompts))
+        mean = sum(estimate_tokens(prompt.messages) for prompt in prompts) / max(1, len(prompts))
         least = sum(call.least for call in calls) * mean
         most = sum(call.most for call in calls) * (mean + 2 * max_tokens)
         return cls(stage, len(prompts), tuple(calls), (round(least), round(most)))
@@ -55,10 +55,3 @@ class Plan:
         """Calls of all stages, at least and at most."""
         calls = [call for stage in self.stages for call in stage.calls]
         return sum(call.least for call in calls), sum(call.most for call in calls)
-
-
-def prompt_tokens(prompt: Prompt) -> int:
-    """About how many tokens a prompt has."""
-    text = "".join(message.content for message in prompt.messages)
-    wide = len(re.findall(r"[\u3400-\u9fff\uf900-\ufaff]", text))
-    return wide + (len(text) - wide + 3) // 4

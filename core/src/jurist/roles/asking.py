@@ -14,7 +14,7 @@ from jurist.contracts import ChatModel, Contract
 from jurist.errors import ProviderError
 from jurist.records import Abstention, Failure, Message, Prompt, Usage, content_id
 from jurist.roles.options import RoleOptions, SamplingOptions
-from jurist.templates import Wording, conversation_text, fill, language_of, wording
+from jurist.templates import Wording, conversation_text, fill, language_of, shared_length, wording
 
 T = TypeVar("T")
 
@@ -136,8 +136,10 @@ class TemplateRole(Role):
             "prompt": prompt.messages[-1].content,
             **values,
         }
-        text = fill(self.options.template or template, complete)
+        template = self.options.template or template
+        text = fill(template, complete)
         sampling = self.options.sampling(self.base_sampling)
         if sampling.temperature > 0:  # seeded by content, so that a repeated run gives the same answers
             sampling = sampling.model_copy(update={"seed": int(content_id(text)[:7], 16)})
-        return ChatRequest(messages=self.framed([Message(role="user", content=text)]), sampling=sampling)
+        messages = self.framed([Message(role="user", content=text)])
+        return ChatRequest(messages=messages, sampling=sampling, shared=shared_length(template, complete))

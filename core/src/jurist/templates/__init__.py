@@ -22,6 +22,7 @@ from jurist.templates.wording import Wording
 
 Language = Literal["en", "zh"]
 PLACEHOLDER = re.compile(r"\{\{([a-z_]+)\}\}|\{([a-z_]+)\}")
+_SHARED = frozenset({"principles", "critique_request", "revision_request"})
 HAN = re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff]")
 LATIN_WORD = re.compile(r"[A-Za-z]+")
 
@@ -68,6 +69,17 @@ def fill(template: str, values: Mapping[str, str]) -> str:
     return PLACEHOLDER.sub(replacement, template)
 
 
+def shared_length(template: str, values: Mapping[str, str]) -> int:
+    """How many characters of the filled template come before anything that differs between requests.
+
+    Principles, and what is asked of them, are the same in many requests; other values are of one item.
+    """
+    for match in PLACEHOLDER.finditer(template):
+        if match[2] and match[2] not in _SHARED:
+            return len(fill(template[: match.start()], values))
+    return len(fill(template, values))
+
+
 def template_faults(template: str, known: Iterable[str], required: Iterable[str]) -> list[str]:
     """What is wrong with a custom template: unknown placeholders, and required ones it lacks."""
     names = {match.group(2) for match in PLACEHOLDER.finditer(template) if match.group(2)}
@@ -86,6 +98,7 @@ __all__ = [
     "fill",
     "language_of",
     "nonce_for",
+    "shared_length",
     "template_faults",
     "wording",
 ]

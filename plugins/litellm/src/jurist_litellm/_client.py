@@ -13,11 +13,11 @@ os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
 
 import litellm
 
+from jurist.alternatives import Alternatives, choice_logprobs
 from jurist.chat import ChatReply, ChatRequest
 from jurist.errors import ProviderError
 from jurist.records import Usage
 from jurist_litellm._failures import PROVIDED_BY, Caller, is_refusal
-from jurist_litellm.choices import Alternatives, choice_logprobs
 
 if TYPE_CHECKING:
     from jurist_litellm.model import LiteLLMOptions

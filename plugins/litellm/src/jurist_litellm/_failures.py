@@ -5,13 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 import litellm
 from litellm import exceptions
 
 from jurist.errors import ProviderError
-from jurist_litellm.waiting import retry_after
+from jurist.http_failures import retry_after
 
 _PAY = "the account has no credit left; add some and run again"
 PROVIDED_BY = "jurist-litellm (jurist_litellm.model:LiteLLMChatModel)"
@@ -52,7 +51,7 @@ class Caller:
         return ProviderError(
             f"{self.model} did not answer" + (f" (HTTP status {status})." if status else "."),
             retryable=passing,
-            retry_after=retry_after(_headers(error), datetime.now(UTC)) if passing else None,
+            retry_after=retry_after(_headers(error)) if passing else None,
             rate_limited=passing and isinstance(error, exceptions.RateLimitError),
             fatal=fatal,
             provided_by=PROVIDED_BY,

@@ -27,7 +27,7 @@ Outcome = TypeVar("Outcome")
 HEAVY_MODULES = frozenset(
     {"torch", "transformers", "trl", "datasets", "litellm", "openai", "anthropic", "numpy", "peft", "ray"}
 )
-RESERVED_OPTIONS = frozenset({"use", "name", "limits"})
+RESERVED_OPTIONS = frozenset({"use", "name", "limits", "batch"})
 SECRET_NAMES = ("api_key", "secret", "password", "access_token", "auth_token")
 NOT_FOUND = 3
 KIT = __name__.rpartition(".")[0]

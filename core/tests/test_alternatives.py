@@ -1,12 +1,8 @@
 import math
-from datetime import UTC, datetime
 
 import pytest
 
-from jurist_litellm.choices import choice_logprobs
-from jurist_litellm.waiting import retry_after
-
-NOW = datetime(2026, 11, 23, 12, 0, 0, tzinfo=UTC)
+from jurist.alternatives import choice_logprobs
 
 
 def test_spellings_that_differ_in_blanks_add_up() -> None:
@@ -45,20 +41,3 @@ def test_choices_that_look_alike_are_not_told_apart() -> None:
 
 def test_rounding_never_makes_more_than_certain() -> None:
     assert choice_logprobs([{"A": 0.0, " A": -17.0, "B": -18.0}], ("A", "B")) == (0.0, -18.0)
-
-
-@pytest.mark.parametrize(
-    ("headers", "seconds"),
-    [
-        ({"retry-after": "7"}, 7.0),
-        ({"retry-after": "0.5"}, 0.5),
-        ({"retry-after-ms": "1500", "retry-after": "2"}, 1.5),
-        ({"retry-after": "Mon, 23 Nov 2026 12:00:30 GMT"}, 30.0),
-        ({"retry-after": "Mon, 23 Nov 2026 11:00:00 GMT"}, 0.0),
-        ({"retry-after": "-3"}, 0.0),
-        ({"retry-after": "soon"}, None),
-        ({}, None),
-    ],
-)
-def test_retry_after_is_a_number_or_a_date(headers: dict[str, str], seconds: float | None) -> None:
-    assert retry_after(headers, NOW) == seconds
