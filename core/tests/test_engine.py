@@ -252,7 +252,7 @@ async def test_a_rate_limit_halves_the_concurrency(ledger):
 
     call = caller(ledger, provider, concurrency=16, attempts=50)
     assert await collect(call.engine.map(call, range(300))) == [str(n) for n in range(300)]
-    assert call.callee.limiter.concurrency <= 6
+    assert call.callee.limiter.concurrency <= 8
     assert len(call.made) < 420  # without adapting, most of the calls would be refused again and again
 
 
@@ -393,7 +393,8 @@ async def test_results_come_in_the_order_of_the_items(ledger):
 
 
 @pytest.mark.parametrize("slow", [False, True])
-async def test_the_window_bounds_what_is_taken_from_a_long_source(ledger, slow):
+async def test_the_window_bounds_what_is_taken_from_a_long_source(ledger, slow, monkeypatch):
+    monkeypatch.setattr("jurist.stream._FINISHED", 8)
     taken = given = most = running = most_running = 0
 
     def source() -> Iterator[int]:
@@ -416,8 +417,21 @@ async def test_the_window_bounds_what_is_taken_from_a_long_source(ledger, slow):
         assert number == given
         given += 1
     assert given == taken
-    assert most <= 33
+    assert most <= 32 + 8 + 1
     assert most_running <= 33
+
+
+async def test_an_item_that_takes_long_does_not_keep_later_ones_waiting(ledger):
+    done: list[int] = []
+
+    async def work(number: int) -> int:
+        while number == 0 and len(done) < 99:
+            await asyncio.sleep(0)
+        done.append(number)
+        return number
+
+    assert await collect(Engine(ledger).map(work, range(100), window=4)) == list(range(100))
+    assert done == [*range(1, 100), 0]
 
 
 async def test_a_slow_source_does_not_hold_back_results(ledger):

@@ -148,6 +148,35 @@ async def test_a_refusal_halves_once_per_round_and_answers_widen_again():
     assert limiter.concurrency == 1
 
 
+async def test_a_call_that_is_refused_now_and_then_slows_nobody_down():
+    clock = Clock()
+    limiter = Limiter(Limits(concurrency=64), clock=clock, sleep=clock.sleep)
+    draw = random.Random(0)
+    waited = clock.now
+    for _ in range(5_000):
+        async with limiter.slot() as slot:
+            if draw.random() < 0.05:
+                slot.refused(20.0)
+            else:
+                slot.answered(1)
+    assert limiter.concurrency == 64
+    assert clock.now == waited
+
+
+async def test_calls_that_are_often_refused_pause_and_become_fewer():
+    clock = Clock()
+    limiter = Limiter(Limits(concurrency=64), clock=clock, sleep=clock.sleep)
+    for number in range(400):
+        async with limiter.slot() as slot:
+            clock.now += 0.001
+            if number % 4 == 0:
+                slot.refused(1.0)
+            else:
+                slot.answered(1)
+    assert limiter.concurrency < 64
+    assert clock.now > 1.4
+
+
 async def test_nothing_starts_before_the_provider_allows():
     clock = Clock()
     limiter = Limiter(Limits(concurrency=4), clock=clock, sleep=clock.sleep)

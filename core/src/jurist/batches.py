@@ -128,7 +128,8 @@ class Batches:
         requests, self._gathered = self._gathered, {}
         name = f"jurist-{uuid.uuid4().hex[:16]}"
         keys = {f"{name}-{number}": key for number, key in enumerate(requests)}
-        entry = BatchEntry(name=name, owner=self._owner, begun=time.time(), keys=keys)
+        choices = {i: requests[key].choices for i, key in keys.items() if requests[key].choices}
+        entry = BatchEntry(name=name, owner=self._owner, begun=time.time(), keys=keys, choices=choices)
         self._ledger.begin_batch(entry)
         self._start(self._see_through(entry, requests))
 
@@ -142,6 +143,8 @@ class Batches:
             await self._ended(batch)
             outcomes = await self._patiently(lambda: self._results(entry, batch))
         except Exception as error:  # whoever waits must be told, whatever it was
+            if isinstance(error, ProviderError) and not error.retryable:
+                self._ledger.drop_batch(entry.name)  # nothing will come of it, so it is asked anew next time
             self._fail(entry.keys.values(), error)
             return
         self._keep(entry, outcomes)
@@ -198,7 +201,7 @@ class Batches:
         """What came of each call of a batch, by its key in the ledger."""
         silence = ProviderError(f"'{self._label}' got no answer in batch {batch}.", retryable=True)
         outcomes: dict[str, ChatReply | ProviderError] = dict.fromkeys(entry.keys.values(), silence)
-        async for request_id, outcome in self._model.results(batch):
+        async for request_id, outcome in self._model.results(batch, entry.choices):
             if request_id in entry.keys:
                 outcomes[entry.keys[request_id]] = outcome
         return outcomes

@@ -161,10 +161,13 @@ class BatchChatModel(ChatModel):
         """How far the batch with this provider's id is."""
 
     @abstractmethod
-    def results(self, batch: str) -> AsyncIterator[tuple[str, ChatReply | ProviderError]]:
+    def results(
+        self, batch: str, choices: Mapping[str, Sequence[str]]
+    ) -> AsyncIterator[tuple[str, ChatReply | ProviderError]]:
         """Each request's id with its reply, or with why it has none (expired: ``retryable``).
 
-        Requests that the provider says nothing of are taken for expired.
+        ``choices`` holds the choices of each request that asked for log-probabilities, by its id. Requests
+        that the provider says nothing of are taken for expired.
         """
 
 

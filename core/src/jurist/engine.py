@@ -14,6 +14,7 @@ from pydantic_core import PydanticSerializationError
 
 from jurist.budget import Budget, Cost
 from jurist.chat import ChatReply
+from jurist.commits import Commits
 from jurist.errors import BudgetStop, JuristError, ProviderError, UsageError
 from jurist.events import Events
 from jurist.ledger import Ledger
@@ -83,6 +84,7 @@ class Engine:
         self.window = window
         self.given_up = 0
         self._backoff = backoff or Backoff()
+        self._commits = Commits(ledger)
         self._in_flight: dict[str, tuple[_Flight[Any], asyncio.Task[Any]]] = {}
         self._reason: JuristError | None = None
         self._stopping = asyncio.Event()
@@ -172,14 +174,14 @@ class Engine:
             reply, seconds = await self._paid(flight, slot)
             slot.answered(reply.usage.prompt_tokens + reply.usage.completion_tokens)
             if not flight.stored:
-                reply = self._store(flight, _timed(reply, seconds))
+                reply = await self._store(flight, _timed(reply, seconds))
         self.events.call(label, reply.usage, replayed=False)
         return reply
 
-    def _store(self, flight: _Flight[Reply], reply: Reply) -> Reply:
+    async def _store(self, flight: _Flight[Reply], reply: Reply) -> Reply:
         reply, text = storable(reply, flight.read)
         try:
-            self.ledger.put(flight.key, flight.callee.label, text, reply.usage)
+            await self._commits.store((flight.key, flight.callee.label, text, reply.usage))
         except UsageError as error:
             self.stop(error)  # no more is paid for what could not be kept
             raise
@@ -282,6 +284,8 @@ class Engine:
 async def guarded(perform: Callable[[], Awaitable[R]], callee: Callee, timeout: float | None = None) -> R:
     """Perform a component's call; whatever goes wrong in it becomes a ProviderError that names it."""
     try:
+        if timeout is None:
+            return await perform()
         async with asyncio.timeout(timeout):
             return await perform()
     except ProviderError as error:

@@ -6,9 +6,10 @@ asked again. Failures are written down beside the replies and never served as an
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,11 +31,16 @@ CREATE TABLE IF NOT EXISTS batches (
     name TEXT PRIMARY KEY, owner TEXT NOT NULL, begun REAL NOT NULL, batch TEXT, ended REAL
 );
 CREATE TABLE IF NOT EXISTS batch_requests (
-    batch TEXT NOT NULL, request TEXT NOT NULL, key TEXT NOT NULL, PRIMARY KEY (batch, request)
+    batch TEXT NOT NULL, request TEXT NOT NULL, key TEXT NOT NULL, choices TEXT NOT NULL,
+    PRIMARY KEY (batch, request)
 ) WITHOUT ROWID;
 """
 
 _PUT = "INSERT OR IGNORE INTO replies VALUES (?, ?, ?, ?, ?, ?, ?)"
+
+
+StoredReply = tuple[str, str, str, Usage]
+"""A reply as it is kept: its key, the component, the reply as JSON, what it cost."""
 
 
 @dataclass(frozen=True)
@@ -51,14 +57,16 @@ class Tally:
 class BatchEntry:
     """A batch as it is written down: our name of it, whose it is, when it was begun, what is in it.
 
-    ``keys``: the id of each request in the batch → the key of the call. ``batch`` is the provider's id of
-    it, or None while it is not known whether the provider took it.
+    ``keys``: the id of each request in the batch → the key of the call; ``choices``: the choices of those
+    that have some. ``batch`` is the provider's id of it, or None while it is not known whether the provider
+    took it.
     """
 
     name: str
     owner: str
     begun: float
     keys: Mapping[str, str]
+    choices: Mapping[str, tuple[str, ...]]
     batch: str | None = None
 
 
@@ -102,14 +110,21 @@ class Ledger:
 
     def get(self, key: str) -> str | None:
         """The reply stored under ``key``, as JSON, or None."""
-        with self._readable_errors("read"):
+        try:  # not by the context manager: this is asked for every call
             row = self._connection.execute("SELECT reply FROM replies WHERE key = ?", (key,)).fetchone()
+        except sqlite3.Error as error:
+            raise self._trouble("read", error) from error
         return None if row is None else str(row[0])
 
     def put(self, key: str, component: str, reply_json: str, usage: Usage) -> None:
         """Store a reply; it is committed when this returns."""
-        with self._readable_errors("written"):
-            self._connection.execute(_PUT, (key, component, reply_json, *_cost(usage)))
+        self.put_all([(key, component, reply_json, usage)])
+
+    def put_all(self, replies: Sequence[StoredReply]) -> None:
+        """Store replies; they are committed when this returns, all or none."""
+        rows = [(key, component, text, *_cost(usage)) for key, component, text, usage in replies]
+        with self._readable_errors("written"), self._transaction() as connection:
+            connection.executemany(_PUT, rows)
 
     def log_failure(self, key: str, component: str, error: str) -> None:
         """Write down that a call failed; the failure answers nothing."""
@@ -125,11 +140,14 @@ class Ledger:
 
     def begin_batch(self, entry: BatchEntry) -> None:
         """Write a batch down before it is handed in."""
-        rows = [(entry.name, request, key) for request, key in entry.keys.items()]
+        rows = [
+            (entry.name, request, key, json.dumps(entry.choices.get(request, ())))
+            for request, key in entry.keys.items()
+        ]
         with self._readable_errors("written"), self._transaction() as connection:
             values = (entry.name, entry.owner, entry.begun)
             connection.execute("INSERT INTO batches (name, owner, begun) VALUES (?, ?, ?)", values)
-            connection.executemany("INSERT INTO batch_requests VALUES (?, ?, ?)", rows)
+            connection.executemany("INSERT INTO batch_requests VALUES (?, ?, ?, ?)", rows)
 
     def batch_taken(self, name: str, batch: str) -> None:
         """The provider took the batch and calls it ``batch``."""
@@ -157,14 +175,15 @@ class Ledger:
                 "SELECT name, begun, batch FROM batches WHERE owner = ? AND ended IS NULL ORDER BY begun",
                 (owner,),
             ).fetchall()
-            return [
-                BatchEntry(name=name, owner=owner, begun=begun, keys=self._batch_keys(name), batch=batch)
-                for name, begun, batch in batches
-            ]
+            return [self._batch(name, owner, begun, batch) for name, begun, batch in batches]
 
-    def _batch_keys(self, name: str) -> dict[str, str]:
-        rows = self._connection.execute("SELECT request, key FROM batch_requests WHERE batch = ?", (name,))
-        return dict(rows.fetchall())
+    def _batch(self, name: str, owner: str, begun: float, batch: str | None) -> BatchEntry:
+        rows = self._connection.execute(
+            "SELECT request, key, choices FROM batch_requests WHERE batch = ?", (name,)
+        ).fetchall()
+        keys = {request: key for request, key, _ in rows}
+        choices = {request: tuple(json.loads(text)) for request, _, text in rows if text != "[]"}
+        return BatchEntry(name=name, owner=owner, begun=begun, keys=keys, choices=choices, batch=batch)
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
@@ -172,7 +191,8 @@ class Ledger:
         try:
             yield self._connection
         except BaseException:
-            self._connection.execute("ROLLBACK")
+            if self._connection.in_transaction:  # a full disk has undone it by itself
+                self._connection.execute("ROLLBACK")
             raise
         self._connection.execute("COMMIT")
 
@@ -229,11 +249,14 @@ class Ledger:
         try:
             yield
         except sqlite3.Error as error:
-            raise UsageError(
-                f"{self.path} could not be {what}; everything stored in it before is kept.",
-                cause=error,
-                hint="free or enlarge the disk, check the permissions, and run the same command again",
-            ) from error
+            raise self._trouble(what, error) from error
+
+    def _trouble(self, what: str, error: sqlite3.Error) -> UsageError:
+        return UsageError(
+            f"{self.path} could not be {what}; everything stored in it before is kept.",
+            cause=error,
+            hint="free or enlarge the disk, check the permissions, and run the same command again",
+        )
 
 
 def _cost(usage: Usage) -> tuple[int, int, float, float]:

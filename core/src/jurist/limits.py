@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
+from types import TracebackType
 
 from pydantic import Field
 
@@ -14,11 +15,19 @@ from jurist.options import Options
 
 Sleep = Callable[[float], Awaitable[None]]
 
+TOLERATED = 0.1
+"""The share of calls that a provider may refuse before fewer run at once.
+
+A call that is refused now and then is only made again; to slow all others down for it would cost more.
+"""
+_REMEMBERED = 200
+"""How many calls that share is taken of, at least."""
+
 
 class Limits(Options):
     """The limits of one component.
 
-    ``concurrency``: calls in flight at once; less for a while after the provider said "too many".
+    ``concurrency``: calls in flight at once; less for a while after the provider said "too many" often.
     ``attempts``: how often a call is tried in all; ``timeout``: seconds that one try may take, or null
     for no limit.
     """
@@ -70,7 +79,9 @@ class Limiter:
         self._width = float(limits.concurrency)
         self._active = 0
         self._waiting: deque[asyncio.Future[None]] = deque()
-        self._narrowed = -1.0
+        self._narrowed = -math.inf
+        self._started = 0.0
+        self._refused = 0.0
         self._resume = 0.0
         self._mean_tokens = 0.0
         self._answered = 0
@@ -84,12 +95,15 @@ class Limiter:
         """How many calls may be in flight at this moment."""
         return int(self._width)
 
-    @asynccontextmanager
-    async def slot(self) -> AsyncIterator[Slot]:
-        """Wait until one more call may start; the call is over when the block is left."""
+    def slot(self) -> Slot:
+        """A block that is entered when one more call may start; the call is over when it is left."""
+        return Slot(self)
+
+    async def enter(self) -> tuple[float, float]:
+        """Wait for leave to start a call; returns the time, and how many tokens it is taken to need."""
         await self._enter()
         while (pause := self._resume - self._clock()) > 0:
-            self._leave()
+            self.leave()
             await self._sleep(pause)
             await self._enter()
         try:
@@ -100,9 +114,11 @@ class Limiter:
             )
             if wait > 0:
                 await self._sleep(wait)
-            yield Slot(self, self._clock(), estimate)
-        finally:
-            self._leave()
+        except BaseException:
+            self.leave()
+            raise
+        self._started += 1
+        return self._clock(), estimate
 
     async def _enter(self) -> None:
         if self._active < self.concurrency:
@@ -114,10 +130,11 @@ class Limiter:
             await turn
         except asyncio.CancelledError:
             if turn.done() and not turn.cancelled():
-                self._leave()  # the slot was given in the moment of the cancellation
+                self.leave()  # the slot was given in the moment of the cancellation
             raise
 
-    def _leave(self) -> None:
+    def leave(self) -> None:
+        """A call is over, so another may start."""
         self._active -= 1
         while self._waiting and self._active < self.concurrency:
             turn = self._waiting.popleft()
@@ -134,23 +151,41 @@ class Limiter:
         self._width = min(float(self.limits.concurrency), self._width + 1 / self._width)
 
     def refused(self, started: float, retry_after: float | None) -> None:
-        """The provider said "too many": halve the concurrency, and start nothing before it allows.
+        """The provider said "too many": when it says so often, halve the concurrency and pause all calls.
 
         Calls that were under way when it was halved say nothing about the new width.
         """
-        if started > self._narrowed:
-            self._width = max(1.0, self._width / 2)
-            self._narrowed = self._clock()
-        self._resume = max(self._resume, self._clock() + (retry_after or 0.0))
+        if started <= self._narrowed:
+            return
+        self._refused += 1
+        if self._started > max(_REMEMBERED, 4 * self._width):
+            self._started, self._refused = self._started / 2, self._refused / 2
+        # Two standard deviations above what chance makes of the share that is tolerated.
+        chance = math.sqrt(TOLERATED * (1 - TOLERATED) * self._started)
+        if self._refused <= TOLERATED * self._started + 2 * chance:
+            return
+        self._width = max(1.0, self._width / 2)
+        self._narrowed = self._clock()
+        self._started = self._refused = 0.0
+        self._resume = max(self._resume, self._narrowed + (retry_after or 0.0))
 
 
 class Slot:
     """One call's leave to run, and its duty to say how it went."""
 
-    def __init__(self, limiter: Limiter, started: float, estimate: float) -> None:
+    def __init__(self, limiter: Limiter) -> None:
         self._limiter = limiter
-        self._started = started
-        self._estimate = estimate
+        self._started = 0.0
+        self._estimate = 0.0
+
+    async def __aenter__(self) -> Slot:
+        self._started, self._estimate = await self._limiter.enter()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._limiter.leave()
 
     def answered(self, tokens: int) -> None:
         """The call was answered and took ``tokens``."""

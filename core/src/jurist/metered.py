@@ -8,13 +8,13 @@ model still raises a final :class:`ProviderError`; every other component gives i
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from collections.abc import Awaitable, Callable, Sequence
 from functools import cached_property
 from typing import Any, TypeVar
 
 from pydantic import JsonValue, TypeAdapter
+from pydantic_core import PydanticSerializationError
 
 from jurist.batches import Batches, Batching
 from jurist.budget import Cost
@@ -40,6 +40,7 @@ from jurist.records import (
     ResponseOutcome,
     Score,
     ScoreOutcome,
+    canonical_json,
 )
 from jurist.tokens import estimate_tokens
 
@@ -50,6 +51,7 @@ _CRITIQUE: TypeAdapter[CritiqueOutcome] = TypeAdapter(CritiqueOutcome)
 _JUDGE: TypeAdapter[JudgeOutcome] = TypeAdapter(JudgeOutcome)
 _SCORE: TypeAdapter[ScoreOutcome] = TypeAdapter(ScoreOutcome)
 
+_SEPARATOR = b"\x1f"
 _PROVENANCE = {"source", "usage"}
 _IN_COMPARISON = dict.fromkeys(("response_a", "response_b", "critique_a", "critique_b"), _PROVENANCE)
 
@@ -97,7 +99,7 @@ class Meter:
     @cached_property
     def owner(self) -> str:
         """Whose batches are whose in a ledger: the same for the same model, whatever it is called."""
-        return self._hashed([self._origin, self.identity])
+        return hashlib.sha256(self._asked_of).hexdigest()[:32]
 
     async def call_in_batch(self, batches: Batches, request: ChatRequest, bound: Cost) -> ChatReply:
         """The same call as :meth:`call` makes of ``complete``, as part of a provider's batch."""
@@ -164,14 +166,13 @@ class Meter:
         return outcome.model_copy(update={"source": self.callee.label})
 
     def _key(self, method: str, arguments: tuple[Any, ...]) -> str:
-        return self._hashed(
-            [self._origin, self.identity, method, [_plain(argument) for argument in arguments]]
-        )
+        asked = [self._asked_of, method.encode(), *map(_plain, arguments)]
+        return hashlib.sha256(_SEPARATOR.join(asked)).hexdigest()[:32]
 
-    @staticmethod
-    def _hashed(parts: list[Any]) -> str:
-        text = json.dumps(parts, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+    @cached_property
+    def _asked_of(self) -> bytes:
+        """The beginning of every key: who is asked."""
+        return canonical_json([self._origin, self.identity])
 
     @cached_property
     def _origin(self) -> str:
@@ -196,18 +197,25 @@ def _failure(error: ProviderError) -> Failure:
     return Failure(error=text, retryable=error.retryable)
 
 
-def _plain(argument: Any) -> JsonValue:
-    """What an argument asks, without who gave it and what that cost."""
-    plain: JsonValue
+def _plain(argument: Any) -> bytes:
+    """What an argument asks, without who gave it and what that cost.
+
+    Fields are written in the order in which they are declared, so records need no sorting.
+    """
     if isinstance(argument, Comparison):
-        plain = argument.model_dump(mode="json", exclude=_IN_COMPARISON)
-    elif isinstance(argument, Outcome):
-        plain = argument.model_dump(mode="json", exclude=_PROVENANCE)
-    elif isinstance(argument, Record):
-        plain = argument.model_dump(mode="json")
-    else:
-        plain = [_plain(part) for part in argument]
-    return plain
+        return _json(argument, _IN_COMPARISON)
+    if isinstance(argument, Outcome):
+        return _json(argument, _PROVENANCE)
+    if isinstance(argument, Record):
+        return _json(argument, None)
+    return _SEPARATOR.join([_plain(part) for part in argument])
+
+
+def _json(record: Record, exclude: Any) -> bytes:
+    try:
+        return record.model_dump_json(exclude=exclude).encode()
+    except PydanticSerializationError:  # half a character in a text
+        return canonical_json(record.model_dump(mode="json", exclude=exclude))
 
 
 class _Metered(Contract):

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import dataclass, field
-from importlib.metadata import distributions
+from functools import lru_cache
+from importlib.metadata import PackageNotFoundError, entry_points, version
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,12 @@ import yaml
 from jurist.artifacts import Artifacts, StageArtifact
 from jurist.jsonl import unwritable, write_json, write_lines
 from jurist.recipe import Recipe
+
+_WATCHED = (
+    *("torch", "transformers", "trl", "accelerate", "litellm", "openai", "anthropic", "aiohttp"),
+    *("pydantic", "pluggy"),
+)
+"""Distributions whose version can change what a run makes."""
 
 
 @dataclass(frozen=True)
@@ -119,8 +127,12 @@ def write_state(run: Run) -> None:
     )
 
 
+@lru_cache(maxsize=1)
 def _versions() -> dict[str, str]:
     """Versions of Jurist, its plugins, and what trains and calls."""
-    watched = ("jurist", "torch", "transformers", "trl", "litellm", "pydantic", "pluggy")
-    found = {d.metadata["Name"].lower(): d.version for d in distributions() if d.metadata["Name"]}
-    return {name: version for name, version in sorted(found.items()) if name.startswith(watched)}
+    plugins = {entry.dist.name for entry in entry_points(group="jurist") if entry.dist is not None}
+    found = {}
+    for name in {"jurist", "jurist-core", "jurist-registry", *plugins, *_WATCHED}:
+        with suppress(PackageNotFoundError):
+            found[name.lower()] = version(name)
+    return dict(sorted(found.items()))

@@ -8,6 +8,9 @@ from typing import Any, Protocol, TypeVar
 
 from jurist.errors import JuristError, ProviderError
 
+_FINISHED = 2048
+"""How many results may wait, beyond the window, for an earlier item that takes long."""
+
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -23,6 +26,14 @@ class Stoppable(Protocol):
         """Wait until the calls in flight are over."""
 
 
+class _Places:
+    """``running``: items that are worked on. ``taken``: these, and results that wait to be handed on."""
+
+    def __init__(self, window: int) -> None:
+        self.running = asyncio.Semaphore(window)
+        self.taken = asyncio.Semaphore(window + _FINISHED)
+
+
 async def stream(
     function: Callable[[T], Coroutine[Any, Any, R]],
     items: Iterable[T] | AsyncIterable[T],
@@ -30,16 +41,16 @@ async def stream(
     engine: Stoppable,
 ) -> AsyncIterator[R]:
     """Yield ``function(item)`` of every item, in the order of the items; see ``Engine.map``."""
-    room = asyncio.Semaphore(window)
+    places = _Places(window)
     begun: asyncio.Queue[asyncio.Task[R] | None] = asyncio.Queue()
-    feeder = asyncio.create_task(_feed(function, items, room, begun, engine))
+    feeder = asyncio.create_task(_feed(function, items, places, begun, engine))
     task: asyncio.Task[R] | None = None
     try:
         while (task := await begun.get()) is not None:
             result = await task
             if isinstance(engine.reason, ProviderError):
                 break  # its item may look like any other failure
-            room.release()
+            places.taken.release()
             yield result
         if engine.reason is not None:
             raise engine.reason
@@ -57,7 +68,7 @@ async def stream(
 async def _feed(
     function: Callable[[T], Coroutine[Any, Any, R]],
     items: Iterable[T] | AsyncIterable[T],
-    room: asyncio.Semaphore,
+    places: _Places,
     begun: asyncio.Queue[asyncio.Task[R] | None],
     engine: Stoppable,
 ) -> None:
@@ -65,10 +76,13 @@ async def _feed(
     source = aiter(items) if isinstance(items, AsyncIterable) else _each(items)
     try:
         while engine.reason is None:
-            await room.acquire()
+            await places.taken.acquire()
+            await places.running.acquire()
             item = await anext(source)
             if engine.reason is None:
-                begun.put_nowait(asyncio.create_task(function(item)))
+                task = asyncio.create_task(function(item))
+                task.add_done_callback(lambda _: places.running.release())
+                begun.put_nowait(task)
     except StopAsyncIteration:
         pass
     finally:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Literal
 
@@ -22,6 +23,8 @@ PREFERENCE: MappingProxyType[Verdict, float] = MappingProxyType({"a": 1.0, "tie"
 """Verdict → P(A is better)."""
 
 SENTENCE = 300  # how far around a verdict its sentence is looked at, so that long texts stay cheap
+_SHORT = 80
+"""Characters up to which a text is remembered with its verdict."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +39,19 @@ class _Found:
 
 def parse_verdict(text: str, names: Sequence[str] = ("A", "B")) -> Verdict | None:
     """The last explicit verdict of ``text`` between two responses called ``names``; None without one."""
-    return _Reader(names).read(text)
+    if len(text) <= _SHORT:  # most judges say the same few words again and again
+        return _short_verdict(text, tuple(names))
+    return _reader(tuple(names)).read(text)
+
+
+@lru_cache(maxsize=1024)
+def _short_verdict(text: str, names: tuple[str, ...]) -> Verdict | None:
+    return _reader(names).read(text)
+
+
+@lru_cache(maxsize=16)
+def _reader(names: tuple[str, ...]) -> _Reader:
+    return _Reader(names)
 
 
 class _Reader:

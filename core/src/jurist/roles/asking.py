@@ -76,7 +76,9 @@ async def ask(
 
 
 def _again(request: ChatRequest, attempt: int) -> ChatRequest:
-    """The request of a later attempt: another sample, with another seed where there is one."""
+    """The request of an attempt: later ones are other samples, with another seed where there is one."""
+    if not attempt:
+        return request
     sampling = request.sampling
     if sampling.seed is not None:
         sampling = sampling.model_copy(update={"seed": sampling.seed + attempt})

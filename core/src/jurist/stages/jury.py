@@ -60,7 +60,8 @@ class Jury:
                 return Judged(comparison=comparison, outcomes=(), decision=early)
         seed = f"{self._seed}:{comparison.id}"
         principles = choose_principles(self._constitution, self._principles, seed)
-        outcomes = await asyncio.gather(*(judge.judge(comparison, principles) for judge in self._judges))
+        asked = [judge.judge(comparison, principles) for judge in self._judges]
+        outcomes = await asyncio.gather(*asked) if len(asked) > 1 else [await asked[0]]
         decision = self._chain.decide(comparison, outcomes)
         return Judged(comparison=comparison, outcomes=tuple(outcomes), decision=decision)
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Literal
 
 from jurist.constitution import Principle
@@ -61,12 +62,7 @@ def fill(template: str, values: Mapping[str, str]) -> str:
         KeyError: the template has a placeholder without a value.
     """
     complete = {"nonce": nonce_for(values.values()), **values}
-
-    def replacement(match: re.Match[str]) -> str:
-        literal, name = match.groups()
-        return f"{{{literal}}}" if literal else complete[name]
-
-    return PLACEHOLDER.sub(replacement, template)
+    return "".join([complete[text] if is_name else text for is_name, text in _parts(template)])
 
 
 def shared_length(template: str, values: Mapping[str, str]) -> int:
@@ -74,10 +70,25 @@ def shared_length(template: str, values: Mapping[str, str]) -> int:
 
     Principles, and what is asked of them, are the same in many requests; other values are of one item.
     """
+    length = 0
+    for is_name, text in _parts(template):
+        if is_name and text not in _SHARED:
+            break
+        length += len(values[text] if is_name else text)
+    return length
+
+
+@lru_cache(maxsize=64)
+def _parts(template: str) -> tuple[tuple[bool, str], ...]:
+    """The template as plain texts and names of placeholders (True), in order."""
+    parts, end = [], 0
     for match in PLACEHOLDER.finditer(template):
-        if match[2] and match[2] not in _SHARED:
-            return len(fill(template[: match.start()], values))
-    return len(fill(template, values))
+        literal, name = match.groups()
+        parts.append((False, template[end : match.start()] + (f"{{{literal}}}" if literal else "")))
+        if name:
+            parts.append((True, name))
+        end = match.end()
+    return (*parts, (False, template[end:]))
 
 
 def template_faults(template: str, known: Iterable[str], required: Iterable[str]) -> list[str]:

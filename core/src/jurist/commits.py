@@ -1,0 +1,48 @@
+"""Commits: replies that come in the same moment are stored together.
+
+A commit costs more than what is in it. Under load several replies arrive at each turn of the event loop,
+and one commit does for all of them; nobody sees a reply before.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from jurist.errors import UsageError
+from jurist.ledger import Ledger, StoredReply
+
+
+class Commits:
+    """Stores the replies of one turn of the event loop in one commit."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self._waiting: list[tuple[StoredReply, asyncio.Future[None]]] = []
+
+    async def store(self, reply: StoredReply) -> None:
+        """Store a reply; it is committed when this returns.
+
+        Raises:
+            UsageError: it could not be written.
+        """
+        loop = asyncio.get_running_loop()
+        if not self._waiting:
+            loop.call_soon(self._commit)
+        committed = loop.create_future()
+        self._waiting.append((reply, committed))
+        await committed
+
+    def _commit(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        fault: UsageError | None = None
+        try:
+            self._ledger.put_all([reply for reply, _ in waiting])
+        except UsageError as error:
+            fault = error
+        for _, committed in waiting:
+            if committed.done():
+                continue  # who waited was cancelled
+            if fault is None:
+                committed.set_result(None)
+            else:
+                committed.set_exception(fault)

@@ -1,0 +1,163 @@
+"""The Batch API, through the official client: half the price, within a day."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any
+
+import openai
+import orjson
+from openai.types import Batch
+
+from jurist.chat import ChatReply, ChatRequest
+from jurist.contracts import BatchState
+from jurist.errors import ProviderError
+from jurist.prices import Price
+from jurist_openai.failures import connection_error, is_refusal, missing_key, status_error
+from jurist_openai.messages import PROVIDED_BY, body_of, reply_of
+from jurist_openai.options import OpenAIOptions
+
+_ENDED = frozenset({"completed", "failed", "expired", "cancelled"})
+_MOST_BYTES = 200 * 1000 * 1000
+_SLACK = 3600.0
+"""Seconds by which the provider's clock and ours may differ."""
+
+
+class BatchApi:
+    """Hands batches in, finds them again, and reads what came of them."""
+
+    def __init__(self, options: OpenAIOptions, price: Price | None) -> None:
+        self._options = options
+        self._price = price
+        self._client = _client(options)
+
+    async def submit(self, name: str, requests: Mapping[str, ChatRequest]) -> str:
+        """Hand a batch in; returns its id."""
+        lines = b"\n".join(self._line(request_id, request) for request_id, request in requests.items())
+        if len(lines) > _MOST_BYTES:
+            raise ProviderError(
+                f"A batch of {len(requests):,} requests has {len(lines):,} bytes, over {_MOST_BYTES:,}.",
+                fatal=True,
+                provided_by=PROVIDED_BY,
+                hint="gather fewer: batch: {size: …}",
+            )
+        try:
+            file = await self._client.files.create(file=(f"{name}.jsonl", lines), purpose="batch")
+            batch = await self._client.batches.create(
+                input_file_id=file.id,
+                endpoint="/v1/chat/completions",
+                completion_window="24h",
+                metadata={"jurist": name},
+            )
+        except openai.OpenAIError as error:
+            raise self._error(error) from error
+        return batch.id
+
+    async def find(self, name: str, since: float) -> str | None:
+        """The id of the batch that carries ``name``."""
+        try:
+            async for batch in self._client.batches.list(limit=100):
+                if (batch.metadata or {}).get("jurist") == name:
+                    return batch.id
+                if batch.created_at < since - _SLACK:
+                    break  # newest come first
+        except openai.OpenAIError as error:
+            raise self._error(error) from error
+        return None
+
+    async def state(self, batch_id: str) -> BatchState:
+        """How far a batch is."""
+        batch = await self._batch(batch_id)
+        counts = batch.request_counts
+        done = counts.completed + counts.failed if counts else 0
+        return BatchState(done=done, total=counts.total if counts else 0, ended=batch.status in _ENDED)
+
+    async def results(
+        self, batch_id: str, choices: Mapping[str, Sequence[str]]
+    ) -> AsyncIterator[tuple[str, ChatReply | ProviderError]]:
+        """Each request's id with its reply, or with why it has none."""
+        batch = await self._batch(batch_id)
+        if batch.status == "failed":
+            faults = [fault.message or "" for fault in (batch.errors and batch.errors.data) or []]
+            raise ProviderError(
+                f"OpenAI could not work on batch {batch_id}.",
+                provided_by=PROVIDED_BY,
+                cause="; ".join(faults),
+            )
+        for file_id in (batch.output_file_id, batch.error_file_id):
+            if file_id is not None:
+                async for line in self._lines(file_id):
+                    request_id = line["custom_id"]
+                    yield request_id, self._outcome(line, choices.get(request_id, ()))
+
+    async def model_names(self) -> list[str]:
+        """The models that the server has."""
+        try:
+            return [model.id async for model in self._client.models.list()]
+        except openai.OpenAIError as error:
+            raise self._error(error) from error
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._client.close()
+
+    def _line(self, request_id: str, request: ChatRequest) -> bytes:
+        body = body_of(request, self._options)
+        line = {"custom_id": request_id, "method": "POST", "url": "/v1/chat/completions", "body": body}
+        return orjson.dumps(line)
+
+    async def _batch(self, batch_id: str) -> Batch:
+        try:
+            return await self._client.batches.retrieve(batch_id)
+        except openai.OpenAIError as error:
+            raise self._error(error) from error
+
+    async def _lines(self, file_id: str) -> AsyncIterator[dict[str, Any]]:
+        try:
+            async with self._client.files.with_streaming_response.content(file_id) as response:
+                async for line in response.iter_lines():
+                    if line.strip():
+                        yield orjson.loads(line)
+        except openai.OpenAIError as error:
+            raise self._error(error) from error
+        except orjson.JSONDecodeError as error:
+            raise connection_error(error, self._options) from error  # the file was cut off on its way
+
+    def _outcome(self, line: dict[str, Any], choices: Sequence[str]) -> ChatReply | ProviderError:
+        response, error = line.get("response"), line.get("error")
+        if response is None:
+            what = (error or {}).get("message") or "no answer"
+            return ProviderError(
+                f"{self._options.model} did not answer in its batch.",
+                retryable=(error or {}).get("code") in ("batch_expired", "batch_cancelled"),
+                provided_by=PROVIDED_BY,
+                cause=what,
+            )
+        status, body = response["status_code"], response["body"]
+        if status == 200:
+            return self._reply(body, choices)
+        if is_refusal(status, body):
+            return ChatReply(finish_reason="refusal")
+        return status_error(status, {}, body, self._options)
+
+    def _reply(self, body: Any, choices: Sequence[str]) -> ChatReply | ProviderError:
+        try:
+            return reply_of(body, self._price, choices=choices, batch=True)
+        except ProviderError as error:
+            return error
+
+    def _error(self, error: openai.OpenAIError) -> ProviderError:
+        if isinstance(error, openai.APIStatusError):
+            return status_error(error.status_code, error.response.headers, error.body, self._options)
+        return connection_error(error, self._options)
+
+
+def _client(options: OpenAIOptions) -> openai.AsyncOpenAI:
+    if options.secret is None and options.official:
+        raise missing_key(options)
+    key = options.secret or "none"  # the client insists on one
+    if options.api_version is not None:
+        return openai.AsyncAzureOpenAI(
+            azure_endpoint=options.address, api_key=key, api_version=options.api_version, max_retries=0
+        )
+    return openai.AsyncOpenAI(base_url=options.address, api_key=key, max_retries=0)

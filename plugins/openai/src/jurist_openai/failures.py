@@ -1,0 +1,84 @@
+"""What a failed call means: an answer of a kind, try again, give up the item, or stop the run."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from jurist.errors import ProviderError
+from jurist.http_failures import http_failure
+from jurist_openai.messages import PROVIDED_BY
+from jurist_openai.options import OpenAIOptions
+
+_REFUSED = re.compile(r"content_filter|content_policy|input was flagged", re.IGNORECASE)
+_TOO_LONG = re.compile(r"context.length|maximum context|too many tokens", re.IGNORECASE)
+_SHOWN = 500
+
+
+def is_refusal(status: int, body: Any) -> bool:
+    """Whether a content filter stopped the call; an answer of a kind, not a fault."""
+    code, message = _said(body)
+    return status in (400, 403) and _REFUSED.search(f"{code} {message}") is not None
+
+
+def status_error(status: int, headers: Mapping[str, str], body: Any, options: OpenAIOptions) -> ProviderError:
+    """The error for a reply with a faulty status."""
+    code, message = _said(body)
+    return http_failure(
+        f"{options.model} did not answer",
+        status,
+        {name.lower(): value for name, value in headers.items()},
+        provided_by=PROVIDED_BY,
+        cause=without_secret(message[:_SHOWN], options) or None,
+        unpaid=code == "insufficient_quota",
+        hint=_hint(status, f"{code} {message}", options),
+    )
+
+
+def connection_error(error: BaseException, options: OpenAIOptions) -> ProviderError:
+    """The error for a connection that could not be made or broke."""
+    return ProviderError(
+        f"{options.model} at {options.address} did not answer.",
+        retryable=True,
+        provided_by=PROVIDED_BY,
+        cause=without_secret(f"{type(error).__name__}: {error}", options),
+    )
+
+
+def missing_key(options: OpenAIOptions) -> ProviderError:
+    """The error for a server that wants a key when there is none."""
+    return ProviderError(
+        f"{options.model} needs a key, and there is none.",
+        fatal=True,
+        provided_by=PROVIDED_BY,
+        hint=f"export {_variable(options)}=…, or give the option api_key: ${{NAME}}",
+    )
+
+
+def without_secret(text: str, options: OpenAIOptions) -> str:
+    """``text`` with the key blotted out, should a server have repeated it."""
+    return text.replace(options.secret, "***") if options.secret else text
+
+
+def _said(body: Any) -> tuple[str, str]:
+    """The code and the message of an error's body, in whatever shape it came."""
+    fault = body.get("error", body) if isinstance(body, dict) else body
+    if isinstance(fault, dict):
+        code = fault.get("code") or fault.get("type") or ""
+        return str(code), str(fault.get("message") or fault.get("detail") or fault)
+    return "", str(fault)
+
+
+def _hint(status: int, said: str, options: OpenAIOptions) -> str | None:
+    if status == 404:
+        return "check the options model and base_url: the server does not know this model or address"
+    if status in (401, 403):
+        return f"set {_variable(options)} to a valid key, or give the option api_key"
+    if _TOO_LONG.search(said):
+        return "shorten the prompt, lower max_tokens, or use a model with a longer context"
+    return None
+
+
+def _variable(options: OpenAIOptions) -> str:
+    return "AZURE_OPENAI_API_KEY" if options.api_version else "OPENAI_API_KEY"

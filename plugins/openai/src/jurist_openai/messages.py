@@ -1,0 +1,154 @@
+"""Requests and replies as the chat completions protocol has them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+from jurist.alternatives import Alternatives, choice_logprobs
+from jurist.chat import ChatReply, ChatRequest
+from jurist.errors import ProviderError
+from jurist.prices import FREE, Price
+from jurist.records import Message, Usage
+from jurist.tokens import estimate_tokens
+from jurist_openai.options import OpenAIOptions
+
+PROVIDED_BY = "jurist-openai (jurist_openai.model:OpenAIChatModel)"
+
+
+def body_of(request: ChatRequest, options: OpenAIOptions) -> dict[str, Any]:
+    """What is sent.
+
+    Raises:
+        ProviderError: the request ends with the assistant's turn, which OpenAI's own models cannot continue.
+    """
+    sampling = request.sampling
+    messages = [{"role": message.role, "content": message.content} for message in request.messages]
+    body: dict[str, Any] = {"model": options.model, "messages": messages, **options.extra}
+    if options.reasons:
+        body["max_completion_tokens"] = sampling.max_tokens + options.thinking_tokens
+    else:
+        body["max_completion_tokens" if options.official else "max_tokens"] = sampling.max_tokens
+        body["temperature"] = sampling.temperature
+        if sampling.top_p < 1:
+            body["top_p"] = sampling.top_p
+        if sampling.stop:
+            body["stop"] = list(sampling.stop)
+    if sampling.seed is not None:
+        body["seed"] = sampling.seed
+    if request.choices:
+        body |= _choice_fields(request, options)
+    if request.messages[-1].role == "assistant":
+        body |= _continuation(options)
+    return body
+
+
+def _choice_fields(request: ChatRequest, options: OpenAIOptions) -> dict[str, Any]:
+    """How the log-probabilities of the choices are asked for, or else one of them by a schema."""
+    if not options.reasons:
+        return {"logprobs": True, "top_logprobs": options.top_logprobs}
+    if not options.structured:
+        return {}
+    numbers = all(choice.isdigit() for choice in request.choices)
+    name = "score" if numbers else "answer"  # what the readers of scores and verdicts look for
+    kind = "integer" if numbers else "string"
+    values = [int(choice) if numbers else choice for choice in request.choices]
+    schema = {
+        "type": "object",
+        "properties": {name: {"type": kind, "enum": values}},
+        "required": [name],
+        "additionalProperties": False,
+    }
+    described = {"name": "choice", "strict": True, "schema": schema}
+    return {"response_format": {"type": "json_schema", "json_schema": described}}
+
+
+def _continuation(options: OpenAIOptions) -> dict[str, Any]:
+    """How the server is asked to continue the last message."""
+    if options.official or options.api_version is not None:
+        raise ProviderError(
+            f"{options.model} cannot continue an assistant message.",
+            provided_by=PROVIDED_BY,
+            hint="end the messages with the user's turn, or use a server of your own (vLLM, SGLang)",
+        )
+    return {"add_generation_prompt": False, "continue_final_message": True}
+
+
+def reply_of(
+    body: Any,
+    price: Price | None,
+    *,
+    choices: Sequence[str] = (),
+    messages: Sequence[Message] = (),
+    seconds: float = 0.0,
+    batch: bool = False,
+) -> ChatReply:
+    """What was answered to a request with these ``choices`` and ``messages``, in so many ``seconds``.
+
+    Raises:
+        ProviderError: it is no reply; another try may get one.
+    """
+    try:
+        choice = body["choices"][0]
+        message = choice["message"]
+        text = message.get("content") or ""
+        finish_reason = _finish_reason(choice, message)
+        logprobs = None
+        if choices and finish_reason != "refusal":
+            logprobs = choice_logprobs(_alternatives(choice), choices)
+        return ChatReply(
+            text=text,
+            choice_logprobs=logprobs,
+            finish_reason=finish_reason,
+            usage=_usage(body.get("usage") or {}, messages, text, price, seconds, batch=batch),
+            served_model=body.get("model"),
+            fingerprint=body.get("system_fingerprint"),
+        )
+    except (KeyError, IndexError, TypeError, AttributeError, ValueError) as error:
+        raise ProviderError(
+            "The server sent something that is no reply.",
+            retryable=True,
+            provided_by=PROVIDED_BY,
+            cause=error,
+        ) from error
+
+
+def _finish_reason(
+    choice: Mapping[str, Any], message: Mapping[str, Any]
+) -> Literal["stop", "length", "refusal"]:
+    if choice.get("finish_reason") == "content_filter" or message.get("refusal"):
+        return "refusal"
+    return "length" if choice.get("finish_reason") == "length" else "stop"
+
+
+def _alternatives(choice: Mapping[str, Any]) -> list[Alternatives]:
+    """The tokens written, each with the alternatives listed beside it."""
+    listed = (choice.get("logprobs") or {}).get("content") or ()
+    return [
+        {
+            entry["token"]: entry["logprob"]
+            for entry in (written, *(written.get("top_logprobs") or ()))
+            if math.isfinite(entry["logprob"])
+        }
+        for written in listed
+    ]
+
+
+def _usage(
+    counted: Mapping[str, Any],
+    messages: Sequence[Message],
+    text: str,
+    price: Price | None,
+    seconds: float,
+    *,
+    batch: bool,
+) -> Usage:
+    """What the server counted; what it did not count is estimated."""
+    prompt = counted.get("prompt_tokens") or estimate_tokens(messages)
+    completion = counted.get("completion_tokens")
+    if completion is None:
+        completion = estimate_tokens([Message(role="assistant", content=text)])
+    cached = (counted.get("prompt_tokens_details") or {}).get("cached_tokens") or 0
+    usd = (price or FREE).usd(prompt, completion, cached=cached, batch=batch)
+    return Usage(prompt_tokens=prompt, completion_tokens=completion, usd=usd, seconds=seconds)
