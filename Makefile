@@ -25,7 +25,7 @@ test: .venv/installed
 lint: .venv/installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy core/src registry/src plugins/litellm/src plugins/hf/src plugins/trl/src plugins/review/src plugins/demo/src contrib/jurist-replay/src
+	$(BIN)/mypy core/src registry/src plugins/openai/src plugins/anthropic/src plugins/litellm/src plugins/hf/src plugins/trl/src plugins/review/src plugins/demo/src contrib/jurist-replay/src contrib/refresh_prices.py
 	$(BIN)/lint-imports
 
 clean:

@@ -197,7 +197,6 @@ class Assembly:
         return self._implementations[key]
 
     def _meter(self, inner: Contract, selection: Selection) -> Contract:
-        self._engine.widen(selection.limits.concurrency)
         return metered(
             inner,
             engine=self._engine,

@@ -18,7 +18,7 @@ from pydantic import Field
 from jurist.chat import ChatReply, ChatRequest
 from jurist.contracts import BatchChatModel
 from jurist.engine import storable
-from jurist.errors import JuristError, ProviderError
+from jurist.errors import JuristError, ProviderError, UsageError
 from jurist.events import Events
 from jurist.ledger import BatchEntry, Ledger
 from jurist.options import Options
@@ -126,6 +126,12 @@ class Batches:
 
     def _hand_in(self) -> None:
         requests, self._gathered = self._gathered, {}
+        try:
+            self._start_batch(requests)
+        except UsageError as error:  # it could not be written down
+            self._fail(requests, error)
+
+    def _start_batch(self, requests: dict[str, ChatRequest]) -> None:
         name = f"jurist-{uuid.uuid4().hex[:16]}"
         keys = {f"{name}-{number}": key for number, key in enumerate(requests)}
         choices = {i: requests[key].choices for i, key in keys.items() if requests[key].choices}
@@ -141,13 +147,11 @@ class Batches:
                 batch = await (self._found(entry) if requests is None else self._submitted(entry, requests))
                 self._ledger.batch_taken(entry.name, batch)
             await self._ended(batch)
-            outcomes = await self._patiently(lambda: self._results(entry, batch))
+            self._keep(entry, await self._patiently(lambda: self._results(entry, batch)))
         except Exception as error:  # whoever waits must be told, whatever it was
-            if isinstance(error, ProviderError) and not error.retryable:
+            if isinstance(error, ProviderError) and not error.retryable and not error.fatal:
                 self._ledger.drop_batch(entry.name)  # nothing will come of it, so it is asked anew next time
             self._fail(entry.keys.values(), error)
-            return
-        self._keep(entry, outcomes)
 
     def _keep(self, entry: BatchEntry, outcomes: dict[str, ChatReply | ProviderError]) -> None:
         """Store what came of a batch, then give it to whoever waits."""
@@ -177,6 +181,7 @@ class Batches:
 
     async def _found(self, entry: BatchEntry, error: ProviderError | None = None) -> str:
         """The provider's id of a batch of which it is not known whether it was taken."""
+        self._events.notice(self._label, f"looks for a batch of {len(entry.keys):,} requests at the provider")
         ids = list(entry.keys)
         batch: str | None = await self._patiently(lambda: self._model.find(entry.name, ids, entry.begun))
         if batch is None:
@@ -207,15 +212,23 @@ class Batches:
         return outcomes
 
     async def _patiently(self, ask: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
-        """What ``ask`` gives, asked again while its failures may pass; the batch goes on meanwhile."""
+        """What ``ask`` gives, asked again while its failures may pass; the batch goes on meanwhile.
+
+        Raises:
+            ProviderError: fatal when they do not pass, so that the run ends and the next one goes on.
+        """
         failures = 0
         while True:
             try:
                 return await ask()
             except ProviderError as error:
                 failures += 1
-                if not error.retryable or failures == _PATIENCE:
+                if not error.retryable:
                     raise
+                if failures == _PATIENCE:  # asking for its calls again would pay for them twice
+                    what = f"A batch of '{self._label}' cannot be looked at; it stays with the provider."
+                    hint = "run the same command again later: it is found again"
+                    raise ProviderError(what, fatal=True, cause=error, hint=hint) from error
                 await asyncio.sleep(error.retry_after or self._settings.poll)
 
     def _expect(self, keys: Iterable[str]) -> None:

@@ -88,13 +88,16 @@ class Engine:
         self._in_flight: dict[str, tuple[_Flight[Any], asyncio.Task[Any]]] = {}
         self._reason: JuristError | None = None
         self._stopping = asyncio.Event()
+        self._limiters: list[Limiter] = []
         self.budget.begin(ledger.tallies())
 
     # --- calls -----------------------------------------------------------------------------------
 
     def limiter(self, limits: Limits) -> Limiter:
         """A limiter whose waiting ends when the engine is stopped."""
-        return Limiter(limits, sleep=self._sleep)
+        limiter = Limiter(limits, sleep=self._sleep)
+        self._limiters.append(limiter)
+        return limiter
 
     async def call(
         self,
@@ -253,9 +256,15 @@ class Engine:
         await self._stopping.wait()
         self._check_stopped()
 
-    def widen(self, window: int) -> None:
-        """Have at least so many items in flight at once from now on."""
-        self.window = max(self.window, window)
+    @property
+    def widest(self) -> int:
+        """How many items may be in flight at most: twice what the component with the most calls may have."""
+        return 2 * max((limiter.limits.concurrency for limiter in self._limiters), default=0)
+
+    @property
+    def queued(self) -> bool:
+        """Whether calls of some component queue for their turn."""
+        return any(limiter.queued for limiter in self._limiters)
 
     async def _sleep(self, seconds: float) -> None:
         """Sleep, unless the engine is stopped: then raise the reason."""
@@ -275,6 +284,7 @@ class Engine:
     ) -> AsyncIterator[R]:
         """``function`` of every item, in the order of the items, a window of them at a time.
 
+        More than that are in flight where a component may have more calls than they make.
         When the engine is stopped no more items are begun, and the reason is raised after the results
         that were complete. When an item raises, the calls in flight are waited for first.
         """

@@ -95,6 +95,11 @@ class Limiter:
         """How many calls may be in flight at this moment."""
         return int(self._width)
 
+    @property
+    def queued(self) -> bool:
+        """Whether calls wait for their turn."""
+        return bool(self._waiting)
+
     def slot(self) -> Slot:
         """A block that is entered when one more call may start; the call is over when it is left."""
         return Slot(self)

@@ -22,16 +22,47 @@ class Stoppable(Protocol):
     def reason(self) -> JuristError | None:
         """Why no more items may begin, or None."""
 
+    @property
+    def widest(self) -> int:
+        """How many items may be in flight at most, where calls do not queue."""
+
+    @property
+    def queued(self) -> bool:
+        """Whether calls queue for their turn."""
+
     async def drain(self) -> None:
         """Wait until the calls in flight are over."""
 
 
 class _Places:
-    """``running``: items that are worked on. ``taken``: these, and results that wait to be handed on."""
+    """How many items may be in flight: ``window``, and more where that leaves components without calls.
 
-    def __init__(self, window: int) -> None:
+    Whenever an item ends while no call queues for its turn, one place is added; while some do, one of those
+    is taken away again. ``taken`` are the items in flight and the results that wait to be handed on.
+    """
+
+    def __init__(self, window: int, engine: Stoppable) -> None:
+        self._engine = engine
+        self._most_added = max(0, engine.widest - window)
+        self._added = 0
         self.running = asyncio.Semaphore(window)
-        self.taken = asyncio.Semaphore(window + _FINISHED)
+        self.taken = asyncio.Semaphore(window + self._most_added + _FINISHED)
+
+    async def take(self) -> None:
+        """Wait until one more item may begin."""
+        await self.taken.acquire()
+        await self.running.acquire()
+
+    def release(self, _: object) -> None:
+        """An item is over."""
+        if self._engine.queued:
+            if self._added:
+                self._added -= 1
+                return
+        elif self._added < self._most_added:
+            self._added += 1
+            self.running.release()
+        self.running.release()
 
 
 async def stream(
@@ -41,7 +72,7 @@ async def stream(
     engine: Stoppable,
 ) -> AsyncIterator[R]:
     """Yield ``function(item)`` of every item, in the order of the items; see ``Engine.map``."""
-    places = _Places(window)
+    places = _Places(window, engine)
     begun: asyncio.Queue[asyncio.Task[R] | None] = asyncio.Queue()
     feeder = asyncio.create_task(_feed(function, items, places, begun, engine))
     task: asyncio.Task[R] | None = None
@@ -76,12 +107,11 @@ async def _feed(
     source = aiter(items) if isinstance(items, AsyncIterable) else _each(items)
     try:
         while engine.reason is None:
-            await places.taken.acquire()
-            await places.running.acquire()
+            await places.take()
             item = await anext(source)
             if engine.reason is None:
                 task = asyncio.create_task(function(item))
-                task.add_done_callback(lambda _: places.running.release())
+                task.add_done_callback(places.release)
                 begun.put_nowait(task)
     except StopAsyncIteration:
         pass

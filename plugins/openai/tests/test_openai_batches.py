@@ -81,6 +81,13 @@ async def test_calls_go_in_batches_at_half_the_price_and_come_back_in_order(tmp_
     assert totals.seconds == 0
 
 
+async def test_line_separators_inside_a_text_do_not_break_it(tmp_path: Path) -> None:
+    text = "one\u2028two\u0085three\x0bfour"
+    with Simulator(lambda asked: text, batch_seconds=0.05) as server:
+        async with Client(tmp_path / "ledger", server.url) as client:
+            assert {reply.text for reply in await client.replies(range(3))} == {text}
+
+
 async def test_a_batch_holds_no_more_than_its_size(tmp_path: Path) -> None:
     with Simulator(answer, batch_seconds=0.1) as server:
         async with Client(tmp_path / "ledger", server.url, SOON.model_copy(update={"size": 16})) as client:

@@ -58,7 +58,9 @@ def test_naming_and_making_the_model_loads_nothing_heavy() -> None:
         "m.OpenAIChatModel(m.OpenAIOptions(model='gpt-5-mini')).identity()\n"
         "print(sorted({'openai', 'aiohttp', 'orjson', 'tiktoken', 'numpy'} & set(sys.modules)))"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
+    )
     assert done.stdout.strip() == "[]"
 
 
@@ -122,8 +124,10 @@ def test_models_that_reason_get_room_to_think_and_no_sampling() -> None:
 
 @pytest.mark.parametrize(
     ("model", "reasons"),
-    [("gpt-5-mini", True), ("o3", True), ("o4-mini-2025-04-16", True), ("gpt-5.2", True)]
-    + [("gpt-4o-mini", False), ("gpt-5-chat-latest", False), ("llama-3", False), ("openchat", False)],
+    [
+        *[("gpt-5-mini", True), ("o3", True), ("o4-mini-2025-04-16", True), ("gpt-5.2", True)],
+        *[("gpt-4o-mini", False), ("gpt-5-chat-latest", False), ("llama-3", False), ("openchat", False)],
+    ],
 )
 def test_which_models_reason_goes_by_openais_names(model: str, reasons: bool) -> None:
     assert OpenAIOptions(model=model).reasons is reasons

@@ -7,6 +7,7 @@ from types import MappingProxyType
 
 CATALOGUE: Mapping[str, str] = MappingProxyType(
     {
+        "anthropic": "jurist-anthropic",
         "demo-brief": "jurist-demo",
         "demo-friendly": "jurist-demo",
         "demo-oracle": "jurist-demo",
@@ -14,6 +15,7 @@ CATALOGUE: Mapping[str, str] = MappingProxyType(
         "demo-strict": "jurist-demo",
         "hf": "jurist-hf",
         "litellm": "jurist-litellm",
+        "openai": "jurist-openai",
         "trl-ppo": "jurist-trl",
         "trl-reward": "jurist-trl",
         "trl-reward-model": "jurist-trl",

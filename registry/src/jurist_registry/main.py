@@ -22,6 +22,9 @@ _COMMANDS = "jurist_registry.commands"
         "plan": LazyCommand(f"{_COMMANDS}.plan:plan", "What a recipe will call, before the first call."),
         "judge": LazyCommand(f"{_COMMANDS}.judge:judge", "Label a file of comparisons with a jury."),
         "report": LazyCommand(f"{_COMMANDS}.report:report", "Write a report about one or more runs."),
+        "ledger": LazyCommand(
+            f"{_COMMANDS}.ledger:ledger", "Look into the ledger of a run, export it, or prune it."
+        ),
         "plugins": LazyCommand(
             f"{_COMMANDS}.plugins:plugins", "What is installed, from where, what is broken and why."
         ),

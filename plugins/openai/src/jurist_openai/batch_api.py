@@ -115,9 +115,8 @@ class BatchApi:
     async def _lines(self, file_id: str) -> AsyncIterator[dict[str, Any]]:
         try:
             async with self._client.files.with_streaming_response.content(file_id) as response:
-                async for line in response.iter_lines():
-                    if line.strip():
-                        yield orjson.loads(line)
+                async for line in _split(response.iter_bytes()):
+                    yield orjson.loads(line)
         except openai.OpenAIError as error:
             raise self._error(error) from error
         except orjson.JSONDecodeError as error:
@@ -150,6 +149,18 @@ class BatchApi:
         if isinstance(error, openai.APIStatusError):
             return status_error(error.status_code, error.response.headers, error.body, self._options)
         return connection_error(error, self._options)
+
+
+async def _split(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """The lines of a file. Only a line feed ends one; U+2028 and its like may stand in a text."""
+    rest = b""
+    async for chunk in chunks:
+        *lines, rest = (rest + chunk).split(b"\n")
+        for line in lines:
+            if line.strip():
+                yield line
+    if rest.strip():
+        yield rest
 
 
 def _client(options: OpenAIOptions) -> openai.AsyncOpenAI:

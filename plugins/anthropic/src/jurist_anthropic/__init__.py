@@ -1,0 +1,1 @@
+"""Anthropic's models for Jurist, with prompt caching and half-price batches."""
