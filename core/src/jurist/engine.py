@@ -21,6 +21,7 @@ from jurist.ledger import Ledger
 from jurist.limits import Limiter, Limits, Slot
 from jurist.records import Failure, Outcome, Usage
 from jurist.retry import Backoff
+from jurist.served import Served
 from jurist.stream import stream
 
 T = TypeVar("T")
@@ -81,6 +82,7 @@ class Engine:
         self.ledger = ledger
         self.events = events or Events()
         self.budget = budget or Budget()
+        self.served = Served(self.events)
         self.window = window
         self.given_up = 0
         self._backoff = backoff or Backoff()

@@ -101,6 +101,11 @@ class Meter:
         """Whose batches are whose in a ledger: the same for the same model, whatever it is called."""
         return hashlib.sha256(self._asked_of).hexdigest()[:32]
 
+    def seen(self, reply: ChatReply) -> ChatReply:
+        """The same reply, when it was noted who wrote it."""
+        self._engine.served.saw(self.callee.label, reply)
+        return reply
+
     async def call_in_batch(self, batches: Batches, request: ChatRequest, bound: Cost) -> ChatReply:
         """The same call as :meth:`call` makes of ``complete``, as part of a provider's batch."""
         key = self._key("complete", (request,))
@@ -238,9 +243,10 @@ class MeteredChatModel(_Metered, ChatModel):
 
     async def complete(self, request: ChatRequest) -> ChatReply:
         """Answer one request."""
-        return await self._meter.call(
+        reply = await self._meter.call(
             self._meter.inner.complete, (request,), (ChatReply,), ChatReply.model_validate_json
         )
+        return self._meter.seen(reply)
 
     async def misfit(self, request: ChatRequest) -> str | None:
         """Why this request can never be answered, or None."""
@@ -278,7 +284,7 @@ class BatchedChatModel(MeteredChatModel):
         """The reply from the batch that the request is or will be in."""
         prompt, most = estimate_tokens(request.messages), request.sampling.max_tokens
         bound = Cost(self._price.usd(prompt, most, batch=True), prompt + most)
-        return await self._meter.call_in_batch(self._batches, request, bound)
+        return self._meter.seen(await self._meter.call_in_batch(self._batches, request, bound))
 
     async def leave(self) -> None:
         """Stop waiting; batches under way are left to the next run."""

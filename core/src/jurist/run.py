@@ -290,4 +290,5 @@ class _Execution:
             name: {"calls": tally.calls, **tally.usage.model_dump()}
             for name, tally in self._engine.ledger.tallies().items()
         }
+        self._run.served |= self._engine.served.summary()
         write_state(self._run)

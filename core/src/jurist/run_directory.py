@@ -35,13 +35,14 @@ class StageRecord:
 
 @dataclass
 class Run:
-    """A run: its recipe, its directory and the stages finished so far."""
+    """A run: its recipe, its directory, the stages finished so far, what they cost and who answered."""
 
     recipe: Recipe
     folder: Path
     status: str = "running"
     stages: list[StageRecord] = field(default_factory=list)
     totals: dict[str, Any] = field(default_factory=dict)
+    served: dict[str, dict[str, int]] = field(default_factory=dict)
     artifacts: Artifacts = field(default_factory=Artifacts)
 
 
@@ -123,6 +124,7 @@ def write_state(run: Run) -> None:
             "versions": _versions(),
             "stages": [{"name": stage.name, "folder": stage.folder.name} for stage in run.stages],
             "totals": run.totals,
+            "served": run.served,
         },
     )
 

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 WINDOW = 60.0
 """The rate is that of the last so many seconds, so that replayed calls do not flatter it for long."""
 
+_TELLING = 10
+"""Items that must be done before their cost says what the stage will cost."""
+
 HEADLINE = ("loss", "reward", "kl", "length", "accuracy", "eval_loss", "eval_accuracy")
 """The metrics of training that are shown, as far as a trainer gives them."""
 
@@ -76,8 +79,19 @@ class StageProgress:
         return ", ".join(counted) or metrics_text(self.metrics)
 
     def cost(self) -> str:
-        """``$0.12, 45,210 tokens, 80 calls (30 replayed)``; empty while nothing was called."""
-        return cost_text(self.spent, self.calls + self.replayed, self.replayed)
+        """``$0.12 (about $0.60 in all), 45,210 tokens, 80 calls``; empty while nothing was called."""
+        return cost_text(self.spent, self.calls + self.replayed, self.replayed, self.projected())
+
+    def projected(self) -> float | None:
+        """What the stage will have cost at its end, in dollars, if the rest costs as much as what was done.
+
+        Items that were replayed cost nothing now and say nothing of the rest. None while too little is known.
+        """
+        calls = self.calls + self.replayed
+        if not self.spent.usd or self.total is None or not calls or self.done < _TELLING:
+            return None
+        fresh = self.done * self.calls / calls
+        return self.spent.usd * (1 + max(0, self.total - self.done) / fresh)
 
     def text(self, now: float) -> str:
         """All of it in one line."""
@@ -163,6 +177,11 @@ class Progress:
         self._display.update(self._stage, self._clock())
 
     @hookimpl
+    def jurist_notice(self, component: str, text: str) -> None:
+        """Show what there is to tell about a component."""
+        self._display.note(f"{component}: {text}")
+
+    @hookimpl
     def jurist_training_progress(self, progress: TrainProgress) -> None:
         """Note a step of a trainer."""
         if self._stage is not None:
@@ -181,15 +200,20 @@ class Progress:
             self._stage = None
 
 
-def cost_text(spent: Usage, calls: int, replayed: int = 0) -> str:
-    """``$0.12, 45,210 tokens, 80 calls (30 replayed)``; empty without calls."""
+def cost_text(spent: Usage, calls: int, replayed: int = 0, projected: float | None = None) -> str:
+    """``$0.12 (about $0.60 in all), 45,210 tokens, 80 calls (30 replayed)``; empty without calls."""
     if not calls:
         return ""
     tokens = spent.prompt_tokens + spent.completion_tokens
-    parts = [f"${spent.usd:.2f}" if spent.usd >= 0.01 or not spent.usd else f"${spent.usd:.2g}"]
+    in_all = "" if projected is None else f" (about {_usd(projected)} in all)"
+    parts = [_usd(spent.usd) + in_all]
     noun = "call" if calls == 1 else "calls"
     parts += [f"{tokens:,} tokens", f"{calls:,} {noun}" + (f" ({replayed:,} replayed)" if replayed else "")]
     return ", ".join(parts)
+
+
+def _usd(amount: float) -> str:
+    return f"${amount:.2f}" if amount >= 0.01 or not amount else f"${amount:.2g}"
 
 
 def metrics_text(metrics: Mapping[str, float]) -> str:

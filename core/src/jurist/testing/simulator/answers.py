@@ -11,7 +11,8 @@ from typing import Literal
 from jurist.parsing import parse_verdict
 from jurist.testing.simulator.asked import Asked
 
-Answer = Callable[[Asked], str]
+Answer = Callable[[Asked], str | Mapping[str, float]]
+"""What the model says to a request: a text, or one word of those that it gives the probabilities of."""
 
 GARBAGE = (
     "Lorem ipsum dolor sit amet, consectetur adipiscing elit, sed do eiusmod tempor incididunt ut labore "

@@ -35,11 +35,11 @@ class Model:
         if fault == "garbage":
             return cut(GARBAGE, asked.max_tokens, dialect.stops(asked))
         try:
-            text = self._answer(asked)
+            answer = self._answer(asked)
         except Exception as error:
             self._counters.faults["answer"] += 1
             raise Rejected(500, f"The simulator's answer function raised {error!r}.") from error
-        odds = as_letter(asked, text)
+        odds = as_letter(asked, answer) if isinstance(answer, str) else answer
         if odds is not None:
-            return Said(next(iter(odds)), "stop", 1, odds=odds)
-        return cut(text, asked.max_tokens, dialect.stops(asked))
+            return Said(max(odds, key=lambda word: odds[word]), "stop", 1, odds=odds)
+        return cut(str(answer), asked.max_tokens, dialect.stops(asked))
