@@ -7,7 +7,7 @@ export HF_HUB_OFFLINE ?= 1
 export TOKENIZERS_PARALLELISM ?= false
 export LITELLM_LOCAL_MODEL_COST_MAP ?= True
 
-.PHONY: demo test lint clean
+.PHONY: demo test lint bench prices clean
 
 .venv/installed: constraints.txt requirements-dev.txt pyproject.toml $(wildcard */pyproject.toml plugins/*/pyproject.toml contrib/*/pyproject.toml)
 	test -d .venv || $(PYTHON) -m venv .venv
@@ -27,6 +27,12 @@ lint: .venv/installed
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy core/src registry/src plugins/openai/src plugins/anthropic/src plugins/litellm/src plugins/hf/src plugins/trl/src plugins/review/src plugins/demo/src contrib/jurist-replay/src contrib/refresh_prices.py
 	$(BIN)/lint-imports
+
+bench: .venv/installed
+	$(BIN)/python benchmarks/labeling.py
+
+prices: .venv/installed
+	$(BIN)/python contrib/refresh_prices.py
 
 clean:
 	rm -rf .venv

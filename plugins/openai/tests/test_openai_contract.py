@@ -1,4 +1,4 @@
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import pytest
 
@@ -7,8 +7,13 @@ from jurist.testing.simulator import Asked, Simulator
 from jurist_openai.model import OpenAIChatModel
 
 
-def answer(asked: Asked) -> str:
-    """The words of the question."""
+ODDS = {"A": 0.4, "B": 0.25, "yes": 0.12, "no": 0.1, "perhaps": 0.06, "甲": 0.04, "乙": 0.03}
+
+
+def answer(asked: Asked) -> str | Mapping[str, float]:
+    """The words of the question, or how likely each choice is."""
+    if asked.wants_logprobs:
+        return ODDS
     return f"A: {asked.messages[-1][1] or 'nothing'}"
 
 
