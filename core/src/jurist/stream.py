@@ -30,6 +30,10 @@ class Stoppable(Protocol):
     def queued(self) -> bool:
         """Whether calls queue for their turn."""
 
+    @property
+    def saturated(self) -> bool:
+        """Whether some component has all the calls that it may have."""
+
     async def drain(self) -> None:
         """Wait until the calls in flight are over."""
 
@@ -37,8 +41,9 @@ class Stoppable(Protocol):
 class _Places:
     """How many items may be in flight: ``window``, and more where that leaves components without calls.
 
-    Whenever an item ends while no call queues for its turn, one place is added; while some do, one of those
-    is taken away again. ``taken`` are the items in flight and the results that wait to be handed on.
+    Whenever an item ends while every component could have more calls, one place is added; while calls queue
+    for their turn, one of those is taken away again. ``taken`` are the items in flight and the results that
+    wait to be handed on.
     """
 
     def __init__(self, window: int, engine: Stoppable) -> None:
@@ -59,7 +64,7 @@ class _Places:
             if self._added:
                 self._added -= 1
                 return
-        elif self._added < self._most_added:
+        elif self._added < self._most_added and not self._engine.saturated:
             self._added += 1
             self.running.release()
         self.running.release()

@@ -48,7 +48,8 @@ class Connection:
         Raises:
             ProviderError: the call failed.
         """
-        data = orjson.dumps(body_of(request, self._options))
+        # The copy is exact; orjson's own buffer stays as large as it once grew, for as long as the call lasts.
+        data = bytes(memoryview(orjson.dumps(body_of(request, self._options))))
         started = perf_counter()
         try:
             async with self._session.post(self._url, data=data, proxy=self._proxy) as response:
