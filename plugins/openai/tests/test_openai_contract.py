@@ -6,7 +6,6 @@ from jurist.testing.kit import ChatModelContract
 from jurist.testing.simulator import Asked, Simulator
 from jurist_openai.model import OpenAIChatModel
 
-
 ODDS = {"A": 0.4, "B": 0.25, "yes": 0.12, "no": 0.1, "perhaps": 0.06, "甲": 0.04, "乙": 0.03}
 
 

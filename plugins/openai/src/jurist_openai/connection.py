@@ -48,7 +48,7 @@ class Connection:
         Raises:
             ProviderError: the call failed.
         """
-        # The copy is exact; orjson's own buffer stays as large as it once grew, for as long as the call lasts.
+        # A copy of the exact size: orjson's own buffer stays as large as it once grew while the call lasts.
         data = bytes(memoryview(orjson.dumps(body_of(request, self._options))))
         started = perf_counter()
         try:

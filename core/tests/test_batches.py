@@ -1,0 +1,279 @@
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from jurist.batches import Batching
+from jurist.budget import Budget
+from jurist.chat import ChatReply, ChatRequest, Sampling
+from jurist.contracts import BatchChatModel, BatchState, ChatModel
+from jurist.engine import Engine
+from jurist.errors import BudgetStop, Interrupted, ProviderError, UsageError
+from jurist.ledger import BatchEntry, Ledger
+from jurist.limits import Limits
+from jurist.metered import BatchedChatModel, metered
+from jurist.prices import Price
+from jurist.records import Message, Usage
+from jurist.retry import Backoff
+
+
+def ask(text: str) -> ChatRequest:
+    return ChatRequest(messages=(Message(role="user", content=text),), sampling=Sampling(max_tokens=100))
+
+
+class Provider(BatchChatModel):
+    """A provider in memory: batches end when they are looked at, unless a test says otherwise."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.batches: dict[str, dict[str, ChatRequest]] = {}
+        self.names: dict[str, str] = {}
+        self.billed: list[str] = []
+        self.looks: list[Any] = []
+        self.submitting: list[ProviderError] = []
+        self.silent: set[str] = set()
+        self.online = 0
+
+    def price(self) -> Price:
+        return Price(input=0, output=1_000_000, batch=0.5)
+
+    async def complete(self, request: ChatRequest) -> ChatReply:
+        self.online += 1
+        return self._reply(request)
+
+    async def submit(self, name: str, requests: Mapping[str, ChatRequest]) -> str:
+        if self.submitting:
+            raise self.submitting.pop(0)
+        batch = f"b{len(self.batches)}"
+        self.batches[batch], self.names[name] = dict(requests), batch
+        return batch
+
+    async def find(self, name: str, request_ids: Collection[str], since: float) -> str | None:
+        return self.names.get(name)
+
+    async def state(self, batch: str) -> BatchState:
+        if self.looks:
+            look = self.looks.pop(0)
+            if isinstance(look, BaseException):
+                raise look
+            if look == "wait":
+                return BatchState(done=0, total=1, ended=False)
+        return BatchState(done=1, total=1, ended=True)
+
+    async def results(
+        self, batch: str, choices: Mapping[str, Sequence[str]]
+    ) -> AsyncIterator[tuple[str, ChatReply | ProviderError]]:
+        for request_id, request in self.batches[batch].items():
+            text = request.messages[0].content
+            if text in self.silent:
+                self.silent.discard(text)
+            else:
+                self.billed.append(text)
+                yield request_id, self._reply(request)
+
+    def _reply(self, request: ChatRequest) -> ChatReply:
+        return ChatReply(text=f"re: {request.messages[0].content}", usage=Usage(completion_tokens=2, usd=1.0))
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Iterator[Ledger]:
+    with Ledger(tmp_path / "ledger.sqlite") as opened:
+        yield opened
+
+
+@pytest.fixture
+def provider() -> Provider:
+    return Provider()
+
+
+def batched(
+    provider: Provider, ledger: Ledger, budget: Budget | None = None, **settings: Any
+) -> tuple[BatchedChatModel, Engine]:
+    engine = Engine(ledger, backoff=Backoff(first=0.001), budget=budget)
+    model = metered(
+        provider,
+        engine=engine,
+        label="mine",
+        provided_by="lab 1.0 (lab:Provider)",
+        limits=Limits(concurrency=1000, timeout=None, attempts=3),
+        batching=Batching(**{"wait": 0.01, "poll": 0.001, **settings}),
+    )
+    assert isinstance(model, BatchedChatModel)
+    return model, engine
+
+
+async def texts(model: BatchedChatModel, *asked: str) -> list[Any]:
+    replies = await asyncio.gather(*(model.complete(ask(text)) for text in asked), return_exceptions=True)
+    await model.leave()
+    return [reply.text if isinstance(reply, ChatReply) else reply for reply in replies]
+
+
+async def test_calls_are_gathered_answered_and_kept(ledger: Ledger, provider: Provider) -> None:
+    model, _ = batched(provider, ledger)
+    assert await texts(model, "a", "b", "c") == ["re: a", "re: b", "re: c"]
+    assert [len(batch) for batch in provider.batches.values()] == [3]
+    again, _ = batched(provider, ledger)
+    assert await texts(again, "c", "a") == ["re: c", "re: a"]
+    assert sorted(provider.billed) == ["a", "b", "c"]
+    assert ledger.tallies()["mine"].calls == 3
+
+
+async def test_single_calls_and_batches_share_the_ledger(ledger: Ledger, provider: Provider) -> None:
+    model, engine = batched(provider, ledger)
+    await texts(model, "a")
+    single = metered(
+        provider,
+        engine=engine,
+        label="mine",
+        provided_by="lab 2.0 (lab:Provider)",
+        limits=Limits(),
+    )
+    assert isinstance(single, ChatModel)
+    assert (await single.complete(ask("a"))).text == "re: a"
+    assert provider.online == 0
+
+
+async def test_a_request_without_an_answer_is_asked_again(ledger: Ledger, provider: Provider) -> None:
+    provider.silent = {"b"}
+    model, _ = batched(provider, ledger)
+    assert await texts(model, "a", "b") == ["re: a", "re: b"]
+    assert provider.billed == ["a", "b"]
+    assert [sorted(r.messages[0].content for r in b.values()) for b in provider.batches.values()] == [
+        ["a", "b"],
+        ["b"],
+    ]
+
+
+async def test_looks_that_fail_are_made_again(ledger: Ledger, provider: Provider) -> None:
+    provider.looks = [ProviderError("502", retryable=True), "wait", ProviderError("503", retryable=True)]
+    model, _ = batched(provider, ledger)
+    assert await texts(model, "a") == ["re: a"]
+    assert len(provider.batches) == 1
+
+
+async def test_a_batch_that_cannot_be_looked_at_ends_the_run_and_stays(
+    ledger: Ledger, provider: Provider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("jurist.batches._PATIENCE", 3)
+    provider.looks = [ProviderError("502", retryable=True)] * 3
+    model, engine = batched(provider, ledger)
+    (error,) = await texts(model, "a")
+    assert isinstance(error, ProviderError)
+    assert error.fatal
+    assert engine.reason is error
+    assert "stays with the provider" in str(error)
+    again, _ = batched(provider, ledger)
+    assert await texts(again, "a") == ["re: a"]
+    assert provider.billed == ["a"]
+    assert len(provider.batches) == 1
+
+
+async def test_a_wrong_key_while_waiting_loses_no_batch(ledger: Ledger, provider: Provider) -> None:
+    provider.looks = [ProviderError("401", fatal=True)]
+    model, _ = batched(provider, ledger)
+    (error,) = await texts(model, "a")
+    assert isinstance(error, ProviderError)
+    assert error.fatal
+    again, _ = batched(provider, ledger)
+    assert await texts(again, "a") == ["re: a"]
+    assert len(provider.batches) == 1
+
+
+async def test_a_batch_that_came_to_nothing_is_given_up(ledger: Ledger, provider: Provider) -> None:
+    provider.looks = [ProviderError("the file is faulty")]
+    model, _ = batched(provider, ledger)
+    (error,) = await texts(model, "a")
+    assert isinstance(error, ProviderError)
+    assert not error.fatal
+    again, _ = batched(provider, ledger)
+    assert await texts(again, "a") == ["re: a"]
+    assert len(provider.batches) == 2
+
+
+async def test_a_batch_that_was_not_taken_is_handed_in_again(ledger: Ledger, provider: Provider) -> None:
+    provider.submitting = [ProviderError("connection lost", retryable=True)]
+    model, _ = batched(provider, ledger)
+    assert await texts(model, "a") == ["re: a"]
+    assert len(provider.batches) == 1
+
+
+async def test_a_batch_that_was_taken_although_the_connection_broke_is_not_handed_in_again(
+    ledger: Ledger, provider: Provider
+) -> None:
+    submit = provider.submit
+
+    async def breaks(name: str, requests: Mapping[str, ChatRequest]) -> str:
+        await submit(name, requests)
+        raise ProviderError("connection lost", retryable=True)
+
+    provider.submit = breaks  # type: ignore[method-assign]
+    model, _ = batched(provider, ledger)
+    assert await texts(model, "a") == ["re: a"]
+    assert len(provider.batches) == 1
+
+
+async def test_a_batch_that_died_before_it_was_handed_in_is_asked_anew(
+    ledger: Ledger, provider: Provider
+) -> None:
+    model, _ = batched(provider, ledger)
+    key = model._meter._key("complete", (ask("a"),))
+    entry = BatchEntry(
+        name="jurist-lost",
+        owner=model._meter.owner,
+        begun=time.time(),
+        keys={"jurist-lost-0": key},
+        choices={},
+    )
+    ledger.begin_batch(entry)
+    assert await texts(model, "a") == ["re: a"]
+    assert ledger.open_batches(model._meter.owner) == []
+    assert provider.billed == ["a"]
+
+
+async def test_a_full_disk_is_told_to_whoever_waits(
+    ledger: Ledger, provider: Provider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise UsageError("the disk is full")
+
+    model, _ = batched(provider, ledger)
+    with monkeypatch.context() as patched:
+        patched.setattr(ledger, "end_batch", full)
+        (error,) = await texts(model, "a")
+    assert isinstance(error, UsageError)
+    again, _ = batched(provider, ledger)
+    assert await texts(again, "a") == ["re: a"]
+    assert len(provider.batches) == 1
+    third, _ = batched(provider, ledger)
+    with monkeypatch.context() as patched:
+        patched.setattr(ledger, "begin_batch", full)
+        (error,) = await texts(third, "b")
+    assert isinstance(error, UsageError)
+
+
+async def test_a_stop_does_not_wait_for_a_batch(ledger: Ledger, provider: Provider) -> None:
+    provider.looks = ["wait"] * 100_000
+    model, engine = batched(provider, ledger, poll=10)
+    waiting = asyncio.create_task(texts(model, "a", "b"))
+    while not provider.batches:
+        await asyncio.sleep(0.01)
+    reason = Interrupted("stop")
+    engine.stop(reason)
+    assert await asyncio.wait_for(waiting, 5) == [reason, reason]
+
+
+async def test_a_cap_counts_what_is_in_a_batch(ledger: Ledger, provider: Provider) -> None:
+    # 100 tokens at most, at half of a dollar each: what is not known yet is taken to cost 50 dollars.
+    model, _ = batched(provider, ledger, Budget(max_usd=120))
+    outcomes = await texts(model, "a", "b", "c", "d")
+    assert outcomes == ["re: a", "re: b", "re: c", "re: d"]
+    assert [len(batch) for batch in provider.batches.values()] == [2, 2]
+    other, _ = batched(provider, ledger, Budget(max_usd=4.5))
+    (stopped,) = await texts(other, "e")
+    assert isinstance(stopped, BudgetStop)
+    assert len(provider.batches) == 2
