@@ -709,3 +709,22 @@ def test_after_kill_9_only_calls_in_flight_are_repeated(tmp_path):
     assert set(asked) == {str(number) for number in range(600)}
     repeated = len(asked) - 600
     assert 1 <= repeated <= 8  # the concurrency limit
+
+
+@pytest.mark.parametrize(("concurrency", "least", "most"), [(64, 64, 64), (1000, 500, 1000)])
+async def test_the_window_grows_until_a_component_has_all_the_calls_it_may_have(
+    ledger, concurrency, least, most
+):
+    running = widest = 0
+
+    async def provider(number: int) -> ChatReply:
+        nonlocal running, widest
+        running += 1
+        await asyncio.sleep(0.02)
+        widest = max(widest, running)
+        running -= 1
+        return ChatReply(text=str(number))
+
+    call = caller(ledger, provider, concurrency=concurrency)
+    await collect(call.engine.map(call, range(8_000), window=64))
+    assert least <= widest <= most

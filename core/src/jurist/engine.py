@@ -268,11 +268,6 @@ class Engine:
         """Whether calls of some component queue for their turn."""
         return any(limiter.queued for limiter in self._limiters)
 
-    @property
-    def saturated(self) -> bool:
-        """Whether some component has all the calls in flight that it may have."""
-        return any(limiter.saturated for limiter in self._limiters)
-
     async def _sleep(self, seconds: float) -> None:
         """Sleep, unless the engine is stopped: then raise the reason."""
         try:

@@ -100,11 +100,6 @@ class Limiter:
         """Whether calls wait for their turn."""
         return bool(self._waiting)
 
-    @property
-    def saturated(self) -> bool:
-        """Whether no more calls may start before one ends."""
-        return self._active >= self.concurrency
-
     def slot(self) -> Slot:
         """A block that is entered when one more call may start; the call is over when it is left."""
         return Slot(self)

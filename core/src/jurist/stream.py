@@ -30,10 +30,6 @@ class Stoppable(Protocol):
     def queued(self) -> bool:
         """Whether calls queue for their turn."""
 
-    @property
-    def saturated(self) -> bool:
-        """Whether some component has all the calls that it may have."""
-
     async def drain(self) -> None:
         """Wait until the calls in flight are over."""
 
@@ -41,33 +37,44 @@ class Stoppable(Protocol):
 class _Places:
     """How many items may be in flight: ``window``, and more where that leaves components without calls.
 
-    Whenever an item ends while every component could have more calls, one place is added; while calls queue
-    for their turn, one of those is taken away again. ``taken`` are the items in flight and the results that
+    After as many items as are in flight, if no call had to queue for its turn meanwhile, a quarter is added;
+    else a sixteenth is taken away again. ``taken`` are the items in flight and the results that
     wait to be handed on.
     """
 
     def __init__(self, window: int, engine: Stoppable) -> None:
         self._engine = engine
-        self._most_added = max(0, engine.widest - window)
-        self._added = 0
-        self.running = asyncio.Semaphore(window)
-        self.taken = asyncio.Semaphore(window + self._most_added + _FINISHED)
+        self._window = self._size = window
+        self._most = max(window, engine.widest)
+        self._over = 0
+        self._ended = 0
+        self._queued = False
+        self._running = asyncio.Semaphore(window)
+        self.taken = asyncio.Semaphore(self._most + _FINISHED)
 
     async def take(self) -> None:
         """Wait until one more item may begin."""
         await self.taken.acquire()
-        await self.running.acquire()
+        await self._running.acquire()
 
     def release(self, _: object) -> None:
         """An item is over."""
-        if self._engine.queued:
-            if self._added:
-                self._added -= 1
-                return
-        elif self._added < self._most_added and not self._engine.saturated:
-            self._added += 1
-            self.running.release()
-        self.running.release()
+        self._queued = self._queued or self._engine.queued
+        self._ended += 1
+        if self._over:
+            self._over -= 1
+        else:
+            self._running.release()
+        if self._ended >= self._size:
+            self._resize(self._size - self._size // 16 if self._queued else self._size + self._size // 4)
+            self._ended, self._queued = 0, False
+
+    def _resize(self, size: int) -> None:
+        size = min(max(size, self._window), self._most)
+        for _ in range(size - self._size):
+            self._running.release()
+        self._over += max(0, self._size - size)
+        self._size = size
 
 
 async def stream(
