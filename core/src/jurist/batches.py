@@ -100,6 +100,8 @@ class Batches:
         self._start(self._end_when_stopped())
         self._start(self._gather())
         for entry in self._ledger.open_batches(self._owner):
+            if entry.batch is not None:
+                self._events.notice(self._label, f"goes on with batch {entry.batch}")
             self._expect(entry.keys.values())
             self._start(self._see_through(entry, None))
 
