@@ -172,7 +172,9 @@ async def test_a_last_assistant_message_is_continued(chat_model: TransformersCha
     request = ChatRequest(messages=(question, begun), sampling=sampling)
     loaded = chat_model._loaded
     assert loaded is not None
-    assert loaded.tokenizer.decode(loaded.encode_prompt(request)).endswith("assistant\nThe better answer is")
+    assert loaded.tokenizer.decode(loaded.prompts.encode_prompt(request)).endswith(
+        "assistant\nThe better answer is"
+    )
     assert (await chat_model.complete(request)).text != whole.text
 
 

@@ -51,6 +51,16 @@ def test_what_changes_the_policy_beside_its_checkpoint_is_not_trained() -> None:
         assert not TransformersOptions(model="x").model_dump()[name]  # unset unless a recipe sets it
 
 
+async def test_tokens_are_counted_as_the_model_sees_them_without_its_weights(checkpoint: Path) -> None:
+    model = TransformersChatModel(TransformersOptions(model=str(checkpoint)))
+    counted = await model.prompt_tokens(REQUEST)
+    assert model._loaded is None
+    reply = await model.complete(REQUEST)
+    await model.close()
+    assert counted == reply.usage.prompt_tokens > 0
+    assert await TransformersChatModel(TransformersOptions(model="/no/such")).prompt_tokens(REQUEST) is None
+
+
 def test_importing_the_class_loads_nothing_heavy() -> None:
     code = (
         "import sys, jurist_hf.plugin, jurist_hf.model\n"
@@ -121,7 +131,7 @@ async def test_a_template_is_read_from_its_file(checkpoint: Path, tmp_path: Path
     await model.complete(REQUEST)
     loaded = model._loaded
     assert loaded is not None
-    assert loaded.tokenizer.decode(loaded.encode_prompt(REQUEST)) == "Hello!"
+    assert loaded.tokenizer.decode(loaded.prompts.encode_prompt(REQUEST)) == "Hello!"
     await model.close()
     assert (await failure(chat_template=str(tmp_path / "none.jinja"), **marked)).fatal
 

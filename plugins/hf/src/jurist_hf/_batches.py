@@ -54,8 +54,8 @@ def encode(loaded: LoadedModel, request: ChatRequest) -> Item:
     A choice is tokenised by itself and put after the prompt's ids, so that all choices of a request
     follow the same ids.
     """
-    prompt = loaded.encode_prompt(request)
-    choices = [loaded.encode_text(choice) for choice in request.choices]
+    prompt = loaded.prompts.encode_prompt(request)
+    choices = [loaded.prompts.encode_text(choice) for choice in request.choices]
     for choice, ids in zip(request.choices, choices, strict=True):
         if not ids:
             raise ProviderError(f"The choice {choice!r} has no token.", provided_by=PROVIDED_BY)

@@ -9,14 +9,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import jinja2
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
+from transformers import AutoModelForCausalLM, GenerationConfig
 from transformers.utils import logging
 
-from jurist.chat import ChatRequest
 from jurist.errors import ProviderError
-from jurist_hf.checkpoint import PROVIDED_BY, Checkpoint, find_checkpoint
+from jurist_hf._prompts import PromptEncoder, load_encoder
+from jurist_hf.checkpoint import PROVIDED_BY, Checkpoint, find_checkpoint, unusable
 
 if TYPE_CHECKING:
     from jurist_hf.model import TransformersOptions
@@ -28,48 +27,25 @@ _ONE_AT_A_TIME = threading.Lock()
 
 @dataclass
 class LoadedModel:
-    """A model in memory, its tokenizer, and the chat template that turns messages into text."""
+    """A model in memory, and what turns messages into its token ids."""
 
     name: str
     model: Any
-    tokenizer: Any
-    template: str
-    template_kwargs: dict[str, Any]
+    prompts: PromptEncoder
     max_length: int | None
     end_ids: tuple[int, ...]
     pad_id: int
+
+    @property
+    def tokenizer(self) -> Any:
+        """The model's tokenizer."""
+        return self.prompts.tokenizer
 
     @property
     def device(self) -> torch.device:
         """Where the weights are."""
         device: torch.device = self.model.device
         return device
-
-    def encode_prompt(self, request: ChatRequest) -> list[int]:
-        """The token ids of the request's messages; a last assistant message is left open."""
-        continued = request.messages[-1].role == "assistant"
-        try:
-            text = self.tokenizer.apply_chat_template(
-                [message.model_dump() for message in request.messages],
-                chat_template=self.template,
-                tokenize=False,
-                add_generation_prompt=not continued,
-                continue_final_message=continued,
-                **self.template_kwargs,
-            )
-        except (jinja2.TemplateError, ValueError) as error:
-            raise ProviderError(
-                f"The chat template of {self.name} does not accept these messages.",
-                provided_by=PROVIDED_BY,
-                cause=error,
-                hint="give another template in chat_template",
-            ) from error
-        return self.encode_text(text)
-
-    def encode_text(self, text: str) -> list[int]:
-        """The token ids of a text, nothing added."""
-        ids: list[int] = self.tokenizer.encode(text, add_special_tokens=False)
-        return ids
 
     def check_length(self, prompt_tokens: int, new_tokens: int, what: str) -> None:
         """Refuse what the context cannot hold; nothing is ever cut off silently."""
@@ -104,16 +80,10 @@ def load_model(options: TransformersOptions) -> LoadedModel:
         ProviderError: it cannot be loaded or has no chat template; fatal.
     """
     checkpoint = find_checkpoint(options.model)
-    tokenizer = _load_tokenizer(options, checkpoint)
-    template = options.template_text or tokenizer.chat_template
-    if not isinstance(template, str):
-        raise _unusable(
-            f"The tokenizer of {options.model} has no chat template.",
-            hint="give one in chat_template: a Jinja file, or the text itself",
-        )
+    prompts = load_encoder(options)
     model = _load_weights(options, checkpoint)
-    end_ids = _end_ids(model, tokenizer)
-    pad_id = next((i for i in (tokenizer.pad_token_id, *end_ids) if i is not None), 0)
+    end_ids = _end_ids(model, prompts.tokenizer)
+    pad_id = next((i for i in (prompts.tokenizer.pad_token_id, *end_ids) if i is not None), 0)
     # The checkpoint's own sampling defaults (top_k, a repetition penalty) would bend the distribution
     # that was asked for.
     model.generation_config = GenerationConfig(eos_token_id=list(end_ids) or None, pad_token_id=pad_id)
@@ -121,24 +91,11 @@ def load_model(options: TransformersOptions) -> LoadedModel:
     return LoadedModel(
         name=options.model,
         model=model,
-        tokenizer=tokenizer,
-        template=template,
-        template_kwargs=dict(options.chat_template_kwargs),
+        prompts=prompts,
         max_length=options.max_length or getattr(text_config, "max_position_embeddings", None),
         end_ids=end_ids,
         pad_id=pad_id,
     )
-
-
-def _load_tokenizer(options: TransformersOptions, checkpoint: Checkpoint) -> Any:
-    if options.tokenizer is not None:
-        checkpoint = find_checkpoint(options.tokenizer, "tokenizer_config.json")
-    try:
-        return AutoTokenizer.from_pretrained(
-            checkpoint.name, revision=checkpoint.revision or "main", trust_remote_code=False
-        )
-    except (OSError, ValueError, ImportError) as error:
-        raise _unusable(f"The tokenizer of {checkpoint.name} cannot be loaded.", error) from error
 
 
 def _load_weights(options: TransformersOptions, checkpoint: Checkpoint) -> Any:
@@ -158,7 +115,7 @@ def _load_weights(options: TransformersOptions, checkpoint: Checkpoint) -> Any:
             )
         if report["missing_keys"]:
             missing = ", ".join(sorted(report["missing_keys"])[:4])
-            raise _unusable(
+            raise unusable(
                 f"{checkpoint.name} is not a whole causal language model: it lacks {missing}.",
                 hint="name a checkpoint saved from AutoModelForCausalLM (a reward model is not one)",
             )
@@ -167,7 +124,7 @@ def _load_weights(options: TransformersOptions, checkpoint: Checkpoint) -> Any:
             model.load_adapter(adapter.name, adapter_kwargs={"revision": adapter.revision or "main"})
         return model.to(device).eval()
     except (OSError, ValueError, ImportError, RuntimeError) as error:
-        raise _unusable(f"{checkpoint.name} cannot be loaded.", error) from error
+        raise unusable(f"{checkpoint.name} cannot be loaded.", error) from error
 
 
 @contextmanager
@@ -189,22 +146,10 @@ def _device(name: str) -> torch.device:
     try:
         return torch.device(name)
     except RuntimeError as error:
-        raise _unusable(
-            f"There is no device '{name}'.", error, hint="auto, cpu, cuda, cuda:1, mps"
-        ) from error
+        raise unusable(f"There is no device '{name}'.", error, hint="auto, cpu, cuda, cuda:1, mps") from error
 
 
 def _end_ids(model: Any, tokenizer: Any) -> tuple[int, ...]:
     stated = model.generation_config.eos_token_id
     several = stated if isinstance(stated, list) else [stated]
     return tuple(dict.fromkeys(i for i in (tokenizer.eos_token_id, *several) if i is not None))
-
-
-def _unusable(what: str, cause: BaseException | None = None, hint: str | None = None) -> ProviderError:
-    return ProviderError(
-        what,
-        fatal=True,
-        provided_by=PROVIDED_BY,
-        cause=cause,
-        hint=hint or "check that the folder is a complete checkpoint that transformers loads",
-    )

@@ -81,6 +81,17 @@ def _hub_checkpoint(name: str, marker: str) -> Checkpoint:
     return Checkpoint(name, revision=Path(path).parent.name)
 
 
+def unusable(what: str, cause: BaseException | None = None, hint: str | None = None) -> ProviderError:
+    """The error for a checkpoint that cannot be used."""
+    return ProviderError(
+        what,
+        fatal=True,
+        provided_by=PROVIDED_BY,
+        cause=cause,
+        hint=hint or "check that the folder is a complete checkpoint that transformers loads",
+    )
+
+
 def _missing(what: str, cause: BaseException | None) -> ProviderError:
     return ProviderError(
         what,

@@ -21,6 +21,7 @@ from jurist_hf.checkpoint import PROVIDED_BY, find_checkpoint
 if TYPE_CHECKING:
     from jurist_hf._batches import BatchFunction
     from jurist_hf._loading import LoadedModel
+    from jurist_hf._prompts import PromptEncoder
 
 _GATHERED_BATCHES = 4
 """How many batches are gathered before they are sorted by length and cut."""
@@ -90,6 +91,7 @@ class TransformersChatModel(ChatModel):
         super().__init__(options)
         self._lock = threading.Lock()
         self._loaded: LoadedModel | None = None
+        self._encoder: PromptEncoder | None = None
         gathered = _GATHERED_BATCHES * options.batch_size
         self._generation = Batcher(self._generate, max_size=gathered)
         self._choice = Batcher(self._score, max_size=gathered)
@@ -128,6 +130,10 @@ class TransformersChatModel(ChatModel):
         error = await asyncio.to_thread(self._misfit, request)
         return None if error is None else error.what
 
+    async def prompt_tokens(self, request: ChatRequest) -> int | None:
+        """How many tokens the messages have, by the model's own tokenizer and template; loads no weights."""
+        return await asyncio.to_thread(self._prompt_tokens, request)
+
     async def close(self) -> None:
         """Stop the batchers and let the weights go."""
         await self._generation.close()
@@ -136,6 +142,17 @@ class TransformersChatModel(ChatModel):
             loaded, self._loaded = self._loaded, None
         if loaded is not None:
             loaded.release()
+
+    def _prompt_tokens(self, request: ChatRequest) -> int | None:
+        from jurist_hf._prompts import load_encoder
+
+        with self._lock:
+            if self._encoder is None:
+                try:
+                    self._encoder = load_encoder(self.options)
+                except ProviderError:
+                    return None  # a run says why; an estimate can do without
+            return len(self._encoder.encode_prompt(request))
 
     def _misfit(self, request: ChatRequest) -> ProviderError | None:
         from jurist_hf._batches import encode
