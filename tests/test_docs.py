@@ -23,6 +23,7 @@ from click.testing import CliRunner
 from pydantic import BaseModel, JsonValue, SecretStr
 
 from jurist import hookspecs
+from jurist.batches import Batching
 from jurist.chat import ChatReply, ChatRequest, Sampling
 from jurist.component import Component
 from jurist.constitution import Check, Constitution, Principle
@@ -30,10 +31,12 @@ from jurist.contracts import CONTRACTS, Contract, TrainJob
 from jurist.errors import JuristError
 from jurist.limits import Limits
 from jurist.preflight import check
+from jurist.prices import Price
 from jurist.recipe import (
     Budget,
     CompareSettings,
     EvaluateSettings,
+    Human,
     PromptSource,
     Recipe,
     ReviseSettings,
@@ -199,6 +202,8 @@ def ours() -> list[Component]:
         ("budget", Budget),
         ("sampling", Sampling),
         ("limits", Limits),
+        ("batches", Batching),
+        ("human labels", Human),
         ("`revise`", ReviseSettings),
         ("`compare`", CompareSettings),
         ("`train`", TrainSettings),
@@ -240,6 +245,7 @@ def test_the_readme_gives_the_results_that_the_demo_gives() -> None:
     ("page", "heading", "model"),
     [
         ("components.md", "lora", LoraOptions),
+        ("components.md", "prices", Price),
         ("constitutions.md", "a constitution", Constitution),
         ("constitutions.md", "a principle", Principle),
         ("constitutions.md", "a check", Check),

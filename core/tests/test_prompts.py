@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from jurist.errors import UsageError
-from jurist.prompts import load_comparisons, load_prompts, select
+from jurist.prompts import load_comparisons, load_prompts, selected
 from jurist.records import Prompt
 
 Write = Callable[..., str]
@@ -92,8 +92,9 @@ def test_missing_empty_and_broken_files_are_usage_errors(name: str, tmp_path: Pa
 
 def test_tags_select() -> None:
     prompts = [Prompt.of("a", tags=("x",)), Prompt.of("b", tags=("x", "y")), Prompt.of("c")]
-    assert [p.messages[0].content for p in select(prompts, ["x"], [])] == ["a", "b"]
-    assert [p.messages[0].content for p in select(prompts, [], ["y"])] == ["a", "c"]
+    assert [p.messages[0].content for p in prompts if selected(p, ["x"], [])] == ["a", "b"]
+    assert [p.messages[0].content for p in prompts if selected(p, [], ["y"])] == ["a", "c"]
+    assert [p.messages[0].content for p in prompts if selected(p, ["x"], ["y"])] == ["a"]
 
 
 def test_comparisons_are_read_with_their_faults(write_rows: Write) -> None:

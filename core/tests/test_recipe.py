@@ -99,3 +99,10 @@ def test_package_paths_point_into_installed_packages() -> None:
     assert resolve_path("package:jurist/py.typed").is_file()
     with pytest.raises(UsageError, match="pip install no-such"):
         resolve_path("package:no_such/file")
+
+
+def test_what_people_cost_can_be_said_and_is_checked() -> None:
+    human = Recipe.of({"stages": STAGES, "human": {"minutes_per_item": 5}}).human
+    assert (human.usd_per_hour, human.minutes_per_item, human.check) == (30, 5, 0.1)
+    with pytest.raises(UsageError, match=r"2 faults(.|\n)*human\.usd_per_hour(.|\n)*human\.check"):
+        Recipe.of({"stages": STAGES, "human": {"usd_per_hour": -1, "check": 1.5}})

@@ -17,7 +17,6 @@ from jurist.contracts import Artifact, ChatModel, Generator, Trainer
 from jurist.errors import BudgetStop, ProviderError, UsageError
 from jurist.events import Events
 from jurist.options import Operational, Options
-from jurist.preflight import plan
 from jurist.recipe import Recipe
 from jurist.records import Judgment, Prompt, Response
 from jurist.run import run
@@ -282,9 +281,19 @@ def test_prompts_that_the_policy_cannot_take_are_found_before_the_first_call(
 ) -> None:
     source.offer("chat_model", "chat", f"{__name__}:NarrowModel")
     prompts = write_rows("ok", "much too long", "too long as well")
+    stages = EVALUATE, {**EVALUATE, "name": "again"}  # what both ask is one fault
     with pytest.raises(UsageError, match="2 faults") as caught:
-        run(recipe(prompts, EVALUATE, policy="chat"), tmp_path / "run", source)
+        run(recipe(prompts, *stages, policy="chat"), tmp_path / "run", source)
     assert "too long as well" in str(caught.value)
+
+
+def test_of_many_prompts_that_do_not_fit_the_first_are_listed_and_the_others_counted(
+    source: Any, write_rows: Write, tmp_path: Path
+) -> None:
+    source.offer("chat_model", "chat", f"{__name__}:NarrowModel")
+    prompts = write_rows(*(f"much too long {number}" for number in range(30)))
+    with pytest.raises(UsageError, match=r"much too long 19…”(.|\n)*… and 10 more"):
+        run(recipe(prompts, EVALUATE, policy="chat"), tmp_path / "run", source)
 
 
 def test_a_folder_that_cannot_be_written_is_a_usage_error(
@@ -293,18 +302,6 @@ def test_a_folder_that_cannot_be_written_is_a_usage_error(
     (tmp_path / "file").write_text("")
     with pytest.raises(UsageError, match="cannot write"):
         run(recipe(write_rows("p"), EVALUATE), tmp_path / "file" / "run", source)
-
-
-def test_the_plan_bounds_the_calls(source: Any, write_rows: Write) -> None:
-    stages = (REVISE, {**COMPARE, "samples": 4, "orders": "both"}, EVALUATE)
-    planned = plan(recipe(write_rows("p", "q"), *stages), source)
-    roles = [{call.role: (call.least, call.most) for call in stage.calls} for stage in planned.stages]
-    assert roles == [
-        {"generator": (2, 2), "critic": (2, 4), "reviser": (0, 4)},
-        {"generator": (8, 8), "judges": (0, 24)},
-        {"generator": (2, 2), "scorers": (0, 2)},
-    ]
-    assert planned.calls == (14, 46)
 
 
 class Recorder(Events):

@@ -170,13 +170,20 @@ def test_a_file_that_names_no_judges_is_refused(jurist: Any, folder: Path, text:
     assert jurist("judge", "pairs.jsonl", "--judges", "jury.yaml") == 2
 
 
-def test_plan_counts_calls_and_makes_none(
+def test_plan_counts_calls_makes_none_and_writes_the_numbers(
     jurist: Any, capsys: pytest.CaptureFixture[str], folder: Path
 ) -> None:
-    assert jurist("plan", "recipe.yaml") == 0
+    assert jurist("plan", "recipe.yaml", "--json", "plan.json") == 0
     shown = capsys.readouterr().out
-    assert "compare: 20 prompts" in shown
-    assert "  40 calls of generator" in shown
+    assert "compare: 20 prompts, 20 comparisons" in shown
+    assert "AI labels all, people check 10%" in shown
+    (stage,) = json.loads((folder / "plan.json").read_text())["stages"]
+    rows = {(one["component"], one["role"]): one for one in stage["components"]}
+    assert {who: one["calls"] for who, one in rows.items()} == {
+        ("my-chat-model", "generator"): {"low": 40, "high": 40},
+        ("my-judge", "judge"): {"low": 20, "high": 20},
+    }
+    assert rows["my-chat-model", "generator"]["completion_tokens"] == {"low": 40, "high": 40 * 512}
     assert not (folder / "runs").exists()
 
 
@@ -194,7 +201,7 @@ def test_run_stops_before_a_cap_and_continues_when_it_is_raised(
 
 def test_set_changes_a_setting(jurist: Any, capsys: pytest.CaptureFixture[str], folder: Path) -> None:
     assert jurist("plan", "recipe.yaml", "--set", "stages.compare.samples=3") == 0
-    assert "60 calls of generator" in capsys.readouterr().out
+    assert "compare: 20 prompts, 60 comparisons" in capsys.readouterr().out
 
 
 def test_a_plugin_can_be_left_out(jurist: Any, capsys: pytest.CaptureFixture[str], folder: Path) -> None:

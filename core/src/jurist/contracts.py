@@ -122,6 +122,10 @@ class ChatModel(Contract):
         """
         return None
 
+    def most_tokens(self, request: ChatRequest) -> int:
+        """How many tokens a reply may be billed for; more than ``max_tokens`` where thinking comes on top."""
+        return request.sampling.max_tokens
+
 
 class BatchState(Record):
     """How far a provider is with a batch: requests done of ``total``, and whether it has ended."""

@@ -263,6 +263,11 @@ class MeteredChatModel(_Metered, ChatModel):
         count: int | None = await self._meter.inner.prompt_tokens(request)
         return count
 
+    def most_tokens(self, request: ChatRequest) -> int:
+        """How many tokens a reply may be billed for."""
+        most: int = self._meter.inner.most_tokens(request)
+        return most
+
 
 class BatchedChatModel(MeteredChatModel):
     """A chat model whose requests go through the engine in batches of the provider."""
@@ -282,7 +287,7 @@ class BatchedChatModel(MeteredChatModel):
 
     async def complete(self, request: ChatRequest) -> ChatReply:
         """The reply from the batch that the request is or will be in."""
-        prompt, most = estimate_tokens(request.messages), request.sampling.max_tokens
+        prompt, most = estimate_tokens(request.messages), self.most_tokens(request)
         bound = Cost(self._price.usd(prompt, most, batch=True), prompt + most)
         return self._meter.seen(await self._meter.call_in_batch(self._batches, request, bound))
 

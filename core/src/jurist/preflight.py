@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import TypeVar, cast
 
@@ -12,7 +14,9 @@ from jurist.constitution import Constitution
 from jurist.contracts import Aggregator, ChatModel
 from jurist.errors import JuristError, PluginError, UsageError
 from jurist.plan import Plan
+from jurist.planner import Planner
 from jurist.recipe import Recipe, Reference, resolve_path
+from jurist.rehearsal import UnmeteredModels
 from jurist.stages import STAGES, Stage
 from jurist.stages.compare import CompareStage
 from jurist.stages.train import TrainStage
@@ -22,11 +26,15 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Checked:
-    """A recipe whose settings, components, files and hand-overs were found right."""
+    """A recipe whose settings, components, files and hand-overs were found right.
+
+    ``handed`` are the artifacts that each stage is handed, without paths yet.
+    """
 
     recipe: Recipe
     constitution: Constitution
     stages: tuple[Stage, ...]
+    handed: tuple[Artifacts, ...]
 
 
 def check(recipe: Recipe, source: ComponentSource) -> Checked:
@@ -42,23 +50,66 @@ def check(recipe: Recipe, source: ComponentSource) -> Checked:
     if base is not None:
         artifacts.add_base(base)
         findings.of_policy(base, source)
-    stages = []
+    stages, handed = [], []
     for settings in recipe.stages:
         stage = STAGES[settings.stage](settings, recipe)
         stages.append(stage)
+        handed.append(deepcopy(artifacts))
         findings.of_stage(stage, artifacts, constitution, source)
     findings.raise_if_any(recipe.name)
     assert constitution is not None
-    return Checked(recipe, constitution, tuple(stages))
+    return Checked(recipe, constitution, tuple(stages), tuple(handed))
 
 
 def plan(recipe: Recipe, source: ComponentSource) -> Plan:
-    """What a run of this recipe will ask for; makes no call.
+    """What a run of this recipe will ask for, and what that costs; makes no call.
 
     Raises:
         UsageError: the recipe has faults.
     """
-    return Plan(tuple(stage.plan() for stage in check(recipe, source).stages))
+    return asyncio.run(make_plan(check(recipe, source), source))
+
+
+async def make_plan(checked: Checked, source: ComponentSource) -> Plan:
+    """The same as :func:`plan` of a recipe that was checked, for programs that have an event loop."""
+    recipe = checked.recipe
+    planner = Planner(source, checked.constitution)
+    try:
+        stages = [
+            await planner.stage(stage, artifacts)
+            for stage, artifacts in zip(checked.stages, checked.handed, strict=True)
+        ]
+    finally:
+        await planner.close()
+    return Plan.of(recipe.name, stages, recipe.budget, recipe.human)
+
+
+async def check_prices(checked: Checked, source: ComponentSource, max_usd: float) -> None:
+    """Refuse a cap in dollars that could not be held, since nobody knows what some model costs.
+
+    Raises:
+        UsageError: names all chat models whose price is not known, and where the recipe has them.
+    """
+    models = UnmeteredModels()
+    faults = []
+    try:
+        for stage, artifacts in zip(checked.stages, checked.handed, strict=True):
+            for where, kind, reference in stage.references():
+                if kind in ("aggregator", "trainer") or isinstance(stage, TrainStage):
+                    continue  # they make no calls
+                selection = select(kind, artifacts.component(reference), source, where)
+                model = models.of(selection)
+                if model is not None and model.price() is None:
+                    faults.append(f"{where}: the price of '{selection.label}' is not known")
+    finally:
+        await models.close()
+    if faults:
+        raise UsageError.of_faults(
+            f"a cap of ${max_usd:g} cannot be held",
+            faults,
+            hint="give each a price: {input: …, output: …} (USD per million tokens), or cap tokens instead: "
+            "budget: {tokens: …} or --max-tokens",
+        )
 
 
 def load_constitution(recipe: Recipe) -> Constitution:

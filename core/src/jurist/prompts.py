@@ -2,85 +2,43 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-from pydantic import ValidationError
-
-from jurist.errors import UsageError
-from jurist.jsonl import read_rows
-from jurist.options import fault_line
-from jurist.records import Comparison, Message, Prompt, Record, Response
-
-RecordT = TypeVar("RecordT", bound=Record)
-
-_SHOWN = 20
-"""How many faulty rows an error lists one by one; the rest are counted."""
+from jurist.record_file import RecordFile
+from jurist.records import Comparison, Message, Prompt, Response
 
 
-def load_prompts(path: Path) -> list[Prompt]:
-    """The prompts of a JSONL file, duplicates (the same messages) left out.
+def load_prompts(
+    path: Path, *, keep: Callable[[Prompt], bool] = lambda prompt: True, limit: int | None = None
+) -> RecordFile[Prompt]:
+    """The prompts of a JSONL file, duplicates (the same messages) left out; read anew whenever gone through.
 
     A row is a string, or an object with ``prompt`` (a string or chat messages) or ``messages``, and
-    optional ``tags`` and ``metadata``.
+    optional ``tags`` and ``metadata``. ``limit`` takes the first of those that ``keep`` keeps.
 
     Raises:
         UsageError: the file is missing or empty, or rows are faulty; lists them by line.
     """
-    prompts = _load(path, _prompt, "prompts")
-    return list({prompt.id: prompt for prompt in prompts}.values())
+    return RecordFile(path, _prompt, "prompts", keep=keep, limit=limit)
 
 
-def load_comparisons(path: Path) -> list[Comparison]:
+def load_comparisons(
+    path: Path, *, keep: Callable[[Comparison], bool] = lambda comparison: True
+) -> RecordFile[Comparison]:
     """The comparisons of a JSONL file: ``prompt``, ``response_a``, ``response_b``, optional ``tags``.
 
     Raises:
         UsageError: the file is missing or empty, or rows are faulty; lists them by line.
     """
-    comparisons = _load(path, _comparison, "comparisons")
-    return list({comparison.id: comparison for comparison in comparisons}.values())
+    return RecordFile(path, _comparison, "comparisons", keep=keep)
 
 
-def select(prompts: Iterable[Prompt], tags: Iterable[str], without_tags: Iterable[str]) -> list[Prompt]:
-    """Those with any of ``tags`` (all, when it is empty) and none of ``without_tags``."""
-    wanted, unwanted = set(tags), set(without_tags)
-    return [
-        prompt
-        for prompt in prompts
-        if (not wanted or wanted & set(prompt.tags)) and not unwanted & set(prompt.tags)
-    ]
-
-
-def _load(path: Path, parse: Callable[[Any], RecordT], noun: str) -> list[RecordT]:
-    records: list[RecordT] = []
-    faults: list[str] = []
-    for number, row in read_rows(path):
-        try:
-            if isinstance(row, ValueError):
-                raise row
-            _check_characters(row)
-            records.append(parse(row))
-        except ValidationError as error:
-            faults += [fault_line(e, (), f"{path.name}:{number}") for e in error.errors()]
-        except ValueError as error:
-            faults.append(f"{path.name}:{number}: {error}")
-    if len(faults) > _SHOWN:
-        faults = [*faults[:_SHOWN], f"… and {len(faults) - _SHOWN} more"]
-    if faults:
-        raise UsageError.of_faults(str(path), faults)
-    if not records:
-        raise UsageError(f"{path} holds no {noun}")
-    return records
-
-
-def _check_characters(row: Any) -> None:
-    """JSON can write half of an emoji, which can then be neither sent nor stored."""
-    try:
-        json.dumps(row, ensure_ascii=False).encode()
-    except UnicodeEncodeError:
-        raise ValueError("holds half a character (a lone surrogate)") from None
+def selected(prompt: Prompt, tags: Collection[str], without_tags: Collection[str]) -> bool:
+    """Whether a prompt has any of ``tags`` (when there are some) and none of ``without_tags``."""
+    wanted = not tags or any(tag in tags for tag in prompt.tags)
+    return wanted and not any(tag in without_tags for tag in prompt.tags)
 
 
 def _prompt(row: Any) -> Prompt:

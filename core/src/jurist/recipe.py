@@ -21,6 +21,7 @@ from pydantic import Field, JsonValue, ValidationError, field_validator
 from jurist.chat import Sampling
 from jurist.errors import UsageError
 from jurist.options import Options, fault_line
+from jurist.overrides import apply_override
 
 Reference = str | dict[str, JsonValue]
 """A component: ``{use: name, …options}``, the name alone, or the name of an artifact."""
@@ -49,6 +50,16 @@ class Budget(Options):
 
     usd: float | None = Field(default=None, gt=0)
     tokens: int | None = Field(default=None, gt=0)
+
+
+class Human(Options):
+    """What labels by people cost: ``jurist plan`` sets them beside the plan. ``check``: the share of the
+    AI's labels that people look at where they only check.
+    """
+
+    usd_per_hour: float = Field(default=30.0, ge=0)
+    minutes_per_item: float = Field(default=2.0, ge=0)
+    check: float = Field(default=0.1, ge=0, le=1)
 
 
 class StageSettings(Options):
@@ -151,6 +162,7 @@ class Recipe(Options):
     policy: Reference | None = None
     stages: tuple[AnyStage, ...]
     budget: Budget = Budget()
+    human: Human = Human()
     note: str = ""
 
     @field_validator("stages")
@@ -184,7 +196,7 @@ class Recipe(Options):
         """The same from a dict."""
         data = dict(settings)
         for override in overrides:
-            _apply(data, override)
+            apply_override(data, override)
         try:
             return cls.model_validate(data)
         except ValidationError as error:
@@ -236,46 +248,6 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     if not isinstance(data, dict):
         raise UsageError(f"{path} is not a recipe", cause="the file must be a mapping with 'stages'")
     return data
-
-
-def _apply(data: dict[str, Any], override: str) -> None:
-    """Apply ``a.b=value`` in place; a stage is addressed by its name or its number from 0."""
-    path, equals, text = override.partition("=")
-    if not equals or not path:
-        raise UsageError(f"--set {override}: write it as a.b=value")
-    target: Any = data
-    *parents, last = path.split(".")
-    for part in parents:
-        target = _step_into(target, part, override)
-    try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise UsageError(f"--set {override}: the value is not valid YAML", cause=error) from error
-    if isinstance(target, list):
-        target[_index(target, last, override)] = value
-    else:
-        target[last] = value
-
-
-def _step_into(target: Any, part: str, override: str) -> Any:
-    if isinstance(target, list):
-        index = _index(target, part, override)
-        target[index] = dict(target[index])
-        return target[index]
-    child = target.get(part)
-    if isinstance(child, str):
-        child = {"path": child} if part == "prompts" else {"use": child}
-    target[part] = list(child) if isinstance(child, (list, tuple)) else dict(child or {})
-    return target[part]
-
-
-def _index(items: list[Any], part: str, override: str) -> int:
-    names = [str(item.get("name") or item.get("stage")) if isinstance(item, dict) else "" for item in items]
-    if part in names:
-        return names.index(part)
-    if part.isdigit() and int(part) < len(items):
-        return int(part)
-    raise UsageError(f"--set {override}: there is no '{part}'", cause=f"known: {', '.join(names)}")
 
 
 def _faults(error: ValidationError, data: Mapping[str, Any]) -> list[str]:

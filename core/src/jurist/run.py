@@ -19,9 +19,10 @@ from jurist.engine import Engine
 from jurist.errors import Interrupted, UsageError
 from jurist.events import Events
 from jurist.fingerprint import file_digest
+from jurist.fit import check_fit
 from jurist.jsonl import write_json
 from jurist.ledger import Ledger
-from jurist.preflight import Checked, base_policy, check
+from jurist.preflight import Checked, base_policy, check, check_prices
 from jurist.recipe import Recipe, Reference
 from jurist.records import content_id
 from jurist.run_directory import (
@@ -37,9 +38,6 @@ from jurist.run_directory import (
 )
 from jurist.stages import Stage, StageContext
 from jurist.workers import TrainerWorker
-
-_SHOWN = 20
-"""How many faulty prompts an error lists one by one; the rest are counted."""
 
 _STATUS = {"BudgetStop": "budget", "GateStop": "gate", "Interrupted": "interrupted"}
 
@@ -89,12 +87,12 @@ async def execute(
     """The same as :func:`run`, for programs that have an event loop."""
     checked = check(recipe, source)
     events = events or Events()
-    make_directory(folder)
     caps = recipe.budget
-    budget = Budget(
-        max_usd=caps.usd if max_usd is None else max_usd,
-        max_tokens=caps.tokens if max_tokens is None else max_tokens,
-    )
+    max_usd = caps.usd if max_usd is None else max_usd
+    if max_usd is not None:
+        await check_prices(checked, source, max_usd)
+    make_directory(folder)
+    budget = Budget(max_usd=max_usd, max_tokens=caps.tokens if max_tokens is None else max_tokens)
     with Ledger(folder / "ledger.sqlite") as ledger:
         engine = Engine(ledger, events=events, budget=budget)
         execution = _Execution(checked, folder, source, engine, TrainerWorker(in_process=in_process))
@@ -162,17 +160,7 @@ class _Execution:
         if base is None or base.component is None:
             return
         model = cast(ChatModel, self._context.assembly.build("chat_model", base.component, "policy"))
-        requests = {r.model_dump_json(): r for stage in self._stages for r in stage.first_requests()}
-        faults = []
-        for request in requests.values():
-            fault = await model.misfit(request)
-            if fault is not None:
-                opening = " ".join(request.messages[-1].content.split())[:60]
-                faults.append(f"{fault} Prompt: “{opening}…”")
-        if faults:
-            shown = faults[:_SHOWN] + [f"… and {len(faults) - _SHOWN} more"] * (len(faults) > _SHOWN)
-            hint = "lower max_tokens, or leave these prompts out"
-            raise UsageError.of_faults("prompts that the policy cannot take", shown, hint=hint)
+        await check_fit(model, (request for stage in self._stages for request in stage.first_requests()))
 
     async def _stage(self, number: int, stage: Stage) -> None:
         folder = self._run.folder / "stages" / f"{number:02d}-{stage.name}"

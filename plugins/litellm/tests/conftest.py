@@ -1,4 +1,4 @@
-"""A loopback HTTP server that speaks the OpenAI protocol, in a thread, until the test ends."""
+"""Models under test, and a loopback server for replies that the simulator cannot make."""
 
 from __future__ import annotations
 
@@ -6,84 +6,70 @@ import os
 
 os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
 
-import asyncio
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
+import pytest_asyncio
 from aiohttp import web
 
-Handler = Callable[[dict[str, Any]], web.Response]
-
-
-def _fine(_: dict[str, Any]) -> web.Response:
-    choice = {"index": 0, "message": {"role": "assistant", "content": "fine"}, "finish_reason": "stop"}
-    usage = {"prompt_tokens": 1000, "completion_tokens": 100, "total_tokens": 1100}
-    body = {"id": "1", "object": "chat.completion", "created": 1, "model": "mine", "choices": [choice]}
-    return web.json_response({**body, "usage": usage})
+from jurist.chat import ChatRequest, Sampling
+from jurist.records import Message
+from jurist_litellm.model import LiteLLMChatModel, LiteLLMOptions
 
 
 class Provider:
-    """The server: answers with ``handler`` and keeps what it was sent."""
+    """A server that answers every request with what ``reply`` makes and keeps what it was sent."""
 
     def __init__(self) -> None:
-        self.handler: Handler = _fine
-        self.bodies: list[dict[str, Any]] = []
-        self.headers: list[dict[str, str]] = []
-        self.in_flight = 0
-        self.most_in_flight = 0
-        self.delay = 0.0
         self.url = ""
-        self._loop = asyncio.new_event_loop()
-        self._ready = threading.Event()
-        self._stop = asyncio.Event()
-        self._thread = threading.Thread(
-            target=self._loop.run_until_complete, args=(self._serve(),), daemon=True
-        )
+        self.bodies: list[dict[str, Any]] = []
+        self.reply: Callable[[], web.Response]
 
-    def start(self) -> None:
-        self._thread.start()
-        assert self._ready.wait(10)
+    def fails(self, status: int, message: str, **fields: Any) -> None:
+        """Answer with an error as OpenAI writes it."""
+        error = {"message": message, "type": "error", "param": None, "code": None, **fields}
+        self.reply = lambda: web.json_response({"error": error}, status=status)
 
-    def stop(self) -> None:
-        self._loop.call_soon_threadsafe(self._stop.set)
-        self._thread.join(10)
-        self._loop.close()
+    async def answer(self, request: web.Request) -> web.Response:
+        self.bodies.append(await request.json())
+        return self.reply()
 
-    async def _serve(self) -> None:
-        app = web.Application()
-        app.router.add_post("/v1/chat/completions", self._answer)
-        runner = web.AppRunner(app, shutdown_timeout=0.1)
-        await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", 0)
-        await site.start()
-        host, port = runner.addresses[0][:2]
-        self.url = f"http://{host}:{port}/v1"
-        self._ready.set()
-        await self._stop.wait()
-        await runner.cleanup()
 
-    async def _answer(self, request: web.Request) -> web.Response:
-        self.in_flight += 1
-        self.most_in_flight = max(self.most_in_flight, self.in_flight)
-        try:
-            body = await request.json()
-            self.bodies.append(body)
-            self.headers.append(dict(request.headers))
-            await asyncio.sleep(self.delay)
-            response = self.handler(body)
-            if response.status == 444:  # hang up without a word
-                assert request.transport is not None
-                request.transport.abort()
-            return response
-        finally:
-            self.in_flight -= 1
+@pytest_asyncio.fixture
+async def provider() -> AsyncIterator[Provider]:
+    server = Provider()
+    app = web.Application()
+    app.router.add_post("/v1/chat/completions", server.answer)
+    runner = web.AppRunner(app, shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    host, port = runner.addresses[0][:2]
+    server.url = f"http://{host}:{port}/v1"
+    yield server
+    await runner.cleanup()
 
 
 @pytest.fixture
-def provider() -> Iterator[Provider]:
-    server = Provider()
-    server.start()
-    yield server
-    server.stop()
+def ask() -> Callable[..., ChatRequest]:
+    """Makes requests of a system prompt and a question."""
+
+    def made(text: str = "Hello there", *choices: str, **sampling: Any) -> ChatRequest:
+        return ChatRequest(
+            messages=(Message(role="system", content="Be kind."), Message(role="user", content=text)),
+            sampling=Sampling(**{"temperature": 0.5, "max_tokens": 20, **sampling}),
+            choices=choices,
+        )
+
+    return made
+
+
+@pytest.fixture
+def model_at() -> Callable[..., LiteLLMChatModel]:
+    """Makes models that ask the server at an address."""
+
+    def made(url: str | None, model: str = "openai/gpt-4o-mini", **options: Any) -> LiteLLMChatModel:
+        given = {"model": model, "api_base": url, "api_key": "sk-secret", **options}
+        return LiteLLMChatModel(LiteLLMOptions.model_validate(given))
+
+    return made

@@ -1,82 +1,28 @@
 import asyncio
-import logging
+import math
 import subprocess
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from aiohttp import web
 from pydantic import ValidationError
 
-from jurist.chat import ChatReply, ChatRequest, Sampling
+from jurist.chat import ChatReply, ChatRequest
 from jurist.errors import ProviderError
 from jurist.limits import Limits
 from jurist.records import Message
+from jurist.testing.simulator import Asked, Faults, Latency, Simulator
 from jurist_litellm import plugin
 from jurist_litellm.model import LiteLLMChatModel, LiteLLMOptions
 
 # LiteLLM's own types warn, or not, depending on when it was first imported.
-pytestmark = pytest.mark.filterwarnings("ignore:Item .* is using the .ReadOnly. qualifier:UserWarning")
+pytestmark = pytest.mark.filterwarnings("ignore:Items? .* using the .ReadOnly. qualifier:UserWarning")
 
-
-def ask(text: str = "Hello", *choices: str, **sampling: Any) -> ChatRequest:
-    return ChatRequest(
-        messages=(Message(role="system", content="Be kind."), Message(role="user", content=text)),
-        sampling=Sampling(**{"temperature": 0.5, "max_tokens": 20, **sampling}),
-        choices=choices,
-    )
-
-
-def model_at(provider: Any, model: str = "openai/gpt-4o-mini", **options: Any) -> LiteLLMChatModel:
-    return LiteLLMChatModel(
-        LiteLLMOptions(**{"model": model, "api_base": provider.url, "api_key": "sk-secret", **options})
-    )
-
-
-async def failure(provider: Any, request: ChatRequest | None = None, **options: Any) -> ProviderError:
-    with pytest.raises(ProviderError) as caught:
-        await model_at(provider, **options).complete(request or ask())
-    return caught.value
-
-
-def body(text: str | None, **changes: Any) -> dict[str, Any]:
-    choice = {
-        "index": 0,
-        "message": {"role": "assistant", "content": text},
-        "finish_reason": "stop",
-        **changes,
-    }
-    return {
-        "id": "reply",
-        "object": "chat.completion",
-        "created": 1,
-        "model": "gpt-4o-mini-2024-07-18",
-        "system_fingerprint": "fp_1",
-        "choices": [choice],
-        "usage": {"prompt_tokens": 1000, "completion_tokens": 100, "total_tokens": 1100},
-    }
-
-
-def listed(*positions: dict[str, float]) -> dict[str, Any]:
-    """Log-probabilities as OpenAI lists them; the first token of each position is the one written."""
-    return {
-        "logprobs": {
-            "content": [
-                {
-                    "token": next(iter(tokens)),
-                    "logprob": next(iter(tokens.values())),
-                    "bytes": None,
-                    "top_logprobs": [{"token": t, "logprob": p, "bytes": None} for t, p in tokens.items()],
-                }
-                for tokens in positions
-            ]
-        }
-    }
-
-
-def fault(status: int, message: str, headers: dict[str, str] | None = None, **fields: Any) -> web.Response:
-    error = {"message": message, "type": "error", "param": None, "code": None, **fields}
-    return web.json_response({"error": error}, status=status, headers=headers)
+Ask = Callable[..., ChatRequest]
+Make = Callable[..., LiteLLMChatModel]
+LETTER = "Which is better? Answer with the letter A or B alone."
 
 
 def test_the_plugin_offers_the_model() -> None:
@@ -103,245 +49,123 @@ def test_extra_cannot_bend_the_request() -> None:
         )
 
 
-async def test_a_reply_with_its_usage_and_cost(provider: Any) -> None:
-    provider.handler = lambda _: web.json_response(body("你好, friend"))
-    reply = await model_at(provider, extra={"user": "me"}).complete(
-        ask("说", seed=7, stop=("END",), top_p=0.9)
-    )
-    assert reply.text == "你好, friend"
-    assert reply.finish_reason == "stop"
-    assert reply.served_model == "gpt-4o-mini-2024-07-18"
-    assert reply.fingerprint == "fp_1"
-    assert (reply.usage.prompt_tokens, reply.usage.completion_tokens) == (1000, 100)
-    assert reply.usage.usd == pytest.approx(1000 * 0.15e-6 + 100 * 0.6e-6)
+async def test_a_reply_with_its_usage(ask: Ask, model_at: Make) -> None:
+    with Simulator(lambda asked: "你好, friend") as server:
+        model = model_at(server.url, extra={"user": "me"})
+        reply = await model.complete(ask("说 什么", seed=7, stop=("END",), top_p=0.9))
+    assert (reply.text, reply.finish_reason) == ("你好, friend", "stop")
+    assert (reply.served_model, reply.fingerprint) == ("gpt-4o-mini-2026-01-15", "fp_simulator")
+    assert (reply.usage.prompt_tokens, reply.usage.completion_tokens) == (4, 2)
     assert reply.usage.seconds > 0
-    (sent,) = provider.bodies
+    (sent,) = server.counters.bodies
     assert sent["messages"] == [
         {"role": "system", "content": "Be kind."},
-        {"role": "user", "content": "说"},
+        {"role": "user", "content": "说 什么"},
     ]
     expected = {"temperature": 0.5, "top_p": 0.9, "max_tokens": 20, "stop": ["END"], "seed": 7, "user": "me"}
     assert {name: sent[name] for name in expected} == expected
     assert "logprobs" not in sent
-    assert provider.headers[0]["Authorization"] == "Bearer sk-secret"
+    assert server.counters.headers[0]["Authorization"] == "Bearer sk-secret"
 
 
-async def test_length_and_refusals_are_told_apart(provider: Any) -> None:
-    refusing = {"message": {"role": "assistant", "content": None, "refusal": "I will not."}}
-    replies = [
-        body("cut", finish_reason="length"),
-        body("half of", finish_reason="content_filter"),
-        body(None, **refusing),
-        body(None),
-    ]
-    provider.handler = lambda _: web.json_response(replies[len(provider.bodies) - 1])
-    model = model_at(provider)
-    got = [await model.complete(ask()) for _ in replies]
-    assert [(reply.text, reply.finish_reason) for reply in got] == [
-        ("cut", "length"),
-        ("half of", "refusal"),
-        ("", "refusal"),
-        ("", "stop"),
-    ]
+async def test_another_protocol_is_spoken_where_the_provider_has_its_own(ask: Ask, model_at: Make) -> None:
+    with Simulator(lambda asked: f"{asked.provider}: {asked.messages}") as server:
+        reply = await model_at(server.anthropic_url, "anthropic/claude-haiku-4-5").complete(ask(stop=("?",)))
+    assert reply.text == "anthropic: (('system', 'Be kind.'), ('user', 'Hello there'))"
+    assert server.counters.bodies[0]["stop_sequences"] == ["?"]
+    assert server.counters.headers[0]["x-api-key"] == "sk-secret"
 
 
-@pytest.mark.parametrize(
-    ("status", "message", "code"),
-    [
-        (400, "The response was filtered by our content management policy.", "content_filter"),
-        (400, "Invalid prompt: violating our usage policy", "content_policy_violation"),
-        (403, "Your input was flagged for harassment", None),
-    ],
-)
-async def test_a_content_filter_is_a_refusal(
-    provider: Any, status: int, message: str, code: str | None
-) -> None:
-    provider.handler = lambda _: fault(status, message, code=code)
-    reply = await model_at(provider).complete(ask("x", "A", "B"))
-    assert (reply.finish_reason, reply.text, reply.choice_logprobs) == ("refusal", "", None)
+async def test_length_and_refusals_are_told_apart(ask: Ask, model_at: Make) -> None:
+    with Simulator(lambda asked: "one two three") as server:
+        cut = await model_at(server.url).complete(ask(max_tokens=2))
+    assert (cut.text, cut.finish_reason) == ("one two", "length")
+    with Simulator(faults=Faults(refusal=1.0)) as server:
+        model = model_at(server.url)
+        refused = [await model.complete(ask("x", "A", "B")) for _ in range(2)]  # by turns in both ways
+    assert [(each.text, each.finish_reason) for each in refused] == [("", "refusal")] * 2
+    assert [each.choice_logprobs for each in refused] == [None, None]
 
 
-async def test_choices_get_their_log_probabilities(provider: Any) -> None:
-    provider.handler = lambda _: web.json_response(body("B", **listed({"B": -0.2, "A": -1.8, "C": -6.0})))
-    reply = await model_at(provider, top_logprobs=5).complete(ask("x", "A", "B"))
-    assert reply.choice_logprobs == pytest.approx((-1.8, -0.2))
+async def test_choices_get_their_log_probabilities(ask: Ask, model_at: Make) -> None:
+    with Simulator(lambda asked: {"B": 0.8, "A": 0.15, "C": 0.05}) as server:
+        reply = await model_at(server.url, top_logprobs=5).complete(ask(LETTER, "A", "B"))
+        sent = server.counters.bodies[0]
+    assert reply.choice_logprobs == pytest.approx((math.log(0.15), math.log(0.8)))
     assert reply.text == "B"
-    assert (provider.bodies[0]["logprobs"], provider.bodies[0]["top_logprobs"]) == (True, 5)
+    assert (sent["logprobs"], sent["top_logprobs"]) == (True, 5)
 
 
-async def test_a_choice_that_is_not_listed_leaves_the_text(provider: Any) -> None:
-    provider.handler = lambda _: web.json_response(body("B", **listed({"B": -0.01, "C": -6.0})))
-    reply = await model_at(provider).complete(ask("x", "A", "B"))
-    assert reply.choice_logprobs is None
-    assert reply.text == "B"
+async def test_a_choice_that_is_not_listed_leaves_the_text(ask: Ask, model_at: Make) -> None:
+    with Simulator(lambda asked: {"B": 0.99, "C": 0.01}) as server:
+        reply = await model_at(server.url).complete(ask(LETTER, "A", "B"))
+    assert (reply.text, reply.choice_logprobs) == ("B", None)
 
 
-async def test_a_model_without_log_probabilities_is_asked_for_text(provider: Any) -> None:
-    provider.handler = lambda _: web.json_response(body("A"))
-    reply = await model_at(provider, model="openai/gpt-5-mini").complete(ask("x", "A", "B"))
-    assert reply.choice_logprobs is None
-    assert reply.text == "A"
-    assert "logprobs" not in provider.bodies[0]
+async def test_a_model_without_log_probabilities_is_asked_for_text(ask: Ask, model_at: Make) -> None:
+    with Simulator(lambda asked: "A") as server:
+        reply = await model_at(server.url, "openai/gpt-5-mini").complete(ask(LETTER, "A", "B"))
+    assert (reply.text, reply.choice_logprobs) == ("A", None)
+    assert "logprobs" not in server.counters.bodies[0]
 
 
-async def test_an_assistant_turn_is_continued_where_the_provider_can(provider: Any) -> None:
+async def test_an_assistant_turn_is_continued_where_the_provider_can(ask: Ask, model_at: Make) -> None:
     turns = (*ask().messages, Message(role="assistant", content="The answer is"))
     request = ask().model_copy(update={"messages": turns})
-    await model_at(provider, model="hosted_vllm/mine").complete(request)
-    assert provider.bodies[0]["continue_final_message"] is True
-    assert provider.bodies[0]["add_generation_prompt"] is False
-    error = await failure(provider, request)
-    assert "cannot continue an assistant message" in str(error)
-    assert len(provider.bodies) == 1
+    with Simulator() as server:
+        await model_at(server.url, "hosted_vllm/mine").complete(request)
+        with pytest.raises(ProviderError, match="cannot continue an assistant message"):
+            await model_at(server.url).complete(request)
+        await model_at(server.anthropic_url, "anthropic/claude-haiku-4-5").complete(request)
+    own, claude = server.counters.bodies
+    assert (own["continue_final_message"], own["add_generation_prompt"]) == (True, False)
+    assert claude["messages"][-1]["role"] == "assistant"
 
 
-async def test_429_says_how_long_to_wait(provider: Any) -> None:
-    provider.handler = lambda _: fault(429, "slow down", headers={"Retry-After": "7"})
-    error = await failure(provider)
-    assert (error.retryable, error.rate_limited, error.retry_after, error.fatal) == (True, True, 7.0, False)
-    assert len(provider.bodies) == 1
-
-
-async def test_429_for_want_of_money_is_fatal(provider: Any) -> None:
-    provider.handler = lambda _: fault(429, "You exceeded your current quota", code="insufficient_quota")
-    error = await failure(provider)
-    assert (error.retryable, error.rate_limited, error.fatal) == (False, False, True)
-    assert "credit" in str(error.hint)
-
-
-@pytest.mark.parametrize("status", [408, 500, 502, 503, 529])
-async def test_trouble_at_the_provider_can_pass(provider: Any, status: int) -> None:
-    provider.handler = lambda _: fault(status, "overloaded")
-    error = await failure(provider)
-    assert (error.retryable, error.rate_limited, error.fatal) == (True, False, False)
-    assert len(provider.bodies) == 1
-
-
-async def test_a_hang_up_can_pass(provider: Any) -> None:
-    provider.handler = lambda _: web.Response(status=444)
-    error = await failure(provider)
-    assert (error.retryable, error.fatal) == (True, False)
-    assert len(provider.bodies) == 1
-
-
-async def test_nobody_listening_can_pass() -> None:
-    model = LiteLLMChatModel(LiteLLMOptions(model="openai/x", api_base="http://127.0.0.1:9/v1", api_key="k"))
-    with pytest.raises(ProviderError) as caught:
-        await model.complete(ask())
-    assert caught.value.retryable
-
-
-def test_a_call_may_take_five_minutes_and_the_engine_alone_ends_it() -> None:
+def test_a_call_may_take_five_minutes_and_the_engine_alone_ends_it(ask: Ask) -> None:
     import litellm
 
-    from jurist_litellm import _client
+    from jurist_litellm import _client, _listing
 
     assert LiteLLMChatModel.limits == Limits(concurrency=32, timeout=300)
     with pytest.raises(ValidationError, match="timeout"):
         LiteLLMOptions(model="openai/x", timeout=10)  # type: ignore[call-arg]
-    sent = _client.Client(LiteLLMOptions(model="openai/x", api_key="k"))._parameters(ask())
+    client = _client.Client(LiteLLMOptions(model="openai/x"), _listing.Listing("openai/x", None))
+    sent = client._parameters(ask())
     assert sent["timeout"] >= max(3600, LiteLLMChatModel.limits.timeout or 0, litellm.request_timeout)
 
 
-async def test_a_time_out_can_pass(provider: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    provider.delay = 1.0
-    await model_at(provider).complete(ask())  # LiteLLM is imported
-    monkeypatch.setattr("jurist_litellm._client.LONGEST_CALL", 0.2)
-    error = await failure(provider)
-    assert (error.retryable, error.fatal) == (True, False)
-
-
-@pytest.mark.parametrize(
-    "response",
-    [
-        lambda: web.Response(text="<html>bad gateway</html>", content_type="text/html"),
-        lambda: web.Response(text='{"id": "x", "choi', content_type="application/json"),
-        lambda: web.json_response({**body("x"), "choices": []}),
-        lambda: web.json_response({"unexpected": True}),
-    ],
-    ids=["html", "cut off", "no choices", "another protocol"],
-)
-async def test_garbage_can_pass_and_is_never_an_answer(provider: Any, response: Any) -> None:
-    provider.handler = lambda _: response()
-    error = await failure(provider)
-    assert (error.retryable, error.fatal) == (True, False)
-
-
-@pytest.mark.parametrize(
-    ("status", "hint"), [(401, "OPENAI_API_KEY"), (403, "OPENAI_API_KEY"), (404, "api_base")]
-)
-async def test_what_no_call_can_mend_is_fatal(
-    provider: Any, status: int, hint: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
-    provider.handler = lambda _: fault(status, "no, not with sk-secret")
-    error = await failure(provider)
-    assert (error.retryable, error.fatal) == (False, True)
-    assert hint in str(error.hint)
-    assert "sk-secret" not in str(error)
-    assert "jurist-litellm" in str(error)
-
-
-async def test_a_missing_key_names_its_variable(provider: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
-    error = await failure(provider, api_key=None)
-    assert error.fatal
-    assert "OPENAI_API_KEY" in str(error.hint)
-    assert provider.bodies == []
-
-
-async def test_an_unknown_provider_is_fatal(provider: Any) -> None:
-    error = await failure(provider, model="no-such-thing", api_base=None)
-    assert error.fatal
-    assert "knows no provider of the model 'no-such-thing'" in str(error)
-
-
-@pytest.mark.parametrize(
-    "message", ["'x' is not a valid value", "This model's maximum context length is 8 tokens."]
-)
-async def test_a_bad_request_fails_its_item_only(provider: Any, message: str) -> None:
-    provider.handler = lambda _: fault(400, message)
-    error = await failure(provider)
-    assert (error.retryable, error.fatal) == (False, False)
-    assert message in str(error)
-    assert ("shorten" in str(error)) == ("context" in message)
-
-
-async def test_an_unknown_price_is_said_once(provider: Any, caplog: pytest.LogCaptureFixture) -> None:
-    model = model_at(provider, model="hosted_vllm/mine")
-    with caplog.at_level(logging.WARNING, "jurist_litellm"):
-        replies = [await model.complete(ask()) for _ in range(2)]
-    assert [reply.usage.usd for reply in replies] == [0.0, 0.0]
-    assert [r.message for r in caplog.records if r.name == "jurist_litellm"] == [caplog.messages[0]]
-    for said in (
-        "dollars",
-        "hosted_vllm/mine",
-        "input_cost_per_token",
-        "output_cost_per_token",
-        "--max-tokens",
-    ):
-        assert said in caplog.messages[0]
-
-
-async def test_prices_can_be_given(provider: Any) -> None:
-    prices = {"input_cost_per_token": 1e-3, "output_cost_per_token": 1e-2}
-    reply = await model_at(provider, model="hosted_vllm/priced", extra=prices).complete(ask())
-    assert reply.usage.usd == pytest.approx(1000 * 1e-3 + 100 * 1e-2)
-
-
-async def test_uncounted_tokens_are_estimated(provider: Any) -> None:
-    provider.handler = lambda _: web.json_response({k: v for k, v in body("one two").items() if k != "usage"})
-    reply = await model_at(provider).complete(ask("a few words"))
+async def test_uncounted_tokens_are_estimated(provider: Any, ask: Ask, model_at: Make) -> None:
+    choice = {"index": 0, "message": {"role": "assistant", "content": "one two"}, "finish_reason": "stop"}
+    body = {"id": "1", "object": "chat.completion", "created": 1, "model": "x", "choices": [choice]}
+    provider.reply = lambda: web.json_response(body)
+    reply = await model_at(provider.url).complete(ask("a few words"))
     assert 5 < reply.usage.prompt_tokens < 40
     assert reply.usage.completion_tokens == 2
 
 
-async def test_fifty_at_once_keep_their_replies(provider: Any) -> None:
-    provider.handler = lambda sent: web.json_response(body(f"re: {sent['messages'][-1]['content']}"))
-    provider.delay = 0.3
-    model = model_at(provider)
-    replies = await asyncio.gather(*(model.complete(ask(f"question {n}")) for n in range(50)))
+@pytest.mark.parametrize("model", ["openai/gpt-4o-mini", "gpt-4o-mini", "azure/gpt-4o-mini"])
+async def test_tokens_are_counted_by_the_vocabulary_of_the_model(
+    model: str, ask: Ask, model_at: Make
+) -> None:
+    # In o200k_base "Be kind." has 3 tokens, "哪个回答更好" 4, each role 1; around each message and before the
+    # reply there are 3.
+    assert await model_at(None, model).prompt_tokens(ask("哪个回答更好")) == 3 + 4 + 2 * (1 + 3) + 3
+
+
+@pytest.mark.parametrize("model", ["hosted_vllm/gpt-4o-mini", "openai/mine", "anthropic/claude-haiku-4-5"])
+async def test_tokens_of_other_models_are_not_counted(model: str, ask: Ask, model_at: Make) -> None:
+    assert await model_at(None, model).prompt_tokens(ask()) is None
+
+
+async def test_fifty_at_once_keep_their_replies(ask: Ask, model_at: Make) -> None:
+    def answer(asked: Asked) -> str:
+        return f"re: {asked.messages[-1][1]}"
+
+    with Simulator(answer, latency=Latency.constant(0.3)) as server:
+        model = model_at(server.url)
+        replies = await asyncio.gather(*(model.complete(ask(f"question {n}")) for n in range(50)))
     assert all(isinstance(reply, ChatReply) for reply in replies)
     assert [reply.text for reply in replies] == [f"re: question {n}" for n in range(50)]
-    assert provider.most_in_flight > 25
-    assert len(provider.bodies) == 50
+    assert server.counters.most_in_flight > 25
+    assert server.counters.requests == 50

@@ -115,7 +115,8 @@ def test_models_that_reason_get_room_to_think_and_no_sampling() -> None:
     assert body.keys() == {
         *("model", "messages", "reasoning_effort", "max_completion_tokens", "response_format"),
     }
-    assert body["max_completion_tokens"] == 20 + 4096
+    assert body["max_completion_tokens"] == OpenAIChatModel(options).most_tokens(ask()) == 20 + 4096
+    assert OpenAIChatModel(OpenAIOptions(model="gpt-4o-mini")).most_tokens(ask()) == 20
     schema = body["response_format"]["json_schema"]["schema"]
     assert schema["properties"] == {"answer": {"type": "string", "enum": ["A", "B"]}}
     scores = body_of(ask("x", "1", "10"), options)["response_format"]["json_schema"]["schema"]

@@ -19,7 +19,9 @@ _COMMANDS = "jurist_registry.commands"
     cls=LazyGroup,
     lazy={
         "run": LazyCommand(f"{_COMMANDS}.run:run", "Run a recipe, or continue it."),
-        "plan": LazyCommand(f"{_COMMANDS}.plan:plan", "What a recipe will call, before the first call."),
+        "plan": LazyCommand(
+            f"{_COMMANDS}.plan:plan", "What a recipe will call and cost, before the first call."
+        ),
         "judge": LazyCommand(f"{_COMMANDS}.judge:judge", "Label a file of comparisons with a jury."),
         "report": LazyCommand(f"{_COMMANDS}.report:report", "Write a report about one or more runs."),
         "ledger": LazyCommand(

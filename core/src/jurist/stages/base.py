@@ -4,21 +4,49 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import Counter
+from collections.abc import Callable, Coroutine, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
 from jurist.artifacts import Artifacts, StageArtifact
 from jurist.assembly import Assembly
 from jurist.chat import ChatRequest
 from jurist.constitution import Constitution, Principle
+from jurist.contracts import Contract
 from jurist.engine import Engine
 from jurist.events import Events
-from jurist.plan import StagePlan
-from jurist.prompts import load_prompts, select
-from jurist.recipe import Principles, PromptSource, Recipe, resolve_path
+from jurist.prompts import load_prompts, selected
+from jurist.recipe import Principles, PromptSource, Recipe, Reference, resolve_path
+from jurist.record_file import RecordFile
 from jurist.records import Prompt, content_id
 from jurist.workers import TrainerWorker
+
+Work = Callable[[Any], Coroutine[Any, Any, Any]]
+"""What a stage does with one item: it makes all calls about it."""
+
+
+class Builder(Protocol):
+    """Builds components; an :class:`Assembly` does."""
+
+    def build(self, kind: str, reference: Reference, where: str = "") -> Contract:
+        """A component that plays the role ``kind``."""
+
+
+class Surroundings(Protocol):
+    """What the work of a stage is made of; a :class:`StageContext`, or a plan's rehearsal."""
+
+    @property
+    def constitution(self) -> Constitution:
+        """What its components go by."""
+
+    @property
+    def artifacts(self) -> Artifacts:
+        """What earlier stages hand on."""
+
+    @property
+    def assembly(self) -> Builder:
+        """Where its components come from."""
 
 
 @dataclass
@@ -56,7 +84,7 @@ class Stage(ABC):
         self.settings = settings
         self.recipe = recipe
         self.name: str = settings.name
-        self._prompts: list[Prompt] | None = None
+        self._prompts: RecordFile[Prompt] | None = None
 
     @abstractmethod
     def references(self) -> list[tuple[str, str, Any]]:
@@ -67,8 +95,8 @@ class Stage(ABC):
         """The artifact it will hand on, without a path yet; None when it makes none."""
 
     @abstractmethod
-    def plan(self) -> StagePlan:
-        """How many calls it will make, at least and at most."""
+    def work(self, surroundings: Surroundings) -> Work | None:
+        """What is done with each item, by components of ``surroundings``; None when it makes no calls."""
 
     @abstractmethod
     async def execute(self, context: StageContext, folder: Path) -> StageResult:
@@ -88,18 +116,34 @@ class Stage(ABC):
         source = self.settings.prompts or self.recipe.prompts
         return PromptSource.of(source) if source else None
 
-    def prompts(self) -> list[Prompt]:
+    def prompts(self) -> RecordFile[Prompt]:
         """Its prompts, filtered by tags and limited.
 
         Raises:
             UsageError: the file is missing or faulty.
         """
-        source = self.prompt_source()
-        if self._prompts is None and source is not None:
-            prompts = select(load_prompts(resolve_path(source.path)), source.tags, source.without_tags)
-            prompts = select(prompts, self.settings.tags, self.settings.without_tags)
-            self._prompts = prompts[: source.limit]
-        return self._prompts or []
+        if self._prompts is None:
+            source = self.prompt_source()
+            assert source is not None, "check() comes first"
+
+            def keep(prompt: Prompt) -> bool:
+                narrowed = selected(prompt, self.settings.tags, self.settings.without_tags)
+                return narrowed and selected(prompt, source.tags, source.without_tags)
+
+            self._prompts = load_prompts(resolve_path(source.path), keep=keep, limit=source.limit)
+        return self._prompts
+
+    def records(self) -> RecordFile[Any]:
+        """The records of its input file."""
+        return self.prompts()
+
+    def items(self, records: Iterable[Any]) -> Iterable[Any]:
+        """What it does its work on, given records of its input file."""
+        return records
+
+    def comparisons_made(self) -> int:
+        """How many comparisons it labels, at most."""
+        return 0
 
     def check(self) -> list[str]:
         """Faults of its settings that need the input files to be seen."""
@@ -109,13 +153,11 @@ class Stage(ABC):
             return [f"stages.{self.name}: no prompt is left after its filters (tags, without_tags)"]
         return []
 
-    def first_requests(self) -> list[ChatRequest]:
+    def first_requests(self) -> Iterator[ChatRequest]:
         """What the policy that the run starts from will be asked, as far as it is known beforehand."""
-        asks = any(kind == "generator" and ref in ("policy", "base") for _, kind, ref in self.references())
-        if not asks:
-            return []
-        sampling = self.settings.sampling
-        return [ChatRequest(messages=prompt.messages, sampling=sampling) for prompt in self.prompts()]
+        if any(kind == "generator" and ref in ("policy", "base") for _, kind, ref in self.references()):
+            for prompt in self.prompts():
+                yield ChatRequest(messages=prompt.messages, sampling=self.settings.sampling)
 
     def seed(self, *parts: Any) -> int:
         """A seed below 2³¹ that depends on the recipe's seed and ``parts`` alone."""

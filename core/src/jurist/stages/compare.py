@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
-from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -14,19 +12,14 @@ from jurist.artifacts import StageArtifact
 from jurist.assembly import labels_of
 from jurist.contracts import Aggregator, Critic, Generator, Judge
 from jurist.jsonl import write_lines
-from jurist.orders import BothOrders, BothOrdersOptions, OneOrder, flipped
+from jurist.orders import BothOrders, BothOrdersOptions, OneOrder
 from jurist.pairing import PAIRINGS
-from jurist.plan import CallPlan, StagePlan
-from jurist.prompts import load_comparisons, select
-from jurist.recipe import CompareSettings, resolve_path
+from jurist.prompts import load_comparisons, selected
+from jurist.recipe import CompareSettings, Recipe, resolve_path
+from jurist.record_file import RecordFile
 from jurist.records import (
-    Abstention,
     Comparison,
-    Decision,
-    Failure,
-    Judgment,
     Message,
-    Outcome,
     Preference,
     Prompt,
     Reason,
@@ -34,21 +27,10 @@ from jurist.records import (
     Response,
     ResponseOutcome,
 )
-from jurist.stages.base import Stage, StageContext, StageResult, tally
+from jurist.stages.base import Stage, StageContext, StageResult, Surroundings, Work
 from jurist.stages.jury import Judged, Jury
-
-
-@dataclass(frozen=True)
-class Sampled:
-    """A prompt with its sampled responses and the comparisons made of them.
-
-    ``unpaired`` counts the pairs that could not be made: equal or empty texts, missing responses.
-    """
-
-    prompt: Prompt
-    judged: Sequence[Judged]
-    responses: Sequence[ResponseOutcome] = ()
-    unpaired: int = 0
+from jurist.stages.jury import outcome_of as outcome_of
+from jurist.stages.sampled import Sampled, Tallies
 
 
 class SetAside(Record):
@@ -65,6 +47,10 @@ class CompareStage(Stage):
     """Has a jury compare responses; makes ``preferences``."""
 
     settings: CompareSettings
+
+    def __init__(self, settings: Any, recipe: Recipe) -> None:
+        super().__init__(settings, recipe)
+        self._comparisons: RecordFile[Comparison] | None = None
 
     def references(self) -> list[tuple[str, str, Any]]:
         """The generator (unless pairs are given), the judges, the aggregators, the critic."""
@@ -88,16 +74,26 @@ class CompareStage(Stage):
         """The pairs, or the prompts."""
         return [resolve_path(self.settings.pairs)] if self.settings.pairs else super().input_files()
 
-    def comparisons(self) -> list[Comparison]:
+    def comparisons(self) -> RecordFile[Comparison]:
         """The comparisons of the ``pairs`` file, filtered by tags.
 
         Raises:
             UsageError: the file is missing or faulty.
         """
         assert self.settings.pairs is not None
-        found = load_comparisons(resolve_path(self.settings.pairs))
-        tags = self.settings.tags, self.settings.without_tags
-        return [c for c in found if select([c.prompt], *tags)]
+        if self._comparisons is None:
+            tags = self.settings.tags, self.settings.without_tags
+            path = resolve_path(self.settings.pairs)
+            self._comparisons = load_comparisons(path, keep=lambda c: selected(c.prompt, *tags))
+        return self._comparisons
+
+    def records(self) -> RecordFile[Any]:
+        """The comparisons of the ``pairs`` file, or the prompts."""
+        return self.prompts() if self.settings.pairs is None else self.comparisons()
+
+    def comparisons_made(self) -> int:
+        """Those of the ``pairs`` file, or as many pairs of responses as there can be."""
+        return len(self.records()) * (1 if self.settings.pairs is not None else len(self._pairing()))
 
     def check(self) -> list[str]:
         """Its prompts or pairs, and that no two judges share a name."""
@@ -114,35 +110,17 @@ class CompareStage(Stage):
             faults.append(f"stages.{self.name}.pairs: no pair is left after its filters")
         return faults
 
-    def plan(self) -> StagePlan:
-        """K responses per prompt; every pair judged by every judge in every order."""
-        if self.settings.pairs is None:
-            prompts = self.prompts()
-            samples = len(prompts) * self.settings.samples
-            pairs = len(prompts) * len(PAIRINGS[self.settings.pairing](self.settings.samples))
-        else:
-            prompts = [comparison.prompt for comparison in self.comparisons()]
-            samples, pairs = 0, len(prompts)
-        orders = 2 if self.settings.orders == "both" else 1
-        calls = [
-            CallPlan("generator", samples, samples),
-            CallPlan("judges", 0, pairs * orders * len(self.settings.judges)),
-        ]
-        if self.settings.critic is not None:
-            calls.append(CallPlan("critic", 0, samples or 2 * pairs))
-        return StagePlan.of(self.name, prompts, calls, self.settings.sampling.max_tokens)
-
     async def execute(self, context: StageContext, folder: Path) -> StageResult:
         """Write every comparison with its outcomes, the preferences, and what was set aside."""
-        items, total = self._work(context, self._jury(context))
-        context.events.stage_started(stage=self.name, total=total)
-        tallies = _Tallies()
+        work = self.work(context)
+        context.events.stage_started(stage=self.name, total=self.comparisons_made())
+        tallies = Tallies()
         with (
             write_lines(folder / "judgments.jsonl") as judgments,
             write_lines(folder / "preferences.jsonl") as preferences,
             write_lines(folder / "set_aside.jsonl") as set_aside,
         ):
-            async for sampled in items:
+            async for sampled in context.engine.map(work, self.records()):
                 for judged in sampled.judged:
                     judgments.write(judged.to_json())
                     if (preference := preference_of(judged)) is not None:
@@ -155,29 +133,35 @@ class CompareStage(Stage):
         artifact = self.makes().model_copy(update={"path": folder / "preferences.jsonl"})
         return StageResult(summary, artifact, tallies.faults())
 
-    def _work(self, context: StageContext, jury: Jury) -> tuple[AsyncIterator[Sampled], int]:
-        """The stream of judged prompts, and how many comparisons it will have at most."""
-        if self.settings.pairs is not None:
-            comparisons = self.comparisons()
+    def work(self, surroundings: Surroundings) -> Work:
+        """The judgment of a comparison; of a prompt, its responses first and then all their pairs."""
+        if self.settings.pairs is None:
+            return self._sample_and_judge(surroundings)
+        jury = self._jury(surroundings)
 
-            async def judge(comparison: Comparison) -> Sampled:
-                return Sampled(prompt=comparison.prompt, judged=(await jury.judge(comparison),))
+        async def judge(comparison: Comparison) -> Sampled:
+            return Sampled(prompt=comparison.prompt, judged=(await jury.judge(comparison),))
 
-            return context.engine.map(judge, comparisons), len(comparisons)
-        prompts = self.prompts()
-        generator = cast(Generator, self._build(context, "generator", self.settings.generator))
-        samples = range(self.settings.samples)
-        wanted = len(PAIRINGS[self.settings.pairing](len(samples)))
+        return judge
+
+    def _sample_and_judge(self, surroundings: Surroundings) -> Work:
+        generator = cast(Generator, self._build(surroundings, "generator", self.settings.generator))
+        jury = self._jury(surroundings)
 
         async def sample(prompt: Prompt) -> Sampled:
+            samples = range(self.settings.samples)
             asked = (generator.generate(prompt, self._sampling(prompt, index)) for index in samples)
             responses = await asyncio.gather(*asked)
             pairs = self._pairs(prompt, responses)
             judged = await asyncio.gather(*(jury.judge(pair) for pair in pairs))
-            unpaired = wanted - len(pairs)
+            unpaired = len(self._pairing()) - len(pairs)
             return Sampled(prompt=prompt, responses=responses, judged=judged, unpaired=unpaired)
 
-        return context.engine.map(sample, prompts), len(prompts) * wanted
+        return sample
+
+    def _pairing(self) -> list[tuple[int, int]]:
+        """Which of the responses to one prompt are compared, by their numbers."""
+        return PAIRINGS[self.settings.pairing](self.settings.samples)
 
     def _pairs(self, prompt: Prompt, responses: Sequence[ResponseOutcome]) -> list[Comparison]:
         """Pairs of different, non-empty texts; equal texts have no better one."""
@@ -192,9 +176,9 @@ class CompareStage(Stage):
         seed = self.seed(self.name, prompt.id, index)
         return self.settings.sampling.model_copy(update={"seed": seed})
 
-    def _jury(self, context: StageContext) -> Jury:
+    def _jury(self, surroundings: Surroundings) -> Jury:
         judges = [
-            cast(Judge, self._build(context, f"judges.{number}", judge, "judge"))
+            cast(Judge, self._build(surroundings, f"judges.{number}", judge, "judge"))
             for number, judge in enumerate(self.settings.judges)
         ]
         if self.settings.orders == "both":
@@ -204,7 +188,7 @@ class CompareStage(Stage):
             judges = [OneOrder(judge) for judge in judges]
         chain = Chain(
             [
-                cast(Aggregator, self._build(context, f"aggregate.{number}", aggregator, "aggregator"))
+                cast(Aggregator, self._build(surroundings, f"aggregate.{number}", aggregator, "aggregator"))
                 for number, aggregator in enumerate(self.settings.aggregate)
             ]
         )
@@ -212,15 +196,15 @@ class CompareStage(Stage):
         return Jury(
             judges=judges,
             chain=chain,
-            critic=None if critic is None else cast(Critic, self._build(context, "critic", critic)),
-            constitution=context.constitution,
+            critic=None if critic is None else cast(Critic, self._build(surroundings, "critic", critic)),
+            constitution=surroundings.constitution,
             principles=self.settings.principles,
             seed=self.recipe.seed,
         )
 
-    def _build(self, context: StageContext, place: str, reference: Any, kind: str = "") -> Any:
+    def _build(self, surroundings: Surroundings, place: str, reference: Any, kind: str = "") -> Any:
         where = f"stages.{self.name}.{place}"
-        return context.assembly.build(kind or place, context.artifacts.component(reference), where)
+        return surroundings.assembly.build(kind or place, surroundings.artifacts.component(reference), where)
 
 
 def preference_of(judged: Judged) -> Preference | None:
@@ -253,72 +237,3 @@ def set_aside_of(judged: Judged) -> SetAside:
         detail=judged.decision.detail,
         aggregator=judged.decision.aggregator,
     )
-
-
-def outcome_of(decision: Decision) -> str:
-    """One word for progress and counts: ``preferred``, ``tie``, or why it was set aside."""
-    if decision.probability is None:
-        return str(decision.reason)
-    return "tie" if decision.probability == 0.5 else "preferred"
-
-
-class _Tallies:
-    """Counts over comparisons, for the summary."""
-
-    def __init__(self) -> None:
-        self._decisions: Counter[str] = Counter()
-        self._responses: Counter[str] = Counter()
-        self._judges: dict[str, Counter[str]] = {}
-        self._errors: dict[str, str] = {}
-
-    def add(self, sampled: Sampled) -> list[str]:
-        """Count one prompt; returns the outcome of each of its comparisons."""
-        self._responses.update(response.kind for response in sampled.responses)
-        self._note_errors(sampled.responses)
-        for judged in sampled.judged:
-            self._add_outcomes(judged)
-        outcomes = [outcome_of(judged.decision) for judged in sampled.judged]
-        outcomes += ["unpaired"] * sampled.unpaired
-        self._decisions.update(outcomes)
-        return outcomes
-
-    def _note_errors(self, outcomes: Sequence[Outcome]) -> None:
-        for outcome in outcomes:
-            if isinstance(outcome, Failure):
-                self._errors.setdefault(outcome.source, f"{outcome.source}: {outcome.error}")
-
-    def _add_outcomes(self, judged: Judged) -> None:
-        self._note_errors(judged.outcomes)
-        for outcome in judged.outcomes:
-            counts = self._judges.setdefault(outcome.source, Counter())
-            counts["comparisons"] += 1
-            if isinstance(outcome, Abstention):
-                counts[outcome.reason] += 1
-            for part in outcome.parts or (outcome,):
-                counts["asked"] += 1
-                counts[f"{part.kind}s" if part.kind != "abstention" else "abstentions"] += 1
-            votes = [part for part in outcome.parts if isinstance(part, Judgment)]
-            counts["flips"] += len(votes) == 2 and flipped(*votes)
-            decided = judged.decision.probability
-            if (
-                decided is not None
-                and isinstance(outcome, Judgment)
-                and 0.5 not in (decided, outcome.preference)
-            ):
-                counts["votes"] += 1
-                counts["with_jury"] += (outcome.preference > 0.5) == (decided > 0.5)
-
-    def faults(self) -> tuple[str, ...]:
-        """Why there is nothing: a failure of each, when everyone who was asked failed every time."""
-        failed = [counts["asked"] == counts["failures"] for counts in self._judges.values()]
-        nobody = bool(failed) and all(failed)
-        no_response = self._responses["failure"] == self._responses.total() > 0
-        return tuple(self._errors.values()) if nobody or no_response else ()
-
-    def summary(self) -> dict[str, Any]:
-        return {
-            "responses": tally(self._responses),
-            "comparisons": self._decisions.total() - self._decisions["unpaired"],
-            "decisions": tally(self._decisions),
-            "judges": {name: dict(counts) for name, counts in self._judges.items()},
-        }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
 from typing import Any, cast
@@ -17,7 +17,6 @@ from jurist.contracts import ChatModel, Generator, Scorer
 from jurist.errors import ProviderError
 from jurist.intervals import Estimate, estimate
 from jurist.jsonl import write_lines
-from jurist.plan import CallPlan, StagePlan
 from jurist.recipe import EvaluateSettings
 from jurist.records import (
     Failure,
@@ -29,7 +28,7 @@ from jurist.records import (
     Score,
     ScoreOutcome,
 )
-from jurist.stages.base import Stage, StageContext, StageResult, choose_principles, tally
+from jurist.stages.base import Stage, StageContext, StageResult, Surroundings, Work, choose_principles, tally
 
 
 class Evaluated(Record):
@@ -78,49 +77,45 @@ class EvaluateStage(Stage):
             )
         return faults
 
-    def plan(self) -> StagePlan:
-        """A response per policy, prompt and sample, each scored once by every scorer."""
-        prompts = self.prompts()
-        responses = len(prompts) * self.settings.samples * len(self.settings.policies)
-        calls = [
-            CallPlan("generator", responses, responses),
-            CallPlan("scorers", 0, responses * len(self.settings.scorers)),
-        ]
-        if self.settings.kl_to is not None:
-            others = len(prompts) * self.settings.samples * (len(self.settings.policies) - 1)
-            calls.append(CallPlan("policies, for the KL", 0, 2 * others))
-        return StagePlan.of(self.name, prompts, calls, self.settings.sampling.max_tokens)
+    def items(self, records: Iterable[Prompt]) -> Iterable[tuple[str, Prompt, int]]:
+        """Every policy with every prompt, as often as there are samples."""
+        return (
+            (label, prompt, number)
+            for label in self.settings.policies
+            for prompt in records
+            for number in range(self.settings.samples)
+        )
+
+    def work(self, surroundings: Surroundings) -> Work:
+        """A response, its scores, and how likely the reference policy finds it."""
+        return _Evaluation(self, surroundings).evaluate
 
     async def execute(self, context: StageContext, folder: Path) -> StageResult:
         """Write every scored response; the summary has each metric's mean with a 95% interval."""
         prompts = self.prompts()
-        evaluation = _Evaluation(self, context)
-        labels = list(self.settings.policies)
-        work = [(label, prompt, n) for label in labels for prompt in prompts for n in self._samples()]
-        context.events.stage_started(stage=self.name, total=len(work))
+        work = self.work(context)
+        total = len(prompts) * len(self.settings.policies) * self.settings.samples
+        context.events.stage_started(stage=self.name, total=total)
         tallies = _Tallies()
         with write_lines(folder / "responses.jsonl") as lines:
-            async for evaluated in context.engine.map(evaluation.evaluate, work):
+            async for evaluated in context.engine.map(work, self.items(prompts)):
                 lines.write(evaluated.to_json())
                 tallies.add(evaluated)
                 context.events.outcome(stage=self.name, outcome=evaluated.response.kind)
         return StageResult({"prompts": len(prompts), **tallies.summary()}, faults=tallies.faults())
 
-    def _samples(self) -> range:
-        return range(self.settings.samples)
-
 
 class _Evaluation:
     """The components of one evaluation, and how they are applied to one response."""
 
-    def __init__(self, stage: EvaluateStage, context: StageContext) -> None:
+    def __init__(self, stage: EvaluateStage, surroundings: Surroundings) -> None:
         self._stage = stage
         self._settings = stage.settings
-        self._constitution = context.constitution
+        self._constitution = surroundings.constitution
         where = f"stages.{stage.name}"
-        build = context.assembly.build
+        build = surroundings.assembly.build
         policies = {
-            label: context.artifacts.component(reference)
+            label: surroundings.artifacts.component(reference)
             for label, reference in self._settings.policies.items()
         }
         self._generators = {

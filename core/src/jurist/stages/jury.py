@@ -30,6 +30,13 @@ class Judged(Record):
     decision: Decision
 
 
+def outcome_of(decision: Decision) -> str:
+    """One word for progress and counts: ``preferred``, ``tie``, or why it was set aside."""
+    if decision.probability is None:
+        return str(decision.reason)
+    return "tie" if decision.probability == 0.5 else "preferred"
+
+
 class Jury:
     """The judges, the aggregators and, for the hard principles, the critic."""
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 from textwrap import shorten
-from typing import Any, cast
+from typing import Any
 
 from jurist.artifacts import StageArtifact
 from jurist.constitution import Constitution
 from jurist.contracts import Critic, Generator, Reviser
 from jurist.jsonl import write_lines
-from jurist.plan import CallPlan, StagePlan
 from jurist.recipe import ReviseSettings
 from jurist.records import (
     Abstention,
@@ -25,7 +24,7 @@ from jurist.records import (
     Step,
     Trajectory,
 )
-from jurist.stages.base import Stage, StageContext, StageResult, choose_principles, tally
+from jurist.stages.base import Stage, StageContext, StageResult, Surroundings, Work, choose_principles, tally
 
 
 class Revision(Record):
@@ -52,38 +51,26 @@ class ReviseStage(Stage):
         """Revisions."""
         return StageArtifact(kind="revisions", fingerprint="")
 
-    def plan(self) -> StagePlan:
-        """One response per prompt, then up to ``rounds`` critiques and revisions."""
-        prompts = self.prompts()
-        count, rounds = len(prompts), self.settings.rounds
-        return StagePlan.of(
-            self.name,
-            prompts,
-            [
-                CallPlan("generator", count, count),
-                CallPlan("critic", count, count * rounds),
-                CallPlan("reviser", 0, count * rounds),
-            ],
-            self.settings.sampling.max_tokens,
-        )
+    def work(self, surroundings: Surroundings) -> Work:
+        """The loop over one prompt."""
+        return CritiqueRevisionLoop(
+            generator=self._build(surroundings, "generator"),
+            critic=self._build(surroundings, "critic"),
+            reviser=self._build(surroundings, "reviser"),
+            constitution=surroundings.constitution,
+            stage=self,
+        ).trajectory
 
     async def execute(self, context: StageContext, folder: Path) -> StageResult:
         """Write every trajectory, and the texts that are kept for training."""
         prompts = self.prompts()
         context.events.stage_started(stage=self.name, total=len(prompts))
-        loop = CritiqueRevisionLoop(
-            generator=cast(Generator, self._build(context, "generator")),
-            critic=cast(Critic, self._build(context, "critic")),
-            reviser=cast(Reviser, self._build(context, "reviser")),
-            constitution=context.constitution,
-            stage=self,
-        )
         tallies = _Tallies()
         with (
             write_lines(folder / "trajectories.jsonl") as trajectories,
             write_lines(folder / "revisions.jsonl") as revisions,
         ):
-            async for trajectory in context.engine.map(loop.trajectory, prompts):
+            async for trajectory in context.engine.map(self.work(context), prompts):
                 trajectories.write(trajectory.to_json())
                 for revision in kept(trajectory, self.settings.keep):
                     revisions.write(revision.to_json())
@@ -93,9 +80,9 @@ class ReviseStage(Stage):
         artifact = self.makes().model_copy(update={"path": folder / "revisions.jsonl"})
         return StageResult(summary, artifact, tallies.faults())
 
-    def _build(self, context: StageContext, kind: str) -> Any:
-        reference = context.artifacts.component(getattr(self.settings, kind))
-        return context.assembly.build(kind, reference, f"stages.{self.name}.{kind}")
+    def _build(self, surroundings: Surroundings, kind: str) -> Any:
+        reference = surroundings.artifacts.component(getattr(self.settings, kind))
+        return surroundings.assembly.build(kind, reference, f"stages.{self.name}.{kind}")
 
 
 class CritiqueRevisionLoop:

@@ -13,9 +13,8 @@ from jurist.assembly import ComponentSource, Selection, select
 from jurist.contracts import Artifact, Trainer, TrainJob, TrainProgress
 from jurist.errors import UsageError
 from jurist.jsonl import read_rows, write_lines
-from jurist.plan import StagePlan
 from jurist.recipe import Reference, TrainSettings
-from jurist.stages.base import Stage, StageContext, StageResult
+from jurist.stages.base import Stage, StageContext, StageResult, Surroundings
 
 
 class TrainStage(Stage):
@@ -65,9 +64,8 @@ class TrainStage(Stage):
         produces = cast(type[Trainer], self._trainer.implementation).produces
         return StageArtifact(kind=produces, fingerprint="")
 
-    def plan(self) -> StagePlan:
+    def work(self, surroundings: Surroundings) -> None:
         """No calls: training runs on this machine."""
-        return StagePlan(self.name, 0, note=f"trains with {self.settings.trainer_name}")
 
     async def execute(self, context: StageContext, folder: Path) -> StageResult:
         """Run the trainer in the worker; it resumes by itself from its last checkpoint."""

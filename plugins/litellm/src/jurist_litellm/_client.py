@@ -1,25 +1,22 @@
-"""The calls to LiteLLM: the only module that imports it, with :mod:`jurist_litellm._failures`."""
+"""The calls to LiteLLM."""
 
 from __future__ import annotations
 
 import logging
 import math
-import os
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Literal
-
-# Before the import: LiteLLM otherwise fetches its table of prices from the network.
-os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
-
-import litellm
 
 from jurist.alternatives import Alternatives, choice_logprobs
 from jurist.chat import ChatReply, ChatRequest
 from jurist.errors import ProviderError
 from jurist.records import Usage
+from jurist_litellm._calls import Calls
 from jurist_litellm._failures import PROVIDED_BY, Caller, is_refusal
+from jurist_litellm._library import litellm
 
 if TYPE_CHECKING:
+    from jurist_litellm._listing import Listing
     from jurist_litellm.model import LiteLLMOptions
 
 log = logging.getLogger("jurist_litellm")
@@ -27,30 +24,17 @@ log = logging.getLogger("jurist_litellm")
 LONGEST_CALL = 86_400.0
 """Seconds. ``limits.timeout`` ends a call; LiteLLM's own limit, 600 unless told, must never come first."""
 
-# LiteLLM prints advertisements to stdout on errors, and loads tokenizers from the network to count.
-litellm.suppress_debug_info = True
-litellm.disable_hf_tokenizer_download = True
-
 
 class Client:
-    """One model behind LiteLLM, and what is known of it."""
+    """One model behind LiteLLM."""
 
-    def __init__(self, options: LiteLLMOptions) -> None:
+    def __init__(self, options: LiteLLMOptions, listing: Listing) -> None:
         self._options = options
+        self._listing = listing
         self._key = options.api_key.get_secret_value() if options.api_key else None
-        self._price_known = True
-        try:
-            _, self._provider, _, _ = litellm.get_llm_provider(options.model, api_base=options.api_base)
-        except litellm.exceptions.BadRequestError as error:
-            raise ProviderError(
-                f"LiteLLM knows no provider of the model '{options.model}'.",
-                fatal=True,
-                provided_by=PROVIDED_BY,
-                cause=error,
-                hint="put the provider first, as in openai/gpt-5-mini or hosted_vllm/my-model",
-            ) from error
-        self._caller = Caller(options.model, self._provider, self._key)
-        self._supported = frozenset(litellm.get_supported_openai_params(model=options.model) or ())
+        self._caller = Caller(options.model, listing.provider, self._key)
+        self._unpriced: set[str] = set()
+        self._calls = Calls(None if options.price else self._unpriced)
 
     async def complete(self, request: ChatRequest) -> ChatReply:
         """One call, one reply.
@@ -61,7 +45,7 @@ class Client:
         parameters = self._parameters(request)
         started = perf_counter()
         try:
-            response = await litellm.acompletion(**parameters)
+            response = await self._calls.make(parameters)
         except Exception as error:
             if is_refusal(error):
                 return ChatReply(finish_reason="refusal", usage=Usage(seconds=perf_counter() - started))
@@ -88,9 +72,9 @@ class Client:
             parameters["top_p"] = sampling.top_p
         if sampling.stop:
             parameters["stop"] = list(sampling.stop)
-        if sampling.seed is not None and "seed" in self._supported:
+        if sampling.seed is not None and "seed" in self._listing.parameters:
             parameters["seed"] = sampling.seed
-        if request.choices and {"logprobs", "top_logprobs"} <= self._supported:
+        if request.choices and {"logprobs", "top_logprobs"} <= self._listing.parameters:
             parameters |= {"logprobs": True, "top_logprobs": options.top_logprobs}
         if request.messages[-1].role == "assistant":
             self._continue_last_message(parameters)
@@ -98,10 +82,10 @@ class Client:
 
     def _continue_last_message(self, parameters: dict[str, Any]) -> None:
         """Ask for the last message to be continued, in the way this provider understands."""
-        if self._provider == "hosted_vllm":
+        if self._listing.provider == "hosted_vllm":
             continued = {"add_generation_prompt": False, "continue_final_message": True}
             parameters["extra_body"] = {**parameters.get("extra_body", {}), **continued}
-        elif self._table_says("supports_assistant_prefill"):
+        elif self._listing.says("supports_assistant_prefill"):
             parameters["messages"][-1]["prefix"] = True
         else:
             raise ProviderError(
@@ -110,11 +94,6 @@ class Client:
                 cause="neither LiteLLM's table of models nor its provider says that it supports this",
                 hint="end the messages with the user's turn, or use a model that supports assistant prefill",
             )
-
-    def _table_says(self, feature: str) -> bool:
-        """Whether LiteLLM's table of models, which has some by their bare name, lists the feature."""
-        names = (self._options.model, self._options.model.removeprefix(f"{self._provider}/"))
-        return any(litellm.model_cost.get(name, {}).get(feature) for name in names)
 
     def _reply(self, request: ChatRequest, response: Any, seconds: float) -> ChatReply:
         if not response.choices:
@@ -141,26 +120,39 @@ class Client:
         """What the provider counted; what it did not count is estimated."""
         counted = getattr(response, "usage", None)
         prompt = getattr(counted, "prompt_tokens", 0) or litellm.token_counter(
-            model=self._options.model, messages=[message.model_dump() for message in request.messages]
+            model=self._listing.name, messages=[message.model_dump() for message in request.messages]
         )
         text = response.choices[0].message.content or ""
         completion = getattr(counted, "completion_tokens", 0) or (
-            litellm.token_counter(model=self._options.model, text=text) if text else 0
+            litellm.token_counter(model=self._listing.name, text=text) if text else 0
         )
         return Usage(
-            prompt_tokens=prompt, completion_tokens=completion, usd=self._cost(response), seconds=seconds
+            prompt_tokens=prompt,
+            completion_tokens=completion,
+            usd=self._cost(response, prompt, completion),
+            seconds=seconds,
         )
 
-    def _cost(self, response: Any) -> float:
-        cost = response._hidden_params.get("response_cost")
-        if cost is None and self._price_known:
-            self._price_known = False
+    def _cost(self, response: Any, prompt: int, completion: int) -> float:
+        if self._options.price is not None:
+            details = getattr(getattr(response, "usage", None), "prompt_tokens_details", None)
+            cached = getattr(details, "cached_tokens", None) or 0
+            written = getattr(details, "cache_creation_tokens", None) or 0
+            return self._options.price.usd(prompt, completion, cached=cached, written=written)
+        cost: float = response._hidden_params.get("response_cost") or 0.0
+        if not cost and self._listing.price is None:
+            self._miss_price(response)
+        return cost
+
+    def _miss_price(self, response: Any) -> None:
+        """Say once that calls count as free."""
+        if not self._unpriced:
             log.warning(
                 "LiteLLM knows no price of %s: its calls count as free, and no cap in dollars can stop them. "
-                "Set extra: {input_cost_per_token: …, output_cost_per_token: …} or cap tokens: --max-tokens.",
+                "Set price: {input: …, output: …} (dollars per million tokens), or cap tokens: --max-tokens.",
                 self._options.model,
             )
-        return cost or 0.0
+        self._unpriced.add(response.model)
 
 
 def _finish_reason(choice: Any) -> Literal["stop", "length", "refusal"]:

@@ -6,32 +6,22 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import litellm
-from litellm import exceptions
-
 from jurist.errors import ProviderError
-from jurist.http_failures import retry_after
+from jurist.http_failures import http_failure
+from jurist_litellm._library import litellm
 
-_PAY = "the account has no credit left; add some and run again"
 PROVIDED_BY = "jurist-litellm (jurist_litellm.model:LiteLLMChatModel)"
 
-_PASSING = (
-    exceptions.RateLimitError,
-    exceptions.Timeout,
-    exceptions.ServiceUnavailableError,
-    exceptions.BadGatewayError,
-    exceptions.InternalServerError,
-    exceptions.APIConnectionError,
-    exceptions.APIResponseValidationError,
-)
-_PASSING_STATUS = frozenset({408, 409, 425, 429})
-_HOPELESS_STATUS = frozenset({401, 402, 403, 404})
 _KEY_STATUS = frozenset({401, 403})
 _NO_KEY = re.compile(
-    r"missing credentials|missing [\w ]*api key|api_key client option must be set", re.IGNORECASE
+    r"missing credentials|missing [\w ]*api key|api_key client option must be set|no connected db", re.IGNORECASE
 )
-"""LiteLLM reports a key that is not set as a server error for some providers."""
+"""LiteLLM reports a key that is not set as a server error for some providers, and its proxy a wrong one as 400."""
+_NO_MODEL = re.compile(r"invalid model name passed", re.IGNORECASE)
+"""How the proxy says, with 400, what servers say with 404."""
 _REFUSED = re.compile(r"content_filter|content_policy|input was flagged", re.IGNORECASE)
+_PASSED_ON = "llm_provider-"
+"""What a LiteLLM proxy puts before the names of headers that it passes on."""
 
 
 @dataclass(frozen=True)
@@ -44,19 +34,21 @@ class Caller:
 
     def error(self, error: Exception) -> ProviderError:
         """The ProviderError that tells the engine what to do about ``error``."""
-        unpaid = _code(error) == "insufficient_quota"
-        status = 401 if _NO_KEY.search(str(error)) else getattr(error, "status_code", None)
-        fatal = unpaid or status in _HOPELESS_STATUS
-        passing = not fatal and (isinstance(error, _PASSING) or _passing_status(status))
-        return ProviderError(
-            f"{self.model} did not answer" + (f" (HTTP status {status})." if status else "."),
-            retryable=passing,
-            retry_after=retry_after(_headers(error)) if passing else None,
-            rate_limited=passing and isinstance(error, exceptions.RateLimitError),
-            fatal=fatal,
+        status = _status(error)
+        what, cause = f"{self.model} did not answer", self._cause(error)
+        if status is None:
+            return ProviderError(f"{what}.", provided_by=PROVIDED_BY, cause=cause)
+        if status < 400:  # an answer came, and could not be read
+            what = f"{self.model} sent something that is no reply."
+            return ProviderError(what, retryable=True, provided_by=PROVIDED_BY, cause=cause)
+        return http_failure(
+            what,
+            status,
+            _headers(error),
             provided_by=PROVIDED_BY,
-            cause=self._cause(error),
-            hint=_PAY if unpaid else self._hint(error, status),
+            cause=cause,
+            unpaid=_code(error) == "insufficient_quota",
+            hint=self._hint(error, status),
         )
 
     def _cause(self, error: Exception) -> str:
@@ -64,11 +56,9 @@ class Caller:
         said = f"{type(error).__name__}: {error}".partition("Traceback (most recent call last)")[0]
         return said.replace(self.key, "***") if self.key else said
 
-    def _hint(self, error: Exception, status: int | None) -> str | None:
-        if isinstance(error, exceptions.ContextWindowExceededError):
+    def _hint(self, error: Exception, status: int) -> str | None:
+        if isinstance(error, litellm.exceptions.ContextWindowExceededError):
             return "shorten the prompt, lower max_tokens, or use a model with a longer context"
-        if status == 402:
-            return _PAY
         if status == 404:
             return "check the options model and api_base: the provider does not know this model or address"
         if status not in _KEY_STATUS:
@@ -80,11 +70,19 @@ class Caller:
 
 def is_refusal(error: Exception) -> bool:
     """Whether a content filter stopped the call; an answer of a kind, not a fault."""
-    if isinstance(error, exceptions.ContentPolicyViolationError):
+    if isinstance(error, litellm.exceptions.ContentPolicyViolationError):
         return True
-    return getattr(error, "status_code", None) in {400, 403} and bool(
-        _REFUSED.search(f"{_code(error)} {error}")
-    )
+    return _status(error) in {400, 403} and bool(_REFUSED.search(f"{_code(error)} {error}"))
+
+
+def _status(error: Exception) -> int | None:
+    """The HTTP status that fits, where there is one."""
+    if _NO_KEY.search(str(error)):
+        return 401
+    if _NO_MODEL.search(str(error)):
+        return 404
+    status = getattr(error, "status_code", None)
+    return status if isinstance(status, int) else None
 
 
 def _code(error: Exception) -> str | None:
@@ -94,11 +92,9 @@ def _code(error: Exception) -> str | None:
     return code if isinstance(code, str) else None
 
 
-def _passing_status(status: object) -> bool:
-    return isinstance(status, int) and (status in _PASSING_STATUS or status >= 500)
-
-
 def _headers(error: Exception) -> Mapping[str, str]:
+    """The headers of the reply, those of a provider behind a LiteLLM proxy too; names in lower case."""
     response = getattr(error, "response", None)
     found = getattr(error, "litellm_response_headers", None) or getattr(response, "headers", None) or {}
-    return {str(name).lower(): str(value) for name, value in found.items()}
+    told = {str(name).lower(): str(value) for name, value in found.items()}
+    return {name.removeprefix(_PASSED_ON): value for name, value in told.items()} | told

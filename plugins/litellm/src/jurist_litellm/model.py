@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, ClassVar
+from functools import cached_property
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from pydantic import Field, JsonValue, SecretStr, field_validator
 
 from jurist.chat import ChatReply, ChatRequest
 from jurist.contracts import ChatModel
+from jurist.errors import ProviderError
 from jurist.limits import Limits
-from jurist.options import Options
+from jurist.options import Operational, Options
+from jurist.prices import Price
 
 if TYPE_CHECKING:
     from jurist_litellm._client import Client
+    from jurist_litellm._listing import Listing
 
 _SET_HERE = frozenset(
     {
@@ -22,6 +26,7 @@ _SET_HERE = frozenset(
         *("max_retries", "num_retries", "fallbacks"),
     }
 )
+_PRICES = frozenset({"input_cost_per_token", "output_cost_per_token"})
 
 
 class LiteLLMOptions(Options):
@@ -29,8 +34,8 @@ class LiteLLMOptions(Options):
 
     ``model`` is LiteLLM's name of it, the provider first: ``openai/gpt-5-mini``. Without ``api_key``
     the provider's environment variable is used. ``extra`` goes to LiteLLM as it is (``reasoning_effort``,
-    ``extra_body``, prices as ``input_cost_per_token``); keep secrets out of it. ``top_logprobs`` is how
-    many alternatives to ask for; some providers give at most 5.
+    ``extra_body``); keep secrets out of it. ``top_logprobs`` is how many alternatives to ask for; some
+    providers give at most 5. ``price`` is for models that LiteLLM knows no price of.
     """
 
     model: str
@@ -38,6 +43,7 @@ class LiteLLMOptions(Options):
     api_key: SecretStr | None = None
     extra: dict[str, JsonValue] = Field(default_factory=dict)
     top_logprobs: int = Field(default=20, ge=2, le=20)
+    price: Annotated[Price | None, Operational] = None
 
     @field_validator("extra")
     @classmethod
@@ -45,6 +51,11 @@ class LiteLLMOptions(Options):
         if taken := sorted(_SET_HERE & extra.keys()):
             raise ValueError(
                 f"{', '.join(taken)} cannot be given in extra; the request, an option or limits set it"
+            )
+        if priced := sorted(_PRICES & extra.keys()):
+            raise ValueError(
+                f"{', '.join(priced)} cannot be given in extra; set price: {{input: …, output: …}}, "
+                "in dollars per million tokens"
             )
         return extra
 
@@ -65,6 +76,7 @@ class LiteLLMChatModel(ChatModel):
     def __init__(self, options: LiteLLMOptions) -> None:
         super().__init__(options)
         self._client: Client | None = None
+        self._making = asyncio.Lock()
 
     async def complete(self, request: ChatRequest) -> ChatReply:
         """Answer one request with one call.
@@ -72,13 +84,37 @@ class LiteLLMChatModel(ChatModel):
         Raises:
             ProviderError: the call failed; says whether another could succeed.
         """
-        if self._client is None:
-            # The import takes seconds; the event loop has other calls to serve meanwhile.
-            self._client = await asyncio.to_thread(_make_client, self.options)
-        return await self._client.complete(request)
+        client = self._client or await self._made_client()
+        return await client.complete(request)
 
+    def price(self) -> Price | None:
+        """The option, or what LiteLLM's table says; None for models that it does not list."""
+        if self.options.price is not None:
+            return self.options.price
+        try:
+            return self._listing.price
+        except ProviderError:  # no such provider, which the first call says
+            return None
 
-def _make_client(options: LiteLLMOptions) -> Client:
-    from jurist_litellm._client import Client
+    async def prompt_tokens(self, request: ChatRequest) -> int | None:
+        """By OpenAI's vocabularies, which are in LiteLLM's package, for OpenAI's models."""
+        return await asyncio.to_thread(lambda: self._listing.count(request.messages))
 
-    return Client(options)
+    @cached_property
+    def _listing(self) -> Listing:
+        from jurist_litellm._listing import Listing
+
+        return Listing(self.options.model, self.options.api_base)
+
+    async def _made_client(self) -> Client:
+        """The client, once: the first calls come all at once."""
+        async with self._making:
+            if self._client is None:
+                # The import takes seconds; the event loop has other calls to serve meanwhile.
+                self._client = await asyncio.to_thread(self._make_client)
+        return self._client
+
+    def _make_client(self) -> Client:
+        from jurist_litellm._client import Client
+
+        return Client(self.options, self._listing)

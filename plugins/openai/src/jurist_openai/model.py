@@ -76,6 +76,11 @@ class OpenAIChatModel(BatchChatModel):
         tokenizer = await asyncio.to_thread(lambda: self._tokenizer)
         return None if tokenizer is None else tokenizer.count(request)
 
+    def most_tokens(self, request: ChatRequest) -> int:
+        """What the answer may have, and what the model may think before it."""
+        thinking = self.options.thinking_tokens if self.options.reasons else 0
+        return request.sampling.max_tokens + thinking
+
     async def submit(self, name: str, requests: Mapping[str, ChatRequest]) -> str:
         """Hand a batch in."""
         return await self._batch_api().submit(name, requests)

@@ -1,16 +1,13 @@
-"""``jurist plan``: what a recipe will call, before the first call."""
+"""``jurist plan``: what a recipe will call and cost, before the first call."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import click
 
 from jurist_registry.commands.execution import no_plugin_option
 from jurist_registry.registry import Registry
-
-if TYPE_CHECKING:
-    from jurist.plan import StagePlan
 
 
 @click.command()
@@ -18,28 +15,24 @@ if TYPE_CHECKING:
 @click.option(
     "--set", "overrides", multiple=True, metavar="A.B=VALUE", help="Change a setting of the recipe."
 )
+@click.option(
+    "--json",
+    "file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write all of it to this file too.",
+)
 @no_plugin_option
-def plan(recipe: str, overrides: tuple[str, ...], no_plugin: tuple[str, ...]) -> None:
-    """Show the calls and tokens of every stage of RECIPE; checks all of it and calls nothing."""
+def plan(recipe: str, overrides: tuple[str, ...], file: Path | None, no_plugin: tuple[str, ...]) -> None:
+    """Show what RECIPE will call, how many tokens that takes and what it costs.
+
+    Checks all of the recipe, and calls nothing. Beside it stands what people would cost for the same labels.
+    """
+    from jurist.jsonl import write_json
     from jurist.preflight import plan as plan_of
     from jurist.recipe import Recipe
+    from jurist_registry.plan_text import plan_text
 
     planned = plan_of(Recipe.load(recipe, overrides), Registry.discover(disabled=no_plugin))
-    for stage in planned.stages:
-        click.echo(_stage_text(stage))
-    click.echo(f"in all: {_bounds(planned.calls)} calls; tokens are estimates, repeated calls come on top")
-
-
-def _stage_text(stage: StagePlan) -> str:
-    lines = [f"{stage.stage}: {stage.prompts:,} prompts" if stage.prompts else f"{stage.stage}:"]
-    lines += [
-        f"  {_bounds((call.least, call.most))} calls of {call.role}" for call in stage.calls if call.most
-    ]
-    if any(stage.tokens):
-        lines.append(f"  about {_bounds(stage.tokens)} tokens")
-    return "\n".join([*lines, *([f"  {stage.note}"] if stage.note else [])])
-
-
-def _bounds(bounds: tuple[int, int]) -> str:
-    least, most = bounds
-    return f"{most:,}" if least == most else f"{least:,} to {most:,}"
+    if file is not None:
+        write_json(file, planned.model_dump(mode="json"))
+    click.echo(plan_text(planned))
