@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
+import json
+import math
 import socket
 import subprocess
 import sys
@@ -24,7 +25,7 @@ from jurist.contracts import ChatModel
 from jurist.errors import ProviderError
 from jurist.records import Message
 from jurist.run import Run, run
-from jurist.testing.simulator import Faults, Simulator
+from jurist.testing.simulator import Asked, Faults, Simulator, judge_by_marker
 from jurist_litellm.model import LiteLLMChatModel, LiteLLMOptions
 from jurist_openai.model import OpenAIChatModel, OpenAIOptions
 from jurist_registry.registry import Registry
@@ -49,6 +50,14 @@ FAULTS = {
     "mixed": Faults(rate_limited=0.1, server_error=0.1, not_json=0.05, garbage=0.1, retry_after=0.1),
 }
 PAIRS = 24
+USES = ("openai", "litellm_proxy", "hosted_vllm")
+
+
+def skip_without(*modules: str) -> None:
+    """Skip where a server's own packages are not installed."""
+    missing = [module for module in modules if find_spec(module) is None]
+    if missing:
+        pytest.skip(f"the server needs {', '.join(missing)}; see requirements-dev.txt")
 
 
 @contextmanager
@@ -108,6 +117,21 @@ async def failure(model: ChatModel) -> ProviderError:
     return caught.value
 
 
+def compared(folder: Path, judge: dict[str, Any], pairs: int) -> tuple[Run, dict[str, Any]]:
+    """A run that compares pairs whose better response says "(good)", by turns A and B, and its summary."""
+    with (folder / "pairs.jsonl").open("w", encoding="utf-8") as file:
+        for number in range(pairs):
+            answers = [f"Answer {number} (good)", f"Answer {number}"]
+            first, second = answers if number % 2 else answers[::-1]
+            pair = {"prompt": f"Question {number}?", "response_a": first, "response_b": second}
+            file.write(json.dumps(pair) + "\n")
+    settings = {"name": "judge", "labels": "verdict", "limits": {"concurrency": 8, "attempts": 12}, **judge}
+    stage = {"stage": "compare", "pairs": str(folder / "pairs.jsonl"), "principles": "none"}
+    recipe = Recipe.of({"name": "foreign", "stages": [{**stage, "judges": [settings]}]})
+    done = run(recipe, folder / "run", Registry.discover(disabled=("review",)))
+    return done, done.stages[0].summary
+
+
 class Proxy:
     """A LiteLLM proxy in front of a simulator for each sort of fault."""
 
@@ -115,31 +139,31 @@ class Proxy:
         self.url = f"{address}/v1"
         self.simulators = simulators
 
-    def model(self, use: str, name: str, key: str = KEY) -> ChatModel:
-        settings = self.settings(use, name, key)
-        if settings.pop("use") == "openai":
-            return OpenAIChatModel(OpenAIOptions.model_validate(settings))
-        return LiteLLMChatModel(LiteLLMOptions.model_validate(settings))
-
     def settings(self, use: str, name: str, key: str = KEY) -> dict[str, Any]:
         """The component: ``openai``, or ``litellm`` along a route."""
         if use == "openai":
             return {"use": use, "model": name, "base_url": self.url, "api_key": key}
         return {"use": "litellm", "model": f"{use}/{name}", "api_base": self.url, "api_key": key}
 
+    def model(self, use: str, name: str, key: str = KEY) -> ChatModel:
+        settings = self.settings(use, name, key)
+        if settings.pop("use") == "openai":
+            return OpenAIChatModel(OpenAIOptions.model_validate(settings))
+        return LiteLLMChatModel(LiteLLMOptions.model_validate(settings))
 
-USES = ("openai", "litellm_proxy", "hosted_vllm")
+
+def say(asked: Asked) -> str | dict[str, float]:
+    """A letter where one is asked for with its probability, else what the simulator says by itself."""
+    return {"B": 0.8, "A": 0.2} if asked.wants_logprobs else judge_by_marker(asked)
 
 
 @pytest.fixture(scope="module")
 def proxy(tmp_path_factory: pytest.TempPathFactory, environment: Environment) -> Iterator[Proxy]:
-    for module in ("fastapi", "uvloop", "fastapi_sso", "apscheduler"):
-        if find_spec(module) is None:
-            pytest.skip(f"the LiteLLM proxy needs {module}; see requirements-dev.txt")
+    skip_without("apscheduler", "backoff", "expression", "fastapi", "fastapi_sso", "mcp", "redis", "uvloop")
     folder = tmp_path_factory.mktemp("proxy")
     with ExitStack() as stack:
         simulators = {
-            name: stack.enter_context(Simulator(faults=faults, seed=3)) for name, faults in FAULTS.items()
+            name: stack.enter_context(Simulator(say, faults=faults, seed=3)) for name, faults in FAULTS.items()
         }
         config = {
             "model_list": [
@@ -151,37 +175,61 @@ def proxy(tmp_path_factory: pytest.TempPathFactory, environment: Environment) ->
             ],
             # Jurist's engine is to see every fault.
             "router_settings": {"num_retries": 0, "disable_cooldowns": True},
-            "litellm_settings": {"num_retries": 0},
             "general_settings": {"master_key": KEY},
         }
         (folder / "config.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
         command = ["-c", "from litellm import run_server; run_server()", "--config", "config.yaml"]
         quiet = {**environment, "LITELLM_LOCAL_MODEL_COST_MAP": "True"}
-        yield Proxy(
-            stack.enter_context(serving(command, "/health/liveliness", folder / "proxy.log", quiet)),
-            simulators,
-        )
+        server = serving(command, "/health/liveliness", folder / "proxy.log", quiet)
+        yield Proxy(stack.enter_context(server), simulators)
 
 
 @pytest.mark.parametrize("use", USES)
 async def test_what_a_proxy_passes_on(proxy: Proxy, use: str) -> None:
-    reply = await answer(proxy.model(use, "fine"), ask("one two three"))
-    assert (reply.text, reply.finish_reason, reply.served_model) == ("one two three", "stop", "fine")
+    reply = await answer(proxy.model(use, "fine"), ask("one two three", seed=7, stop=("END",)))
+    assert (reply.text, reply.finish_reason) == ("one two three", "stop")
     assert (reply.usage.prompt_tokens, reply.usage.completion_tokens) == (3, 3)
+    assert reply.served_model == ("litellm_proxy/fine" if use == "litellm_proxy" else "fine")
+    sent = proxy.simulators["fine"].counters.bodies[-1]
+    assert (sent["seed"], sent["stop"], sent["max_tokens"], sent["temperature"]) == (7, ["END"], 12, 0.0)
     cut = await answer(proxy.model(use, "fine"), ask("one two three", max_tokens=2))
     assert (cut.text, cut.finish_reason) == ("one two", "length")
-    for _ in range(2):  # by turns in the message and by a filter
-        assert (await answer(proxy.model(use, "refusing"), ask("x"))).finish_reason == "refusal"
+    letter = await answer(proxy.model(use, "fine"), ask(LETTER, "A", "B"))
+    assert letter.choice_logprobs == pytest.approx((math.log(0.2), math.log(0.8)))
 
 
 @pytest.mark.parametrize("use", USES)
 async def test_what_failures_behind_a_proxy_mean(proxy: Proxy, use: str) -> None:
     for name, limited in (("limited", True), ("broken", False), ("not_json", False)):
-        before = proxy.simulators[name].counters.requests
+        counters = proxy.simulators[name].counters
+        before = counters.requests
         error = await failure(proxy.model(use, name))
-        assert (error.retryable, error.rate_limited, error.fatal) == (True, limited, False), str(error)
-        print(use, name, error.retry_after, proxy.simulators[name].counters.requests - before, error)
-    error = await failure(proxy.model(use, "fine", key="sk-wrong"))
-    print(use, error, error.fatal)
-    error = await failure(proxy.model(use, "unknown"))
-    print(use, error, error.fatal)
+        assert (error.retryable, error.rate_limited, error.fatal) == (True, limited, False)
+        assert counters.requests == before + 1
+        assert error.retry_after in ((7.0, None) if use == "openai" and limited else (7.0 if limited else None,))
+    for error in (
+        await failure(proxy.model(use, "fine", key="sk-wrong")),
+        await failure(proxy.model(use, "unknown")),
+    ):
+        assert not error.retryable
+        assert error.fatal or use == "openai"
+
+
+@pytest.mark.parametrize("use", USES)
+async def test_a_refusal_behind_a_proxy_is_no_answer(proxy: Proxy, use: str) -> None:
+    refusals = [await answer(proxy.model(use, "refusing"), ask("x")) for _ in range(2)]
+    assert [each.text for each in refusals] == ["", ""]
+    # By turns a finish reason, and words that the proxy puts in a place of its own.
+    assert [each.finish_reason for each in refusals][use == "openai" :] == ["refusal"] * (2 - (use == "openai"))
+
+
+@pytest.mark.parametrize("use", USES)
+def test_a_run_behind_a_faulty_proxy_labels_rightly_and_pays_once(
+    proxy: Proxy, use: str, tmp_path: Path, rows: Rows
+) -> None:
+    counters = proxy.simulators["mixed"].counters
+    answered = counters.answered
+    done, summary = compared(tmp_path, proxy.settings(use, "mixed"), PAIRS)
+    preferences = rows(tmp_path / "run" / "stages" / "01-compare" / "preferences.jsonl")
+    print(summary, done, counters.faults, counters.answered - answered)
+    assert all("(good)" in each["chosen"][0]["content"] for each in preferences)
