@@ -12,6 +12,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ from jurist.chat import ChatReply, ChatRequest, Sampling
 from jurist.contracts import ChatModel
 from jurist.errors import ProviderError
 from jurist.records import Message
-from jurist.run import Run, run
+from jurist.run import run
 from jurist.testing.simulator import Asked, Faults, Simulator, judge_by_marker
 from jurist_litellm.model import LiteLLMChatModel, LiteLLMOptions
 from jurist_openai.model import OpenAIChatModel, OpenAIOptions
@@ -49,7 +50,8 @@ FAULTS = {
     "refusing": Faults(refusal=1.0),
     "mixed": Faults(rate_limited=0.1, server_error=0.1, not_json=0.05, garbage=0.1, retry_after=0.1),
 }
-PAIRS = 24
+PAIRS = 16
+DEMO = Path(__file__).parents[1] / "plugins" / "demo" / "src" / "jurist_demo" / "model"
 USES = ("openai", "litellm_proxy", "hosted_vllm")
 
 
@@ -68,9 +70,8 @@ def serving(command: list[str], health: str, log: Path, environment: Environment
         port = free.getsockname()[1]
     whole = [sys.executable, *command, "--host", "127.0.0.1", "--port", str(port)]
     with log.open("wb") as output:
-        process = subprocess.Popen(
-            whole, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=environment, cwd=log.parent
-        )
+        streams: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": output, "stderr": output}
+        process = subprocess.Popen(whole, env=environment, cwd=log.parent, **streams)
     try:
         address = f"http://127.0.0.1:{port}"
         await_health(process, address + health, log)
@@ -117,8 +118,8 @@ async def failure(model: ChatModel) -> ProviderError:
     return caught.value
 
 
-def compared(folder: Path, judge: dict[str, Any], pairs: int) -> tuple[Run, dict[str, Any]]:
-    """A run that compares pairs whose better response says "(good)", by turns A and B, and its summary."""
+def compared(folder: Path, judge: dict[str, Any], pairs: int) -> dict[str, Any]:
+    """The summary of a run that compares pairs whose better response says "(good)", by turns A and B."""
     with (folder / "pairs.jsonl").open("w", encoding="utf-8") as file:
         for number in range(pairs):
             answers = [f"Answer {number} (good)", f"Answer {number}"]
@@ -128,16 +129,15 @@ def compared(folder: Path, judge: dict[str, Any], pairs: int) -> tuple[Run, dict
     settings = {"name": "judge", "labels": "verdict", "limits": {"concurrency": 8, "attempts": 12}, **judge}
     stage = {"stage": "compare", "pairs": str(folder / "pairs.jsonl"), "principles": "none"}
     recipe = Recipe.of({"name": "foreign", "stages": [{**stage, "judges": [settings]}]})
-    done = run(recipe, folder / "run", Registry.discover(disabled=("review",)))
-    return done, done.stages[0].summary
+    return run(recipe, folder / "run", Registry.discover(disabled=("review",))).stages[0].summary
 
 
+@dataclass
 class Proxy:
     """A LiteLLM proxy in front of a simulator for each sort of fault."""
 
-    def __init__(self, address: str, simulators: dict[str, Simulator]) -> None:
-        self.url = f"{address}/v1"
-        self.simulators = simulators
+    url: str
+    simulators: dict[str, Simulator]
 
     def settings(self, use: str, name: str, key: str = KEY) -> dict[str, Any]:
         """The component: ``openai``, or ``litellm`` along a route."""
@@ -163,14 +163,12 @@ def proxy(tmp_path_factory: pytest.TempPathFactory, environment: Environment) ->
     folder = tmp_path_factory.mktemp("proxy")
     with ExitStack() as stack:
         simulators = {
-            name: stack.enter_context(Simulator(say, faults=faults, seed=3)) for name, faults in FAULTS.items()
+            name: stack.enter_context(Simulator(say, faults=each, seed=3)) for name, each in FAULTS.items()
         }
+        behind = {"model": "openai/simulated", "api_key": "sk-x"}
         config = {
             "model_list": [
-                {
-                    "model_name": name,
-                    "litellm_params": {"model": "openai/simulated", "api_base": each.url, "api_key": "sk-x"},
-                }
+                {"model_name": name, "litellm_params": {**behind, "api_base": each.url}}
                 for name, each in simulators.items()
             ],
             # Jurist's engine is to see every fault.
@@ -181,7 +179,7 @@ def proxy(tmp_path_factory: pytest.TempPathFactory, environment: Environment) ->
         command = ["-c", "from litellm import run_server; run_server()", "--config", "config.yaml"]
         quiet = {**environment, "LITELLM_LOCAL_MODEL_COST_MAP": "True"}
         server = serving(command, "/health/liveliness", folder / "proxy.log", quiet)
-        yield Proxy(stack.enter_context(server), simulators)
+        yield Proxy(f"{stack.enter_context(server)}/v1", simulators)
 
 
 @pytest.mark.parametrize("use", USES)
@@ -206,30 +204,97 @@ async def test_what_failures_behind_a_proxy_mean(proxy: Proxy, use: str) -> None
         error = await failure(proxy.model(use, name))
         assert (error.retryable, error.rate_limited, error.fatal) == (True, limited, False)
         assert counters.requests == before + 1
-        assert error.retry_after in ((7.0, None) if use == "openai" and limited else (7.0 if limited else None,))
-    for error in (
-        await failure(proxy.model(use, "fine", key="sk-wrong")),
-        await failure(proxy.model(use, "unknown")),
-    ):
+        if use != "openai":  # the proxy puts Retry-After under a name of its own
+            assert error.retry_after == (7.0 if limited else None)
+    for model in (proxy.model(use, "fine", key="sk-wrong"), proxy.model(use, "unknown")):
+        error = await failure(model)  # the proxy answers both with 400
         assert not error.retryable
         assert error.fatal or use == "openai"
 
 
 @pytest.mark.parametrize("use", USES)
 async def test_a_refusal_behind_a_proxy_is_no_answer(proxy: Proxy, use: str) -> None:
-    refusals = [await answer(proxy.model(use, "refusing"), ask("x")) for _ in range(2)]
-    assert [each.text for each in refusals] == ["", ""]
-    # By turns a finish reason, and words that the proxy puts in a place of its own.
-    assert [each.finish_reason for each in refusals][use == "openai" :] == ["refusal"] * (2 - (use == "openai"))
+    filtered, declined = [await answer(proxy.model(use, "refusing"), ask("x")) for _ in range(2)]
+    assert (filtered.text, filtered.finish_reason, declined.text) == ("", "refusal", "")
+    if use == "hosted_vllm":  # the proxy puts the words in a place where the others do not find them
+        assert declined.finish_reason == "refusal"
 
 
 @pytest.mark.parametrize("use", USES)
 def test_a_run_behind_a_faulty_proxy_labels_rightly_and_pays_once(
-    proxy: Proxy, use: str, tmp_path: Path, rows: Rows
+    proxy: Proxy, use: str, tmp_path: Path, rows: Rows, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("KEY_OF_THE_PROXY", KEY)
     counters = proxy.simulators["mixed"].counters
-    answered = counters.answered
-    done, summary = compared(tmp_path, proxy.settings(use, "mixed"), PAIRS)
+    answered, struck = counters.answered, counters.faults.copy()
+    settings = {**proxy.settings(use, "mixed"), "api_key": "${KEY_OF_THE_PROXY}"}
+    summary = compared(tmp_path, settings, PAIRS)
+    assert all((counters.faults - struck)[name] for name in ("rate_limited", "server_error", "garbage"))
     preferences = rows(tmp_path / "run" / "stages" / "01-compare" / "preferences.jsonl")
-    print(summary, done, counters.faults, counters.answered - answered)
     assert all("(good)" in each["chosen"][0]["content"] for each in preferences)
+    assert len(preferences) + summary["decisions"].get("no_votes", 0) == PAIRS
+    assert len(preferences) > PAIRS // 2
+    state = json.loads((tmp_path / "run" / "run.json").read_text(encoding="utf-8"))
+    assert state["totals"]["judge"]["calls"] == counters.answered - answered
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A random model of two layers with the tokenizer of the demo, as a folder that transformers loads."""
+    import torch
+    from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+
+    folder = tmp_path_factory.mktemp("checkpoint")
+    AutoTokenizer.from_pretrained(DEMO).save_pretrained(folder)
+    changes = {"dtype": "float32", "max_position_embeddings": 4096, "tie_word_embeddings": False}
+    torch.manual_seed(0)
+    model = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(DEMO, **changes))
+    with torch.no_grad():
+        model.lm_head.weight.mul_(20)  # its logits are spread enough to have a clear arg-max
+    model.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def transformers_server(
+    checkpoint: Path, tmp_path_factory: pytest.TempPathFactory, environment: Environment
+) -> Iterator[str]:
+    """The address of ``transformers serve``, with the checkpoint."""
+    skip_without("fastapi", "uvicorn", "openai")
+    command = ["-m", "transformers.cli.transformers", "serve", str(checkpoint), "--device", "cpu"]
+    log = tmp_path_factory.mktemp("serve") / "serve.log"
+    quiet = {**environment, "HF_HUB_DISABLE_UPDATE_CHECK": "1"}
+    with serving(command, "/health", log, quiet) as address:
+        yield f"{address}/v1"
+
+
+def greedy(checkpoint: Path, request: ChatRequest) -> str:
+    """What transformers writes without a server."""
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(checkpoint)
+    model = AutoModelForCausalLM.from_pretrained(checkpoint)
+    messages = [each.model_dump() for each in request.messages]
+    asked = tokenizer.apply_chat_template(messages, add_generation_prompt=True, return_tensors="pt")
+    with torch.no_grad():
+        whole = model.generate(**asked, do_sample=False, max_new_tokens=request.sampling.max_tokens)
+    text: str = tokenizer.decode(whole[0, asked["input_ids"].shape[1] :], skip_special_tokens=True)
+    return text
+
+
+async def test_what_transformers_serves_is_what_it_writes(transformers_server: str, checkpoint: Path) -> None:
+    options = OpenAIOptions(model=str(checkpoint), base_url=transformers_server)
+    for text in ("Which answer is better?", "哪个回答更好?"):
+        reply = await answer(OpenAIChatModel(options), ask(text))
+        assert reply.text == greedy(checkpoint, ask(text)) != ""
+
+
+@pytest.mark.parametrize("labels", ["verdict", "auto"])  # it has no log-probabilities, asked for or not
+def test_a_run_on_a_model_that_writes_nonsense_invents_no_label(
+    transformers_server: str, checkpoint: Path, tmp_path: Path, rows: Rows, labels: str
+) -> None:
+    settings = {"use": "openai", "model": str(checkpoint), "base_url": transformers_server, "max_tokens": 12}
+    summary = compared(tmp_path, {**settings, "labels": labels}, 4)
+    assert rows(tmp_path / "run" / "stages" / "01-compare" / "preferences.jsonl") == []
+    assert summary["decisions"] == {"no_votes": 4}

@@ -61,6 +61,8 @@ class Provider(BatchChatModel):
             look = self.looks.pop(0)
             if isinstance(look, BaseException):
                 raise look
+            if isinstance(look, BatchState):
+                return look
             if look == "wait":
                 return BatchState(done=0, total=1, ended=False)
         return BatchState(done=1, total=1, ended=True)
@@ -78,6 +80,104 @@ class Provider(BatchChatModel):
 
     def _reply(self, request: ChatRequest) -> ChatReply:
         return ChatReply(text=f"re: {request.messages[0].content}", usage=Usage(completion_tokens=2, usd=1.0))
+
+
+async def test_what_befalls_a_whole_batch_is_no_failure_of_its_items(
+    ledger: Ledger, provider: Provider
+) -> None:
+    provider.looks = [ProviderError("the gateway says 400")]
+    model, _ = batched(provider, ledger)
+    errors = await texts(model, "a", "b")
+    assert [error.fatal for error in errors] == [True, True]
+    assert "jurist ledger prune RUN --batches" in str(errors[0])
+    again, _ = batched(provider, ledger)
+    assert await texts(again, "a", "b") == ["re: a", "re: b"]
+    assert len(provider.batches) == 1
+
+
+async def test_a_refused_hand_in_is_tried_again_and_not_looked_for(
+    ledger: Ledger, provider: Provider
+) -> None:
+    async def find(*_: object) -> str | None:
+        raise AssertionError("a refused batch was not taken, so there is none to find")
+
+    provider.find = find  # type: ignore[method-assign]
+    provider.submitting = [ProviderError("429", retryable=True, rate_limited=True)]
+    model, _ = batched(provider, ledger)
+    assert await texts(model, "a") == ["re: a"]
+
+
+async def test_a_call_that_waited_while_its_batch_ended_is_not_asked_again(
+    ledger: Ledger, provider: Provider
+) -> None:
+    provider.looks = ["wait"] * 100_000
+    model, engine = batched(provider, ledger)
+    names = [f"q{number}" for number in range(20)]
+    waiting = asyncio.create_task(texts(model, *names))
+    while not provider.batches:
+        await asyncio.sleep(0.01)
+    engine.stop(Interrupted("stop"))
+    await waiting
+    provider.looks = []
+    narrow, _ = batched(provider, ledger, size=5)
+    narrow._meter.callee.limiter._width = 5.0
+    assert await texts(narrow, *names) == [f"re: {name}" for name in names]
+    assert sorted(provider.billed) == sorted(names)
+
+
+async def test_two_labels_of_one_model_share_its_batches(ledger: Ledger, provider: Provider) -> None:
+    engine = Engine(ledger)
+    models = [
+        metered(
+            provider,
+            engine=engine,
+            label=label,
+            provided_by="lab 1.0 (lab:Provider)",
+            limits=Limits(concurrency=100, timeout=None),
+            batching=Batching(wait=0.02, poll=0.001),
+        )
+        for label in ("strict", "kind")
+    ]
+    asked = [
+        model.complete(ask(f"{n}")) for n, model in enumerate(models * 3) if isinstance(model, ChatModel)
+    ]
+    assert [reply.text for reply in await asyncio.gather(*asked)] == [f"re: {n}" for n in range(6)]
+    await engine.release()
+    assert len(provider.batches) == 1
+
+
+async def test_a_stage_fills_its_batches(ledger: Ledger, provider: Provider) -> None:
+    model, engine = batched(provider, ledger)
+
+    async def both(number: int) -> int:
+        await asyncio.gather(model.complete(ask(f"{number} ab")), model.complete(ask(f"{number} ba")))
+        return number
+
+    engine.batches[model._meter.owner].size = 1_000
+    model._meter.callee.limiter.limits = Limits(concurrency=1_000, timeout=None)
+    model._meter.callee.limiter._width = 1_000.0
+    assert [number async for number in engine.map(both, range(1_500))] == list(range(1_500))
+    await engine.release()
+    assert len(provider.batches) <= 5
+
+
+async def test_a_bug_does_not_wait_for_a_batch(ledger: Ledger, provider: Provider) -> None:
+    provider.looks = ["wait"] * 100_000
+    model, engine = batched(provider, ledger, poll=10)
+
+    async def item(number: int) -> str:
+        if number == 3:
+            while not provider.batches:
+                await asyncio.sleep(0.01)
+            raise ZeroDivisionError
+        return (await model.complete(ask(str(number)))).text
+
+    async def all_of_it() -> None:
+        async for _ in engine.map(item, [3, 1, 2]):
+            pass
+
+    with pytest.raises(ZeroDivisionError):
+        await asyncio.wait_for(all_of_it(), 5)
 
 
 @pytest.fixture
@@ -109,7 +209,7 @@ def batched(
 
 async def texts(model: BatchedChatModel, *asked: str) -> list[Any]:
     replies = await asyncio.gather(*(model.complete(ask(text)) for text in asked), return_exceptions=True)
-    await model.leave()
+    await model._meter._engine.release()
     return [reply.text if isinstance(reply, ChatReply) else reply for reply in replies]
 
 
@@ -184,12 +284,15 @@ async def test_a_wrong_key_while_waiting_loses_no_batch(ledger: Ledger, provider
     assert len(provider.batches) == 1
 
 
-async def test_a_batch_that_came_to_nothing_is_given_up(ledger: Ledger, provider: Provider) -> None:
-    provider.looks = [ProviderError("the file is faulty")]
+async def test_a_batch_that_came_to_nothing_ends_the_run_and_is_handed_in_anew(
+    ledger: Ledger, provider: Provider
+) -> None:
+    provider.looks = [BatchState(done=0, total=1, ended=True, failure="token limit reached")]
     model, _ = batched(provider, ledger)
     (error,) = await texts(model, "a")
     assert isinstance(error, ProviderError)
-    assert not error.fatal
+    assert error.fatal
+    assert "token limit reached" in str(error)
     again, _ = batched(provider, ledger)
     assert await texts(again, "a") == ["re: a"]
     assert len(provider.batches) == 2

@@ -21,7 +21,7 @@ from jurist.labelling import Labelling
 from jurist.options import Operational, Options
 from jurist.plan import ComponentPlan, Cost, Plan
 from jurist.preflight import plan
-from jurist.prices import Price
+from jurist.prices import FREE, Price
 from jurist.recipe import Human, Recipe
 from jurist.records import Prompt, Usage
 from jurist.run import run
@@ -562,8 +562,9 @@ def test_time_follows_from_the_limits(
 
 
 def test_of_local_models_and_free_components_no_time_and_no_money_is_known_or_needed(
-    words: Any, write_rows: Write
+    words: Any, write_rows: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(ScriptedChatModel, "price", lambda self: FREE)
     judges = [{"use": "chat", "name": "local"}]
     stage = {"stage": "compare", "pairs": pairs(write_rows), "judges": judges}
     evaluate = {"stage": "evaluate", "scorers": ["length"], "policies": {"chat": {"use": "chat"}}}

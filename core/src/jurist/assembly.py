@@ -17,7 +17,7 @@ from jurist.engine import Engine
 from jurist.errors import PluginError, UsageError
 from jurist.fingerprint import settings_fingerprint
 from jurist.limits import Limits
-from jurist.metered import BatchedChatModel, metered
+from jurist.metered import metered
 from jurist.options import Options, fault_line
 from jurist.recipe import Reference, expand, resolve_path
 from jurist.roles import ROLES
@@ -79,7 +79,9 @@ def select(kind: str, reference: Reference, source: ComponentSource, where: str 
     parts = [implementation.Options, *([role.Options] if role else [])]
     options, faults = _validate(parts, given, where)
     limits, limit_faults = _limits(settings.get("limits"), implementation, f"{where}.limits")
-    batching, batch_faults = _batching(settings.get("batch"), implementation, f"{where}.batch")
+    batching, batch_faults = _batching(
+        settings.get("batch"), settings.get("limits"), implementation, f"{where}.batch"
+    )
     if batching is not None:  # a batch holds all that is waiting, for as long as the provider takes
         limits = limits.model_copy(update={"concurrency": batching.size, "timeout": None})
     faults += [*limit_faults, *batch_faults, *_open_secrets(options, reference, where)]
@@ -102,13 +104,21 @@ def select(kind: str, reference: Reference, source: ComponentSource, where: str 
     )
 
 
-def _batching(given: Any, implementation: type[Contract], where: str) -> tuple[Batching | None, list[str]]:
+def _batching(
+    given: Any, limits: Any, implementation: type[Contract], where: str
+) -> tuple[Batching | None, list[str]]:
     """How calls go in the provider's batches, if they are to."""
     if given is None or given is False:
         return None, []
     if not issubclass(implementation, BatchChatModel):
         return None, [f"{where}: its provider has no batches; leave it out"]
     batching, faults = _validate([Batching], {} if given is True else given, where)
+    if isinstance(limits, Mapping):
+        faults += [
+            f"{where}: limits.{name} has no meaning for batches; leave one of the two out"
+            for name in limits
+            if name in Limits.model_fields and name != "attempts"
+        ]
     return (cast(Batching, batching[0]) if batching else None), faults
 
 
@@ -208,9 +218,7 @@ class Assembly:
 
     async def close(self) -> None:
         """Close every component that was built, the last one first; what is built later is new."""
-        for each in self._metered.values():
-            if isinstance(each, BatchedChatModel):
-                await each.leave()
+        await self._engine.release()
         while self._implementations:
             _, implementation = self._implementations.popitem()
             await implementation.close()

@@ -16,16 +16,16 @@ from typing import Any
 from pydantic import Field
 
 from jurist.chat import ChatReply, ChatRequest
-from jurist.contracts import BatchChatModel
+from jurist.contracts import BatchChatModel, BatchState
 from jurist.engine import storable
-from jurist.errors import JuristError, ProviderError, UsageError
+from jurist.errors import JuristError, ProviderError
 from jurist.events import Events
 from jurist.ledger import BatchEntry, Ledger
 from jurist.options import Options
 from jurist.records import Usage
 
 _PATIENCE = 20
-"""How often in a row a batch may fail to be looked at before its requests count as failed."""
+"""How often in a row a batch may fail to be looked at before the run ends."""
 
 
 class Batching(Options):
@@ -41,7 +41,7 @@ class Batching(Options):
 
 
 class Batches:
-    """The batches of one chat model.
+    """The batches of one chat model, whatever roles it plays; ``size`` is the most requests in one.
 
     ``owner`` tells apart the models whose batches are in one ledger. ``stopped`` waits until the run is
     stopped and raises the reason; what is under way then goes on at the provider.
@@ -65,7 +65,7 @@ class Batches:
         self._events = events
         self._stopped = stopped
         self._settings = settings
-        self._size = min(settings.size, model.batch_size)
+        self.size = min(settings.size, model.batch_size)
         self._awaited: dict[str, asyncio.Future[ChatReply]] = {}
         self._gathered: dict[str, ChatRequest] = {}
         self._arrived = 0.0
@@ -81,10 +81,13 @@ class Batches:
         if not self._tasks:
             self._begin()
         if key not in self._awaited:
+            stored = self._ledger.get(key)
+            if stored is not None:  # its batch ended while this call waited for its turn
+                return ChatReply.model_validate_json(stored)
             self._expect([key])
             self._gathered[key] = request
             self._arrived = time.monotonic()
-            if len(self._gathered) >= self._size:
+            if len(self._gathered) >= self.size:
                 self._hand_in()
         return await asyncio.shield(self._awaited[key])
 
@@ -94,6 +97,7 @@ class Batches:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        self._awaited.clear()
 
     def _begin(self) -> None:
         """Go on with the batches that an earlier process left under way, and gather new ones."""
@@ -130,7 +134,7 @@ class Batches:
         requests, self._gathered = self._gathered, {}
         try:
             self._start_batch(requests)
-        except UsageError as error:  # it could not be written down
+        except Exception as error:  # it could not be written down
             self._fail(requests, error)
 
     def _start_batch(self, requests: dict[str, ChatRequest]) -> None:
@@ -148,11 +152,9 @@ class Batches:
             if batch is None:
                 batch = await (self._found(entry) if requests is None else self._submitted(entry, requests))
                 self._ledger.batch_taken(entry.name, batch)
-            await self._ended(batch)
+            await self._ended(entry, batch)
             self._keep(entry, await self._patiently(lambda: self._results(entry, batch)))
         except Exception as error:  # whoever waits must be told, whatever it was
-            if isinstance(error, ProviderError) and not error.retryable and not error.fatal:
-                self._ledger.drop_batch(entry.name)  # nothing will come of it, so it is asked anew next time
             self._fail(entry.keys.values(), error)
 
     def _keep(self, entry: BatchEntry, outcomes: dict[str, ChatReply | ProviderError]) -> None:
@@ -174,10 +176,11 @@ class Batches:
         try:
             batch = await self._model.submit(entry.name, {i: requests[key] for i, key in entry.keys.items()})
         except ProviderError as error:
-            if not error.retryable:
-                self._ledger.drop_batch(entry.name)
-                raise
-            return await self._found(entry, error)  # the connection may have broken after it was taken
+            if error.retryable and not error.rate_limited:  # a broken connection may have carried it over
+                await asyncio.sleep(self._settings.poll)
+                return await self._found(entry, error)
+            self._ledger.drop_batch(entry.name)
+            raise error if error.retryable else self._ending("could not be handed in", error) from error
         self._events.notice(self._label, f"handed in batch {batch} of {len(requests):,} requests")
         return batch
 
@@ -192,11 +195,15 @@ class Batches:
             raise error or ProviderError(what, retryable=True)
         return batch
 
-    async def _ended(self, batch: str) -> None:
+    async def _ended(self, entry: BatchEntry, batch: str) -> None:
         """Wait for the batch to end, and tell how far it is whenever that changes."""
         shown = -1
         while True:
-            state = await self._patiently(lambda: self._model.state(batch))
+            state: BatchState = await self._patiently(lambda: self._model.state(batch))
+            if state.failure:
+                self._ledger.drop_batch(entry.name)
+                hint = "mend the cause and run the same command again: its requests are handed in anew"
+                raise self._ending(f"came to nothing ({batch})", state.failure, hint)
             if state.done != shown:
                 shown = state.done
                 self._events.notice(self._label, f"batch {batch}: {state.done:,} of {state.total:,} done")
@@ -217,7 +224,7 @@ class Batches:
         """What ``ask`` gives, asked again while its failures may pass; the batch goes on meanwhile.
 
         Raises:
-            ProviderError: fatal when they do not pass, so that the run ends and the next one goes on.
+            ProviderError: fatal, and the batch stays: asking for its calls again would pay for them twice.
         """
         failures = 0
         while True:
@@ -225,21 +232,37 @@ class Batches:
                 return await ask()
             except ProviderError as error:
                 failures += 1
-                if not error.retryable:
-                    raise
-                if failures == _PATIENCE:  # asking for its calls again would pay for them twice
-                    what = f"A batch of '{self._label}' cannot be looked at; it stays with the provider."
-                    hint = "run the same command again later: it is found again"
-                    raise ProviderError(what, fatal=True, cause=error, hint=hint) from error
+                if not error.retryable or failures == _PATIENCE:
+                    hint = (
+                        "run the same command again: it is found again; to give it up, so that all of it is "
+                    )
+                    hint += "asked and paid for anew: jurist ledger prune RUN --batches"
+                    raise self._ending(
+                        "cannot be looked at; it stays with the provider", error, hint
+                    ) from error
                 await asyncio.sleep(error.retry_after or self._settings.poll)
+
+    def _ending(self, what: str, cause: str | ProviderError, hint: str | None = None) -> ProviderError:
+        """The error that ends the run: what befalls a whole batch is no failure of single items."""
+        hints = [hint, cause.hint if isinstance(cause, ProviderError) else None]
+        told = cause.cause or cause.what if isinstance(cause, ProviderError) else cause
+        return ProviderError(
+            f"A batch of '{self._label}' {what}.",
+            fatal=True,
+            provided_by=cause.provided_by if isinstance(cause, ProviderError) else None,
+            cause=told,
+            hint="; ".join(filter(None, hints)) or None,
+        )
 
     def _expect(self, keys: Iterable[str]) -> None:
         for key in keys:
             self._awaited.setdefault(key, asyncio.get_running_loop().create_future())
 
     def _fail(self, keys: Iterable[str], error: BaseException) -> None:
+        """Tell whoever waits, or will; only calls that may be asked again are forgotten."""
+        again = isinstance(error, ProviderError) and error.retryable
         for key in list(keys):
-            future = self._awaited.pop(key, None)
+            future = self._awaited.pop(key, None) if again else self._awaited.get(key)
             if future is not None and not future.done():
                 future.set_exception(error)
                 future.exception()  # there may be nobody who waits for it

@@ -60,7 +60,7 @@ class Budget:
     async def reserve(self, component: str, bound: Cost | None = None) -> Cost:
         """Set the cost of one call aside; waits while it depends on the calls in flight.
 
-        ``bound`` stands for the dearest call so far where there was none.
+        ``bound`` is what it may cost at most, where many calls are begun before the first is paid for.
 
         Raises:
             BudgetStop: the call could pass a cap.
@@ -68,7 +68,9 @@ class Budget:
         if self.max_usd is None and self.max_tokens is None:
             return Cost()
         while True:
-            estimate = self._dearest.get(component, bound)
+            estimate = self._dearest.get(component)
+            if bound is not None:
+                estimate = bound if estimate is None else estimate.most(bound)
             if not self._fits(self.spent + (estimate or Cost())):
                 raise self._stop(component, estimate or Cost())
             known = estimate is not None or not self._calls[component]

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 
-from jurist.errors import UsageError
 from jurist.ledger import Ledger, StoredReply
 
 
@@ -34,10 +33,10 @@ class Commits:
 
     def _commit(self) -> None:
         waiting, self._waiting = self._waiting, []
-        fault: UsageError | None = None
+        fault: Exception | None = None
         try:
             self._ledger.put_all([reply for reply, _ in waiting])
-        except UsageError as error:
+        except Exception as error:  # those who wait must be told, whatever it was
             fault = error
         for _, committed in waiting:
             if committed.done():

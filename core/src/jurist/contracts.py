@@ -34,7 +34,7 @@ from jurist.constitution import Principle
 from jurist.errors import ProviderError
 from jurist.limits import Limits
 from jurist.options import Options
-from jurist.prices import FREE, Price
+from jurist.prices import Price
 from jurist.records import (
     Comparison,
     CritiqueOutcome,
@@ -109,11 +109,11 @@ class ChatModel(Contract):
         return None
 
     def price(self) -> Price | None:
-        """What its tokens cost, or None where that is not known: a cap in dollars then refuses the model.
+        """What its tokens cost, or None where that is not known: a run with a cap in dollars then refuses it.
 
-        The default is for models on one's own machine, whose calls cost no money.
+        A model on one's own machine, whose calls cost no money, returns ``jurist.prices.FREE``.
         """
-        return FREE
+        return None
 
     async def prompt_tokens(self, request: ChatRequest) -> int | None:
         """How many tokens the messages of ``request`` have, without a call; None where nobody here can count.
@@ -128,11 +128,15 @@ class ChatModel(Contract):
 
 
 class BatchState(Record):
-    """How far a provider is with a batch: requests done of ``total``, and whether it has ended."""
+    """How far a provider is with a batch: requests done of ``total``, and whether it has ended.
+
+    ``failure`` says why nothing at all came of it, where nothing did: then its requests are given up.
+    """
 
     done: int
     total: int
     ended: bool
+    failure: str = ""
 
 
 class BatchChatModel(ChatModel):
@@ -157,7 +161,8 @@ class BatchChatModel(ChatModel):
     async def find(self, name: str, request_ids: Collection[str], since: float) -> str | None:
         """The provider's id of the batch ``name``, or None if it was never handed in.
 
-        Asked when a process died while it handed the batch in. ``since`` is when, in seconds since 1970.
+        Asked when a process died, or the connection broke, while the batch was handed in. ``since`` is when,
+        in seconds since 1970.
         """
 
     @abstractmethod

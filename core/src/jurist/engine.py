@@ -7,7 +7,7 @@ import json
 import time
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Coroutine, Iterable
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from pydantic import ValidationError
 from pydantic_core import PydanticSerializationError
@@ -23,6 +23,9 @@ from jurist.records import Failure, Outcome, Usage
 from jurist.retry import Backoff
 from jurist.served import Served
 from jurist.stream import stream
+
+if TYPE_CHECKING:
+    from jurist.batches import Batches
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -91,6 +94,7 @@ class Engine:
         self._reason: JuristError | None = None
         self._stopping = asyncio.Event()
         self._limiters: list[Limiter] = []
+        self.batches: dict[str, Batches] = {}
         self.budget.begin(ledger.tallies())
 
     # --- calls -----------------------------------------------------------------------------------
@@ -115,7 +119,7 @@ class Engine:
 
         Equal calls at the same time become one. A call that has reached the provider goes on even when
         nobody waits for it any more; one that has not is dropped. ``stored``: ``perform`` stores its replies
-        itself. ``bound``: what the call may cost at most, where nothing like it has been paid for yet.
+        itself. ``bound``: what the call may cost at most, where the dearest so far says too little.
 
         Raises:
             ProviderError: the call failed for good.
@@ -138,6 +142,13 @@ class Engine:
             if not flight.callers and not flight.asking and not task.done():
                 task.cancel()
                 del self._in_flight[key]  # at once, so that a new caller does not join what is ending
+
+    async def release(self) -> None:
+        """Forget the components that were called so far; batches under way are left to the next run."""
+        for batches in self.batches.values():
+            await batches.close()
+        self.batches.clear()
+        self._limiters.clear()
 
     async def drain(self) -> None:
         """Wait until the calls in flight are over and their replies stored."""
@@ -286,11 +297,13 @@ class Engine:
     ) -> AsyncIterator[R]:
         """``function`` of every item, in the order of the items, a window of them at a time.
 
-        More than that are in flight where a component may have more calls than they make.
+        More than that are in flight where a component may have more calls than they make, or where its calls
+        are gathered into batches.
         When the engine is stopped no more items are begun, and the reason is raised after the results
         that were complete. When an item raises, the calls in flight are waited for first.
         """
-        return stream(function, items, window or self.window, self)
+        fullest = max((batches.size for batches in self.batches.values()), default=0)
+        return stream(function, items, window or max(self.window, fullest), self)
 
 
 async def guarded(perform: Callable[[], Awaitable[R]], callee: Callee, timeout: float | None = None) -> R:
@@ -326,7 +339,7 @@ def _charged(error: ProviderError, reserved: Cost) -> Usage | None:
     """What a failed call cost, as far as is known; one that timed out may have cost what was set aside."""
     if isinstance(error, Returned):
         return error.failure.usage
-    if isinstance(error.__cause__, TimeoutError):
+    if type(error.__cause__) is TimeoutError:  # not a subclass of it, such as a time-out of connecting
         return Usage(usd=reserved.usd, prompt_tokens=reserved.tokens)
     return None
 

@@ -31,7 +31,7 @@ def http_failure(
     what helps with a wrong key or address.
     """
     unpaid = unpaid or status == 402
-    fatal = unpaid or status in _HOPELESS
+    fatal = unpaid or status in _HOPELESS or 300 <= status < 400
     passing = not fatal and (status in _PASSING or status >= 500)
     return ProviderError(
         f"{what} (HTTP status {status}).",

@@ -25,9 +25,9 @@ FROM replies"""
 
 @dataclass(frozen=True)
 class Removal:
-    """How many replies or failed tries pruning removes, and what the replies among them cost."""
+    """How many replies, failed tries or open batches pruning removes, and what the replies cost."""
 
-    what: Literal["replies", "failures"]
+    what: Literal["replies", "failures", "batches"]
     component: str | None
     count: int
     usage: Usage
@@ -82,9 +82,13 @@ class LedgerArchive:
         *,
         component: str | None = None,
         failures: bool = False,
+        batches: bool = False,
         sure: Callable[[Removal], bool] = lambda removal: True,
     ) -> Removal | None:
         """Forget the replies of ``component``, or with ``failures`` the failed tries (of it, or of all).
+
+        With ``batches`` those under way are given up: what comes of them is not taken, and their requests are
+        asked anew.
 
         ``sure`` is told what will be removed, if there is anything, and decides; nobody else can have the
         ledger meanwhile. Gives what was removed: None when ``sure`` said no.
@@ -92,20 +96,23 @@ class LedgerArchive:
         Raises:
             UsageError: nothing to prune by, no component is called so, or a run has the ledger open.
         """
-        if component is None and not failures:
+        if component is None and not (failures or batches):
             raise UsageError(
                 "Nothing says what to prune.",
-                hint="--component NAME for the replies of a component, --failures for failed tries",
+                hint="--component NAME for the replies of a component, --failures for failed tries, "
+                "--batches for batches under way",
             )
         with (
             Ledger(self.path),
             self._readable_errors("pruned"),
             closing(sqlite3.connect(self.path, timeout=5, isolation_level=None)) as connection,
         ):
-            where, values = _condition(connection, component)
-            removal = _removal(connection, component, failures, where, values)
+            where, values = (" WHERE ended IS NULL", ()) if batches else _condition(connection, component)
+            removal = _removal(connection, component, failures, batches, where, values)
             if removal.count and not sure(removal):
                 return None
+            if batches:
+                connection.execute("DELETE FROM batch_requests")  # those of ended batches are gone already
             connection.execute(f"DELETE FROM {removal.what}{where}", values)
             (unused,) = connection.execute("PRAGMA freelist_count").fetchone()
             if removal.count or unused:  # an earlier attempt may have had no room for it
@@ -194,10 +201,14 @@ def _removal(
     connection: sqlite3.Connection,
     component: str | None,
     failures: bool,
+    batches: bool,
     where: str,
     values: tuple[str, ...],
 ) -> Removal:
     """What would be removed."""
+    if batches:
+        (open_ones,) = connection.execute(f"SELECT COUNT(*) FROM batches{where}").fetchone()
+        return Removal("batches", None, open_ones, Usage())
     if failures:
         (tries,) = connection.execute(f"SELECT COUNT(*) FROM failures{where}", values).fetchone()
         return Removal("failures", component, tries, Usage())

@@ -35,7 +35,7 @@ class Limits(Options):
     concurrency: int = Field(default=16, ge=1)
     requests_per_minute: int | None = Field(default=None, ge=1)
     tokens_per_minute: int | None = Field(default=None, ge=1)
-    attempts: int = Field(default=5, ge=1)
+    attempts: int = Field(default=10, ge=1)
     timeout: float | None = Field(default=120.0, gt=0)
 
 

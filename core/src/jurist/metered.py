@@ -274,15 +274,17 @@ class BatchedChatModel(MeteredChatModel):
 
     def __init__(self, meter: Meter, engine: Engine, batching: Batching) -> None:
         super().__init__(meter)
-        self._batches = Batches(
-            meter.inner,
-            owner=meter.owner,
-            label=meter.callee.label,
-            ledger=engine.ledger,
-            events=engine.events,
-            stopped=engine.stopped,
-            settings=batching,
-        )
+        if meter.owner not in engine.batches:
+            engine.batches[meter.owner] = Batches(
+                meter.inner,
+                owner=meter.owner,
+                label=meter.callee.label,
+                ledger=engine.ledger,
+                events=engine.events,
+                stopped=engine.stopped,
+                settings=batching,
+            )
+        self._batches = engine.batches[meter.owner]
         self._price = meter.inner.price() or FREE
 
     async def complete(self, request: ChatRequest) -> ChatReply:
@@ -290,10 +292,6 @@ class BatchedChatModel(MeteredChatModel):
         prompt, most = estimate_tokens(request.messages), self.most_tokens(request)
         bound = Cost(self._price.usd(prompt, most, batch=True), prompt + most)
         return self._meter.seen(await self._meter.call_in_batch(self._batches, request, bound))
-
-    async def leave(self) -> None:
-        """Stop waiting; batches under way are left to the next run."""
-        await self._batches.close()
 
 
 class MeteredGenerator(_Metered, Generator):

@@ -30,6 +30,9 @@ class Stoppable(Protocol):
     def queued(self) -> bool:
         """Whether calls queue for their turn."""
 
+    def stop(self, reason: JuristError) -> None:
+        """Begin no more calls."""
+
     async def drain(self) -> None:
         """Wait until the calls in flight are over."""
 
@@ -99,10 +102,13 @@ async def stream(
             raise engine.reason
         await feeder
     except Exception as error:
+        earlier = engine.reason
         await _abandon(feeder, begun, task)
+        # Calls in flight end and are kept; what could go on for hours (a batch) is left to the next run.
+        engine.stop(error if isinstance(error, JuristError) else JuristError("a bug", cause=error))
         await engine.drain()
-        if engine.reason is not None and error is not engine.reason:
-            raise engine.reason from error
+        if earlier is not None and error is not earlier:
+            raise earlier from error
         raise
     finally:
         await _abandon(feeder, begun, task)

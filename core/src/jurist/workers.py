@@ -102,7 +102,7 @@ class TrainerWorker:
         assert self._process is not None
         assert self._process.stdin is not None
         assert self._events is not None
-        options = {k: v for k, v in trainer.settings.items() if k not in ("use", "name", "limits")}
+        options = {k: v for k, v in trainer.settings.items() if k not in ("use", "name", "limits", "batch")}
         line = {"target": trainer.component.target, "options": options, "job": job.model_dump(mode="json")}
         self._process.stdin.write(json.dumps(line).encode() + b"\n")
         await self._process.stdin.drain()

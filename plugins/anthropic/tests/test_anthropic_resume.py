@@ -61,7 +61,7 @@ async def main():
     questions = [Message(role="user", content=f"question {number}") for number in range(10)]
     asked = [ChatRequest(messages=(question,), sampling=Sampling(max_tokens=9)) for question in questions]
     replies = await asyncio.gather(*(judge.complete(request) for request in asked))
-    await judge.leave()
+    await engine.release()
     await judge.close()
     print(json.dumps({"texts": [reply.text for reply in replies], "usd": engine.ledger.totals().usd}))
 

@@ -137,6 +137,20 @@ async def test_a_missing_key_names_its_variable(
     assert server.counters.requests == 0
 
 
+@pytest.mark.parametrize(
+    ("said", "hint"),
+    [("No connected db.", "LITELLM_PROXY_API_KEY"), ("Invalid model name passed in model=mine", "option")],
+)
+async def test_what_a_proxy_says_with_400_is_fatal_too(
+    provider: Any, ask: Ask, model_at: Make, said: str, hint: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("LITELLM_PROXY_API_KEY", raising=False)
+    provider.fails(400, said)
+    error = await failure(model_at(provider.url, "litellm_proxy/mine"), ask())
+    assert (error.retryable, error.fatal) == (False, True)
+    assert hint in str(error.hint)
+
+
 async def test_an_unknown_provider_is_fatal(ask: Ask, model_at: Make) -> None:
     error = await failure(model_at(None, "no-such-thing"), ask())
     assert error.fatal

@@ -57,7 +57,7 @@ class Client:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self.model.leave()
+        await self.engine.release()
         await self.inner.close()
         self.ledger.close()
 

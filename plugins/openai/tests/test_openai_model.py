@@ -166,6 +166,42 @@ def test_a_content_filter_is_a_refusal(status: int, body: Any, refused: bool) ->
     assert is_refusal(status, body) is refused
 
 
+@pytest.mark.parametrize(
+    ("reason", "read"), [("stop", "stop"), ("eos_token", "stop"), (None, "stop"), ("length", "length")]
+)
+def test_how_servers_say_that_an_answer_is_whole(reason: str | None, read: str) -> None:
+    body = {"choices": [{"message": {"content": "x"}, "finish_reason": reason}]}
+    assert reply_of(body, None).finish_reason == read
+
+
+@pytest.mark.parametrize("reason", ["abort", "error", "insufficient_system_resource", "tool_calls"])
+def test_half_an_answer_is_none(reason: str) -> None:
+    with pytest.raises(ProviderError, match="no reply") as caught:
+        reply_of({"choices": [{"message": {"content": "half"}, "finish_reason": reason}]}, None)
+    assert caught.value.retryable
+    assert reason in str(caught.value)
+
+
+def test_an_error_in_place_of_a_reply_is_told() -> None:
+    with pytest.raises(ProviderError, match="the model is loading") as caught:
+        reply_of({"error": {"message": "the model is loading"}}, None)
+    assert caught.value.retryable
+
+
+def test_a_redirect_ends_the_run() -> None:
+    error = status_error(301, {}, "", OpenAIOptions(model="x", base_url="http://a/v1"))
+    assert error.fatal
+    assert "base_url" in str(error.hint)
+
+
+async def test_a_password_in_the_address_is_not_shown() -> None:
+    model = OpenAIChatModel(OpenAIOptions(model="x", base_url=f"http://me:{KEY}@127.0.0.1:9/v1"))
+    with pytest.raises(ProviderError) as caught:
+        await model.complete(ask())
+    await model.close()
+    assert KEY not in str(caught.value)
+
+
 @pytest.mark.parametrize("fault", ["server_error", "overloaded", "reset", "truncated", "not_json"])
 async def test_trouble_at_the_provider_can_pass(fault: str) -> None:
     with Simulator(faults=Faults(**{fault: 1.0})) as server:

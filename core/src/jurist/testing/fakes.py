@@ -29,6 +29,7 @@ from jurist.contracts import (
 )
 from jurist.errors import ProviderError, TrainingError
 from jurist.options import Operational, Options
+from jurist.prices import Price
 from jurist.records import (
     Abstention,
     Comparison,
@@ -85,6 +86,10 @@ class ScriptedChatModel(Fake, ChatModel):
         if callable(self.script):
             return f"{self.script.__module__}.{self.script.__qualname__}"
         return [str(line) for line in self.script]
+
+    def price(self) -> Price:
+        """A dollar per million words."""
+        return Price(input=1, output=1)
 
     async def complete(self, request: ChatRequest) -> ChatReply:
         """The script's line for this request."""

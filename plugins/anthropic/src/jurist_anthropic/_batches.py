@@ -207,10 +207,10 @@ class MessageBatches:
 
 
 def _lost(batch_id: str, cause: str | None) -> ProviderError:
-    """The error for a batch that will never be read; core then has its requests asked anew."""
+    """The error for a batch that cannot be read with this key, or no longer."""
     return ProviderError(
         f"The service has no results of batch {batch_id}.",
         provided_by=PROVIDED_BY,
         cause=cause,
-        hint="run again to ask anew; batches are only seen with a key of the workspace that made them",
+        hint="batches are only seen with a key of the workspace that made them",
     )

@@ -16,6 +16,7 @@ from jurist.contracts import ChatModel
 from jurist.errors import ProviderError
 from jurist.limits import Limits
 from jurist.options import Operational, Options
+from jurist.prices import FREE, Price
 from jurist_hf.checkpoint import PROVIDED_BY, find_checkpoint
 
 if TYPE_CHECKING:
@@ -129,6 +130,10 @@ class TransformersChatModel(ChatModel):
         """Why the request does not fit the context, or None."""
         error = await asyncio.to_thread(self._misfit, request)
         return None if error is None else error.what
+
+    def price(self) -> Price:
+        """Nothing: it runs on one's own machine."""
+        return FREE
 
     async def prompt_tokens(self, request: ChatRequest) -> int | None:
         """How many tokens the messages have, by the model's own tokenizer and template; loads no weights."""

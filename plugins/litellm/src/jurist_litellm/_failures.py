@@ -14,9 +14,10 @@ PROVIDED_BY = "jurist-litellm (jurist_litellm.model:LiteLLMChatModel)"
 
 _KEY_STATUS = frozenset({401, 403})
 _NO_KEY = re.compile(
-    r"missing credentials|missing [\w ]*api key|api_key client option must be set|no connected db", re.IGNORECASE
+    r"missing credentials|missing [\w ]*api key|api_key client option must be set|no connected db",
+    re.IGNORECASE,
 )
-"""LiteLLM reports a key that is not set as a server error for some providers, and its proxy a wrong one as 400."""
+"""LiteLLM calls a missing key a server error for some providers; its proxy answers a wrong one with 400."""
 _NO_MODEL = re.compile(r"invalid model name passed", re.IGNORECASE)
 """How the proxy says, with 400, what servers say with 404."""
 _REFUSED = re.compile(r"content_filter|content_policy|input was flagged", re.IGNORECASE)

@@ -69,26 +69,31 @@ class BatchApi:
         """How far a batch is."""
         batch = await self._batch(batch_id)
         counts = batch.request_counts
-        done = counts.completed + counts.failed if counts else 0
-        return BatchState(done=done, total=counts.total if counts else 0, ended=batch.status in _ENDED)
+        faults = [fault.message or "" for fault in (batch.errors and batch.errors.data) or []]
+        return BatchState(
+            done=counts.completed + counts.failed if counts else 0,
+            total=counts.total if counts else 0,
+            ended=batch.status in _ENDED,
+            failure="; ".join(faults) or "the batch failed" if batch.status == "failed" else "",
+        )
 
     async def results(
         self, batch_id: str, choices: Mapping[str, Sequence[str]]
     ) -> AsyncIterator[tuple[str, ChatReply | ProviderError]]:
         """Each request's id with its reply, or with why it has none."""
         batch = await self._batch(batch_id)
-        if batch.status == "failed":
-            faults = [fault.message or "" for fault in (batch.errors and batch.errors.data) or []]
-            raise ProviderError(
-                f"OpenAI could not work on batch {batch_id}.",
-                provided_by=PROVIDED_BY,
-                cause="; ".join(faults),
-            )
+        count = 0
         for file_id in (batch.output_file_id, batch.error_file_id):
             if file_id is not None:
                 async for line in self._lines(file_id):
+                    count += 1
                     request_id = line["custom_id"]
                     yield request_id, self._outcome(line, choices.get(request_id, ()))
+
+        total = batch.request_counts.total if batch.request_counts else 0
+        if batch.status == "completed" and count < total:  # the rest would be asked and paid for once more
+            what = f"The files of batch {batch_id} hold {count} of its {total} results."
+            raise ProviderError(what, retryable=True, provided_by=PROVIDED_BY)
 
     async def model_names(self) -> list[str]:
         """The models that the server has."""
@@ -109,6 +114,12 @@ class BatchApi:
     async def _batch(self, batch_id: str) -> Batch:
         try:
             return await self._client.batches.retrieve(batch_id)
+        except openai.NotFoundError as error:
+            raise ProviderError(
+                f"The server knows no batch {batch_id}.",
+                provided_by=PROVIDED_BY,
+                hint="batches are only seen with a key of the project that made them",
+            ) from error
         except openai.OpenAIError as error:
             raise self._error(error) from error
 
@@ -119,8 +130,8 @@ class BatchApi:
                     yield orjson.loads(line)
         except openai.OpenAIError as error:
             raise self._error(error) from error
-        except orjson.JSONDecodeError as error:
-            raise connection_error(error, self._options) from error  # the file was cut off on its way
+        except Exception as error:  # the file was cut off; the client passes errors of its own library on
+            raise connection_error(error, self._options) from error
 
     def _outcome(self, line: dict[str, Any], choices: Sequence[str]) -> ChatReply | ProviderError:
         response, error = line.get("response"), line.get("error")

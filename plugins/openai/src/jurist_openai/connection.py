@@ -52,7 +52,9 @@ class Connection:
         data = bytes(memoryview(orjson.dumps(body_of(request, self._options))))
         started = perf_counter()
         try:
-            async with self._session.post(self._url, data=data, proxy=self._proxy) as response:
+            async with self._session.post(
+                self._url, data=data, proxy=self._proxy, allow_redirects=False
+            ) as response:
                 raw = await response.read()
         except (aiohttp.ClientError, OSError, asyncio.IncompleteReadError) as error:
             raise connection_error(error, self._options) from error

@@ -13,6 +13,8 @@ from jurist_openai.options import OpenAIOptions
 
 _REFUSED = re.compile(r"content_filter|content_policy|input was flagged", re.IGNORECASE)
 _TOO_LONG = re.compile(r"context.length|maximum context|too many tokens", re.IGNORECASE)
+_USER = re.compile(r"//[^/@]*@")
+"""A user and a password in an address."""
 _SHOWN = 500
 
 
@@ -39,7 +41,7 @@ def status_error(status: int, headers: Mapping[str, str], body: Any, options: Op
 def connection_error(error: BaseException, options: OpenAIOptions) -> ProviderError:
     """The error for a connection that could not be made or broke."""
     return ProviderError(
-        f"{options.model} at {options.address} did not answer.",
+        f"{options.model} at {_USER.sub('//', options.address)} did not answer.",
         retryable=True,
         provided_by=PROVIDED_BY,
         cause=without_secret(f"{type(error).__name__}: {error}", options),
@@ -71,6 +73,8 @@ def _said(body: Any) -> tuple[str, str]:
 
 
 def _hint(status: int, said: str, options: OpenAIOptions) -> str | None:
+    if 300 <= status < 400:
+        return "the server sends one elsewhere, which is not followed: the key is for the address in base_url"
     if status == 404:
         return "check the options model and base_url: the server does not know this model or address"
     if status in (401, 403):

@@ -14,6 +14,10 @@ from jurist.records import Message, Usage
 from jurist.tokens import estimate_tokens
 from jurist_openai.options import OpenAIOptions
 
+_CUT = frozenset({"length", "max_tokens"})
+_WHOLE = frozenset({"stop", "eos", "eos_token", "stop_sequence", "end_turn", None})
+"""How servers say that an answer is cut, or whole."""
+
 PROVIDED_BY = "jurist-openai (jurist_openai.model:OpenAIChatModel)"
 
 
@@ -89,6 +93,9 @@ def reply_of(
     Raises:
         ProviderError: it is no reply; another try may get one.
     """
+    if isinstance(body, Mapping) and body.get("error"):
+        what = "The server sent an error in place of a reply."
+        raise ProviderError(what, retryable=True, provided_by=PROVIDED_BY, cause=str(body["error"])[:500])
     try:
         choice = body["choices"][0]
         message = choice["message"]
@@ -117,9 +124,14 @@ def reply_of(
 def _finish_reason(
     choice: Mapping[str, Any], message: Mapping[str, Any]
 ) -> Literal["stop", "length", "refusal"]:
-    if choice.get("finish_reason") == "content_filter" or message.get("refusal"):
+    reason = choice.get("finish_reason")
+    if reason == "content_filter" or message.get("refusal"):
         return "refusal"
-    return "length" if choice.get("finish_reason") == "length" else "stop"
+    if reason in _CUT:
+        return "length"
+    if reason not in _WHOLE:  # aborted, out of resources …: half an answer is none
+        raise ValueError(f"the reply ended with {reason!r}")
+    return "stop"
 
 
 def _alternatives(choice: Mapping[str, Any]) -> list[Alternatives]:

@@ -98,8 +98,9 @@ def export(run: Path, component: str | None, failures: bool, out: Path | None) -
 @run_argument
 @click.option("--component", metavar="NAME", help="Forget the replies of this component.")
 @click.option("--failures", is_flag=True, help="Forget failed tries instead; with --component, its own.")
+@click.option("--batches", is_flag=True, help="Give up the batches under way; alone.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
-def prune(run: Path, component: str | None, failures: bool, yes: bool) -> None:
+def prune(run: Path, component: str | None, failures: bool, batches: bool, yes: bool) -> None:
     """Forget a part of the ledger of RUN.
 
     RUN is the folder of a run, which must not be going on. A reply that is forgotten is asked and paid for
@@ -110,7 +111,10 @@ def prune(run: Path, component: str | None, failures: bool, yes: bool) -> None:
     def sure(removal: Removal) -> bool:
         return yes or click.confirm(f"{_removal_text(removal)}\nForget them?", err=True)
 
-    removed = LedgerArchive(run).prune(component=component, failures=failures, sure=sure)
+    if batches and (failures or component is not None):
+        raise click.UsageError("--batches goes with neither --component nor --failures")
+    archive = LedgerArchive(run)
+    removed = archive.prune(component=component, failures=failures, batches=batches, sure=sure)
     click.echo("nothing was forgotten" if removed is None else f"forgotten: {_removal_text(removed)}")
 
 
@@ -118,6 +122,11 @@ def _removal_text(removal: Removal) -> str:
     whose = f" of {removal.component}" if removal.component else ""
     if removal.what == "failures":
         return f"{_count(removal.count, 'failed try', 'failed tries')}{whose}"
+    if removal.what == "batches":
+        given_up = _count(removal.count, "batch", "batches")
+        return (
+            f"{given_up} under way; the provider bills them, and their requests are asked and paid for again"
+        )
     replies = f"{_count(removal.count, 'reply', 'replies')}{whose}"
     if not removal.count:
         return replies
