@@ -25,7 +25,7 @@ from jurist.prices import FREE, Price
 from jurist.recipe import Human, Recipe
 from jurist.records import Prompt, Usage
 from jurist.run import run
-from jurist.testing import ConstantJudge
+from jurist.testing import ConstantJudge, ScriptedChatModel
 from jurist.tokens import estimate_tokens
 
 Write = Callable[..., str]
