@@ -58,8 +58,7 @@ class Benchmark:
             with self._server() as url:
                 measured = self._label(self._job(rows, url, concurrency=1000))
             print(f"{rows:,} rows, 1000 in flight: peak {measured['rss_mb']:.0f} MB")
-        with self._server() as url, SimulatorProcess(cpu=SERVER_CORE) as server:
-            del url
+        with SimulatorProcess(cpu=SERVER_CORE) as server:
             started = time.time()
             child = start(self._job(100, server.url))
             while not server.stats()["requests"]:

@@ -165,7 +165,13 @@ async def test_a_call_that_is_refused_now_and_then_slows_nobody_down():
 
 async def test_calls_that_are_often_refused_pause_and_become_fewer():
     clock = Clock()
-    limiter = Limiter(Limits(concurrency=64), clock=clock, sleep=clock.sleep)
+    told: list[tuple[int, float]] = []
+    limiter = Limiter(
+        Limits(concurrency=64),
+        clock=clock,
+        sleep=clock.sleep,
+        narrowed=lambda concurrency, pause: told.append((concurrency, pause)),
+    )
     for number in range(400):
         async with limiter.slot() as slot:
             clock.now += 0.001
@@ -175,6 +181,7 @@ async def test_calls_that_are_often_refused_pause_and_become_fewer():
                 slot.answered(1)
     assert limiter.concurrency < 64
     assert clock.now > 1.4
+    assert told[0] == (32, pytest.approx(1.0))
 
 
 async def test_nothing_starts_before_the_provider_allows():

@@ -99,9 +99,14 @@ class Engine:
 
     # --- calls -----------------------------------------------------------------------------------
 
-    def limiter(self, limits: Limits) -> Limiter:
-        """A limiter whose waiting ends when the engine is stopped."""
-        limiter = Limiter(limits, sleep=self._sleep)
+    def limiter(self, limits: Limits, label: str = "") -> Limiter:
+        """A limiter whose waiting ends when the engine is stopped, and that tells when calls become fewer."""
+
+        def narrowed(concurrency: int, pause: float) -> None:
+            wait = f", none begins for {pause:,.0f} s" if pause >= 1 else ""
+            self.events.notice(label, f"refused too often: {concurrency} calls at once now{wait}")
+
+        limiter = Limiter(limits, sleep=self._sleep, narrowed=narrowed)
         self._limiters.append(limiter)
         return limiter
 

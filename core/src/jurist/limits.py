@@ -64,7 +64,10 @@ class Bucket:
 
 
 class Limiter:
-    """Keeps the calls of one component within its limits; those that must wait go in their order."""
+    """Keeps the calls of one component within its limits; those that must wait go in their order.
+
+    When they become fewer, ``narrowed`` is told how many may run at once, and for how many seconds none begins.
+    """
 
     def __init__(
         self,
@@ -72,8 +75,10 @@ class Limiter:
         *,
         clock: Callable[[], float] = time.monotonic,
         sleep: Sleep = asyncio.sleep,
+        narrowed: Callable[[int, float], None] = lambda concurrency, pause: None,
     ) -> None:
         self.limits = limits
+        self._tell_narrowed = narrowed
         self._clock = clock
         self._sleep = sleep
         self._width = float(limits.concurrency)
@@ -173,6 +178,7 @@ class Limiter:
         self._narrowed = self._clock()
         self._started = self._refused = 0.0
         self._resume = max(self._resume, self._narrowed + (retry_after or 0.0))
+        self._tell_narrowed(self.concurrency, self._resume - self._narrowed)
 
 
 class Slot:

@@ -73,7 +73,7 @@ def metered(
     Calls are known by what they ask, not by ``label`` nor by the version in ``provided_by`` (see
     ``Component.provided_by``), so renaming a component or updating its plugin asks nothing anew.
     """
-    meter = Meter(inner, engine, Callee(label, provided_by, engine.limiter(limits)))
+    meter = Meter(inner, engine, Callee(label, provided_by, engine.limiter(limits, label)))
     if batching is not None and isinstance(inner, BatchChatModel):
         return BatchedChatModel(meter, engine, batching)
     for contract, wrapper in _WRAPPERS.items():
