@@ -66,7 +66,7 @@ class Bucket:
 class Limiter:
     """Keeps the calls of one component within its limits; those that must wait go in their order.
 
-    When they become fewer, ``narrowed`` is told how many may run at once, and for how many seconds none begins.
+    When they become fewer, ``narrowed`` is told how many may run at once and how many seconds none begins.
     """
 
     def __init__(

@@ -91,20 +91,22 @@ class LiteLLMChatModel(ChatModel):
         """The option, or what LiteLLM's table says; None for models that it does not list."""
         if self.options.price is not None:
             return self.options.price
-        try:
-            return self._listing.price
-        except ProviderError:  # no such provider, which the first call says
-            return None
+        return self._listing.price if self._listing else None
 
     async def prompt_tokens(self, request: ChatRequest) -> int | None:
         """By OpenAI's vocabularies, which are in LiteLLM's package, for OpenAI's models."""
-        return await asyncio.to_thread(lambda: self._listing.count(request.messages))
+        listing = await asyncio.to_thread(lambda: self._listing)
+        return await asyncio.to_thread(listing.count, request.messages) if listing else None
 
     @cached_property
-    def _listing(self) -> Listing:
+    def _listing(self) -> Listing | None:
+        """What LiteLLM knows of the model; None where it knows no such provider, as the first call says."""
         from jurist_litellm._listing import Listing
 
-        return Listing(self.options.model, self.options.api_base)
+        try:
+            return Listing(self.options.model, self.options.api_base)
+        except ProviderError:
+            return None
 
     async def _made_client(self) -> Client:
         """The client, once: the first calls come all at once."""
@@ -116,5 +118,6 @@ class LiteLLMChatModel(ChatModel):
 
     def _make_client(self) -> Client:
         from jurist_litellm._client import Client
+        from jurist_litellm._listing import Listing
 
-        return Client(self.options, self._listing)
+        return Client(self.options, self._listing or Listing(self.options.model, self.options.api_base))
