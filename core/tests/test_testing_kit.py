@@ -378,6 +378,10 @@ class CutModel(ChangedReplyModel):
     changes: ClassVar = {"text": "cut in the", "finish_reason": "stop"}
 
 
+class DearModel(ChangedReplyModel):
+    changes: ClassVar = {"usage": Usage(prompt_tokens=5, completion_tokens=1, usd=0.1)}
+
+
 class UncountedModel(ChangedReplyModel):
     changes: ClassVar = {"usage": Usage()}
 
@@ -488,6 +492,7 @@ BROKEN: list[tuple[type[Contract], str]] = [
     (UnstorableModel, "test_replies_survive_json"),
     (CutModel, "test_finish_reason_is_true"),
     (UncountedModel, "test_usage_is_reported"),
+    (DearModel, "test_costs_are_said_beforehand"),
     (UnstoppableModel, "test_stop_ends_the_text"),
     (PickyModel, "test_sampling_is_taken"),
     (PickyModel, "test_assistant_turns_are_continued"),

@@ -10,6 +10,7 @@ import pytest
 from jurist.chat import ChatReply, ChatRequest, Sampling
 from jurist.contracts import ChatModel
 from jurist.errors import ProviderError
+from jurist.prices import Price
 from jurist.records import Message
 from jurist.roles import ROLES
 from jurist.testing.kit.component import (
@@ -84,6 +85,22 @@ class ChatModelContract(ComponentContract):
                 assert amount >= 0
             if not free:
                 assert reply.usage.prompt_tokens > 0, f"no prompt tokens reported for {request}"
+
+    def test_costs_are_said_beforehand(self) -> None:
+        """Return a jurist.prices.Price from ``price()``, or None where nobody knows it; caps need it.
+
+        A reply costs no more than that price says, and ``most_tokens`` is never less than ``max_tokens``.
+        """
+        made = self.new()
+        assert isinstance(made, ChatModel)
+        price = made.price()
+        assert price is None or isinstance(price, Price), f"price() returned {price!r}"
+        for request, reply in self.answers(self.samples()):
+            assert made.most_tokens(request) >= request.sampling.max_tokens
+            if price is not None:
+                dearest = price.model_copy(update={"input": max(price.input, price.cache_write or 0)})
+                most = dearest.usd(reply.usage.prompt_tokens, reply.usage.completion_tokens)
+                assert reply.usage.usd <= most + 1e-9, f"${reply.usage.usd} for a reply of at most ${most}"
 
     def test_stop_ends_the_text(self) -> None:
         """End the text before the first of ``sampling.stop``, and leave the stop out of it."""
