@@ -47,7 +47,9 @@ def http_failure(
 
 def retry_after(headers: Mapping[str, str], now: datetime | None = None) -> float | None:
     """The seconds that the headers (names in lower case) ask to wait: a number, or a date."""
-    milliseconds, stated = headers.get("retry-after-ms"), headers.get("retry-after")
+    # The LiteLLM proxy passes on what its provider said under another name.
+    stated = headers.get("retry-after") or headers.get("llm_provider-retry-after")
+    milliseconds = headers.get("retry-after-ms")
     try:
         if milliseconds is not None:
             return max(0.0, float(milliseconds) / 1000)

@@ -13,6 +13,8 @@ from jurist_openai.options import OpenAIOptions
 
 _REFUSED = re.compile(r"content_filter|content_policy|input was flagged", re.IGNORECASE)
 _TOO_LONG = re.compile(r"context.length|maximum context|too many tokens", re.IGNORECASE)
+_MEANT = {"no connected db": 401, "invalid model name passed": 404}
+"""What the LiteLLM proxy says with status 400 to a wrong key and an unknown model → the status that it means."""
 _USER = re.compile(r"//[^/@]*@")
 """A user and a password in an address."""
 _SHOWN = 500
@@ -27,6 +29,7 @@ def is_refusal(status: int, body: Any) -> bool:
 def status_error(status: int, headers: Mapping[str, str], body: Any, options: OpenAIOptions) -> ProviderError:
     """The error for a reply with a faulty status."""
     code, message = _said(body)
+    status = next((meant for said, meant in _MEANT.items() if said in message.lower()), status)
     return http_failure(
         f"{options.model} did not answer",
         status,

@@ -125,7 +125,8 @@ def _finish_reason(
     choice: Mapping[str, Any], message: Mapping[str, Any]
 ) -> Literal["stop", "length", "refusal"]:
     reason = choice.get("finish_reason")
-    if reason == "content_filter" or message.get("refusal"):
+    passed_on = message.get("provider_specific_fields") or {}  # by the LiteLLM proxy
+    if reason == "content_filter" or message.get("refusal") or passed_on.get("refusal"):
         return "refusal"
     if reason in _CUT:
         return "length"
