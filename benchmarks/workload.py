@@ -66,6 +66,7 @@ class Job:
         if self.use == "litellm":
             del judge["price"]["batch"]
         if self.batch:
+            del judge["limits"]["concurrency"]
             judge["batch"] = {"wait": 0.5, "poll": 0.5}
         stage = {"stage": "compare", "pairs": str(self.pairs), "principles": "none", "judges": [judge]}
         return {"name": "labeling", "stages": [stage]}

@@ -57,7 +57,7 @@ class Labelling:
             "api_key": "${SIMULATOR_KEY}",
             "labels": "verdict",
             "price": {"input": 1.0, "output": 10.0, "batch": 0.5},
-            "limits": {"concurrency": 32, "attempts": 12},
+            "limits": {"attempts": 12} if "batch" in judge else {"concurrency": 32, "attempts": 12},
             **judge,
         }
         (self._folder / "judges.yaml").write_text(yaml.safe_dump([settings]), encoding="utf-8")

@@ -91,9 +91,9 @@ in all
 
 Prompt tokens: counted by the tokenizer of gpt, claude; estimated from characters for hf.
 Low: every answer is one token long, and no critique finds a fault. High: every answer is
-max_tokens long, and every critique finds one.
-Left out: calls that are made again, since they failed or could not be read; thinking beyond
-max_tokens; what prompt caches save.
+max_tokens long (and a model that reasons thinks as long as it may), and every critique finds one.
+Left out: calls that are made again, since they failed or could not be read; what prompt caches
+save.
 Time: for calls of 1 to 10 s, within the limits."""
 
 

@@ -138,16 +138,16 @@ def test_a_stream_that_is_no_terminal_gets_lines() -> None:
 
 
 def test_the_cost_of_the_whole_stage_is_projected_from_what_was_paid_for() -> None:
-    stage = StageProgress("compare", total=100, done=50, calls=80, replayed=20)
+    stage = StageProgress("compare", total=1000, done=500, calls=800, replayed=200)
     stage.spent = Usage(usd=4.0, prompt_tokens=10)
-    # 40 of the 50 items were paid for, at 10 cents each; 50 are to come.
-    assert stage.projected() == pytest.approx(4.0 + 50 * 0.1)
-    assert stage.cost() == "$4.00 (about $9.00 in all), 10 tokens, 100 calls (20 replayed)"
+    # 400 of the 500 items were paid for, at a cent each; 500 are to come.
+    assert stage.projected() == pytest.approx(4.0 + 500 * 0.01)
+    assert stage.cost() == "$4.00 (about $9.00 in all), 10 tokens, 1,000 calls (200 replayed)"
 
 
 @pytest.mark.parametrize("known", [{"total": None}, {"done": 5}, {"spent": Usage()}])
 def test_nothing_is_projected_from_too_little(known: dict[str, Any]) -> None:
-    stage = StageProgress("compare", total=100, done=50, calls=80, spent=Usage(usd=4.0))
+    stage = StageProgress("compare", total=1000, done=500, calls=800, spent=Usage(usd=4.0))
     for name, value in known.items():
         setattr(stage, name, value)
     assert stage.projected() is None

@@ -103,7 +103,7 @@ class Meter:
 
     def seen(self, reply: ChatReply) -> ChatReply:
         """The same reply, when it was noted who wrote it."""
-        self._engine.served.saw(self.callee.label, reply)
+        self._engine.served.saw(self.callee.label, self.owner, reply)
         return reply
 
     async def call_in_batch(self, batches: Batches, request: ChatRequest, bound: Cost) -> ChatReply:

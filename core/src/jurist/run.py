@@ -243,6 +243,8 @@ class _Execution:
         def pressed() -> None:
             nonlocal presses
             presses += 1
+            if presses > 1:  # connections are left open then; that they were is no news
+                loop.set_exception_handler(lambda loop, context: None)
             reason = Interrupted("interrupted", hint="run the same command again to continue")
             self._engine.stop(reason)
             self._worker.stop(reason)

@@ -19,14 +19,14 @@ class Served:
 
     def __init__(self, events: Events) -> None:
         self._events = events
-        self._versions: dict[str, Counter[Version]] = {}
+        self._versions: dict[tuple[str, str], Counter[Version]] = {}
 
-    def saw(self, component: str, reply: ChatReply) -> None:
-        """Count the version that wrote ``reply``."""
+    def saw(self, component: str, owner: str, reply: ChatReply) -> None:
+        """Count the version that wrote ``reply``; ``owner`` tells apart models that bear one name in turn."""
         version = reply.served_model, reply.fingerprint
         if version == (None, None):
             return
-        known = self._versions.setdefault(component, Counter())
+        known = self._versions.setdefault((component, owner), Counter())
         if known and version not in known:
             earlier = ", ".join(map(_text, known))
             told = f"another version answers than before: {_text(version)}, not {earlier}"
@@ -35,10 +35,11 @@ class Served:
 
     def summary(self) -> dict[str, dict[str, int]]:
         """Component → version → how many replies it wrote."""
-        return {
-            component: {_text(version): count for version, count in versions.most_common()}
-            for component, versions in self._versions.items()
-        }
+        found: dict[str, Counter[str]] = {}
+        for (component, _), versions in self._versions.items():
+            counts = found.setdefault(component, Counter())
+            counts.update({_text(version): count for version, count in versions.items()})
+        return {component: dict(counts.most_common()) for component, counts in found.items()}
 
 
 def _text(version: Version) -> str:

@@ -151,9 +151,9 @@ def _notes(plan: Plan) -> list[str]:
     notes = [f"Prompt tokens: {'; '.join(counted)}."] if counted else []
     notes += [
         "Low: every answer is one token long, and no critique finds a fault. High: every answer is",
-        "max_tokens long, and every critique finds one.",
-        "Left out: calls that are made again, since they failed or could not be read; thinking beyond",
-        "max_tokens; what prompt caches save.",
+        "max_tokens long (and a model that reasons thinks as long as it may), and every critique finds one.",
+        "Left out: calls that are made again, since they failed or could not be read; what prompt caches",
+        "save.",
     ]
     if plan.total.seconds.high:
         notes.append(f"Time: for calls of {FASTEST:g} to {SLOWEST:g} s, within the limits.")

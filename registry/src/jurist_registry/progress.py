@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 WINDOW = 60.0
 """The rate is that of the last so many seconds, so that replayed calls do not flatter it for long."""
 
-_TELLING = 10
-"""Items that must be done before their cost says what the stage will cost."""
+_TELLING = 500
+"""Items that must be done before they say what the stage will cost: calls in flight are paid for too."""
 
 HEADLINE = ("loss", "reward", "kl", "length", "accuracy", "eval_loss", "eval_accuracy")
 """The metrics of training that are shown, as far as a trainer gives them."""

@@ -39,6 +39,15 @@ class AnthropicOptions(Options):
     cache: Annotated[bool, Operational] = True
     price: Annotated[Price | None, Operational] = None
 
+    @field_validator("base_url")
+    @classmethod
+    def _is_an_address(cls, base_url: str | None) -> str | None:
+        if base_url is not None and not base_url.startswith(("http://", "https://")):
+            raise ValueError(
+                "an address begins with http:// or https://"
+            )  # an empty one would mean the provider's
+        return base_url
+
     @field_validator("extra")
     @classmethod
     def _leaves_the_request_alone(cls, extra: dict[str, JsonValue]) -> dict[str, JsonValue]:

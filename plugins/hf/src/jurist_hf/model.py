@@ -136,7 +136,7 @@ class TransformersChatModel(ChatModel):
         return FREE
 
     async def prompt_tokens(self, request: ChatRequest) -> int | None:
-        """How many tokens the messages have, by the model's own tokenizer and template; loads no weights."""
+        """By the model's own tokenizer and template, if it is a folder here; loads no weights."""
         return await asyncio.to_thread(self._prompt_tokens, request)
 
     async def close(self) -> None:
@@ -151,6 +151,8 @@ class TransformersChatModel(ChatModel):
     def _prompt_tokens(self, request: ChatRequest) -> int | None:
         from jurist_hf._prompts import load_encoder
 
+        if not Path(self.options.tokenizer or self.options.model).expanduser().is_dir():
+            return None  # it would be fetched from the hub, and counting makes no call
         with self._lock:
             if self._encoder is None:
                 try:

@@ -14,7 +14,7 @@ from jurist_openai.options import OpenAIOptions
 _REFUSED = re.compile(r"content_filter|content_policy|input was flagged", re.IGNORECASE)
 _TOO_LONG = re.compile(r"context.length|maximum context|too many tokens", re.IGNORECASE)
 _MEANT = {"no connected db": 401, "invalid model name passed": 404}
-"""What the LiteLLM proxy says with status 400 to a wrong key and an unknown model → the status that it means."""
+"""What the LiteLLM proxy says with status 400 to a wrong key or an unknown model → what it means."""
 _USER = re.compile(r"//[^/@]*@")
 """A user and a password in an address."""
 _SHOWN = 500

@@ -46,6 +46,15 @@ class OpenAIOptions(Options):
     extra: dict[str, JsonValue] = Field(default_factory=dict)
     price: Annotated[Price | None, Operational] = None
 
+    @field_validator("base_url")
+    @classmethod
+    def _is_an_address(cls, base_url: str | None) -> str | None:
+        if base_url is not None and not base_url.startswith(("http://", "https://")):
+            raise ValueError(
+                "an address begins with http:// or https://"
+            )  # an empty one would mean the provider's
+        return base_url
+
     @field_validator("extra")
     @classmethod
     def _leaves_the_request_alone(cls, extra: dict[str, JsonValue]) -> dict[str, JsonValue]:

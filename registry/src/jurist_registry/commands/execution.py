@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from jurist.recipe import Recipe
     from jurist.run_directory import Run
 
+_PRODUCTS = ("preferences", "revisions")
+"""What a stage is there for, so that none of it is told as well."""
+
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 out_option = click.option(
@@ -65,7 +68,11 @@ def carry_out(
 def _made(summary: dict[str, Any]) -> str:
     """The plain counts of a stage's summary, or the metrics of training."""
     counts = {**summary, **(summary.get("decisions") or {}), **(summary.get("ended") or {})}
-    made = [f"{value:,} {name}" for name, value in counts.items() if type(value) is int and value]
+    made = [
+        f"{value:,} {name}"
+        for name, value in counts.items()
+        if type(value) is int and (value or name in _PRODUCTS)
+    ]
     return ", ".join(made) or metrics_text(summary.get("metrics", {}))
 
 

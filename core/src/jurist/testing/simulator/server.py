@@ -20,8 +20,8 @@ class Simulator:
     """A simulated provider that serves from a thread for as long as the ``with`` block lasts.
 
     * ``answer``: what the model says; called in the server's thread, one request at a time, so be quick.
-    * ``latency``, ``faults``: how slow generations are, and what goes wrong; drawn with ``seed`` in order of
-      arrival.
+    * ``latency`` (or its seconds), ``faults``: how slow generations are, and what goes wrong; drawn with
+      ``seed`` in order of arrival.
     * ``port``: 0 takes a free one.
     * ``requests_per_minute``: more generations get 429, with the seconds until the next one may come. A
       minute's worth may come at once, as with providers.
@@ -37,7 +37,7 @@ class Simulator:
         self,
         answer: Answer = judge_by_marker,
         *,
-        latency: Latency = AT_ONCE,
+        latency: Latency | float = AT_ONCE,
         faults: Faults = FAULTLESS,
         seed: int = 0,
         port: int = 0,
@@ -50,7 +50,7 @@ class Simulator:
         keep_last: int = 100,
     ) -> None:
         settings = Settings(
-            latency=latency,
+            latency=latency if isinstance(latency, Latency) else Latency.constant(latency),
             faults=faults,
             seed=seed,
             requests_per_minute=requests_per_minute,
