@@ -69,7 +69,6 @@ def metered(
 
     With ``batching`` the calls of a :class:`BatchChatModel` go in the provider's batches.
 
-
     Calls are known by what they ask, not by ``label`` nor by the version in ``provided_by`` (see
     ``Component.provided_by``), so renaming a component or updating its plugin asks nothing anew.
     """

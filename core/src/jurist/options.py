@@ -33,6 +33,17 @@ class Options(BaseModel):
         return self.model_dump(mode="json", exclude=skipped)
 
 
+def checked_address(address: str | None) -> str | None:
+    """The address of a server that an option gives, for use as a validator.
+
+    Raises:
+        ValueError: it is none. An empty one would quietly mean the provider's own server, and its prices.
+    """
+    if address is not None and not address.startswith(("http://", "https://")):
+        raise ValueError("an address begins with http:// or https://")
+    return address
+
+
 def is_secret(annotation: Any) -> bool:
     """Whether an option of this type is a secret, given (``SecretStr``) or not (``SecretStr | None``)."""
     return annotation is SecretStr or SecretStr in get_args(annotation)

@@ -167,3 +167,9 @@ async def test_fifty_at_once_keep_their_replies_over_one_client(
         assert server.counters.requests == 50
     assert [reply.text for reply in replies] == [f"question {n}" for n in range(50)]
     assert made == [model]
+
+
+@pytest.mark.parametrize("address", ["", "127.0.0.1:8000"])
+def test_what_is_no_address_does_not_mean_anthropics_server(address: str) -> None:
+    with pytest.raises(ValueError, match="begins with http"):
+        AnthropicOptions(model="x", base_url=address)

@@ -194,6 +194,12 @@ def test_a_redirect_ends_the_run() -> None:
     assert "base_url" in str(error.hint)
 
 
+@pytest.mark.parametrize("address", ["", "127.0.0.1:8000/v1"])
+def test_what_is_no_address_does_not_mean_openais_server(address: str) -> None:
+    with pytest.raises(ValidationError, match="begins with http"):
+        OpenAIOptions(model="x", base_url=address)
+
+
 async def test_a_password_in_the_address_is_not_shown() -> None:
     model = OpenAIChatModel(OpenAIOptions(model="x", base_url=f"http://me:{KEY}@127.0.0.1:9/v1"))
     with pytest.raises(ProviderError) as caught:

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, JsonValue, SecretStr, field_validator
 
-from jurist.options import Operational, Options
+from jurist.options import Operational, Options, checked_address
 from jurist.prices import Price
 
 OFFICIAL = "https://api.openai.com/v1"
@@ -46,14 +46,7 @@ class OpenAIOptions(Options):
     extra: dict[str, JsonValue] = Field(default_factory=dict)
     price: Annotated[Price | None, Operational] = None
 
-    @field_validator("base_url")
-    @classmethod
-    def _is_an_address(cls, base_url: str | None) -> str | None:
-        if base_url is not None and not base_url.startswith(("http://", "https://")):
-            raise ValueError(
-                "an address begins with http:// or https://"
-            )  # an empty one would mean the provider's
-        return base_url
+    _is_an_address = field_validator("base_url")(checked_address)
 
     @field_validator("extra")
     @classmethod
