@@ -17,7 +17,6 @@ from jurist.chat import ChatReply, ChatRequest
 from jurist.constitution import Constitution
 from jurist.contracts import BatchChatModel, BatchState, ChatModel
 from jurist.errors import ProviderError, UsageError
-from jurist.labelling import Labelling
 from jurist.options import Operational, Options
 from jurist.plan import ComponentPlan, Cost, Plan
 from jurist.preflight import plan
@@ -25,6 +24,7 @@ from jurist.prices import FREE, Price
 from jurist.recipe import Human, Recipe
 from jurist.records import Prompt, Usage
 from jurist.run import run
+from jurist.scenarios import Labelling
 from jurist.testing import ConstantJudge, ScriptedChatModel
 from jurist.tokens import estimate_tokens
 

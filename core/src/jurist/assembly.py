@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol, cast
 
 from pydantic import JsonValue, SecretStr, ValidationError
@@ -20,6 +20,7 @@ from jurist.limits import Limits
 from jurist.metered import metered
 from jurist.options import Options, fault_line
 from jurist.recipe import Reference, expand, resolve_path
+from jurist.records import content_id
 from jurist.roles import ROLES
 
 _UNMETERED = ("aggregator", "trainer")
@@ -237,6 +238,17 @@ def fingerprint_of(selection: Selection) -> JsonValue:
     role = selection.role_options
     options = [selection.options.identity(), role.identity() if role is not None else None]
     return [selection.component.target, selection.label, settings_fingerprint(options)]
+
+
+def versions_of(references: Iterable[Reference], source: ComponentSource) -> dict[str, str]:
+    """The label of each judge with a fingerprint of all settings that can change what it says.
+
+    Raises:
+        UsageError: a judge's settings are wrong.
+        PluginError: the plugin of a judge is broken.
+    """
+    selections = [select("judge", reference, source) for reference in references]
+    return {each.label: content_id(fingerprint_of(replace(each, label=""))) for each in selections}
 
 
 def labels_of(references: Iterable[Reference]) -> list[str]:

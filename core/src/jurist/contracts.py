@@ -25,7 +25,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field, JsonValue
 
@@ -46,6 +46,9 @@ from jurist.records import (
     ResponseOutcome,
     ScoreOutcome,
 )
+
+if TYPE_CHECKING:
+    from jurist.labelled import LabelledItem
 
 
 class Contract(ABC):  # noqa: B024 - its subclasses have the abstract methods
@@ -252,6 +255,32 @@ class Aggregator(Contract):
         ``outcomes`` holds one outcome per judge, in the order of the recipe; where both orders were
         shown, its ``parts`` hold the outcome of each.
         """
+
+    def check_judges(self, versions: Mapping[str, str]) -> None:
+        """Told before any judge is asked who will be, by name, with a fingerprint of each one's settings.
+
+        Raises:
+            UsageError: it cannot decide for these judges.
+        """
+
+
+class LearntAggregator(Aggregator):
+    """An aggregator that is learnt from labelled items before it decides.
+
+    Its option ``model`` is the folder that a learnt one was saved in; without it, it is to be fitted first.
+    """
+
+    @abstractmethod
+    def fit(self, items: Sequence[LabelledItem]) -> None:
+        """Learn from the votes and labels of ``items``; what was learnt before is forgotten.
+
+        Raises:
+            UsageError: nothing can be learnt from them.
+        """
+
+    @abstractmethod
+    def save(self, folder: Path) -> None:
+        """Write what was learnt, and for which judges, so that the option ``model`` finds it."""
 
 
 ArtifactKind = Literal["policy", "reward_model"]

@@ -13,7 +13,7 @@ component classes as text (``"package.module:Class"``) so that they are imported
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,9 +21,11 @@ import pluggy
 
 if TYPE_CHECKING:
     from jurist.component import Component
-    from jurist.contracts import TrainProgress
+    from jurist.contracts import Aggregator, TrainProgress
+    from jurist.labelled import LabelledItem
     from jurist.records import Usage
     from jurist.run_directory import Run
+    from jurist.validation import Thresholds, Validation
 
 hookspec = pluggy.HookspecMarker("jurist")
 hookimpl = pluggy.HookimplMarker("jurist")
@@ -129,3 +131,18 @@ def jurist_training_progress(stage: str, progress: TrainProgress) -> None:
 @hookspec(firstresult=True)
 def jurist_report(runs: list[Path], output: Path) -> Path | None:
     """Write a report about ``runs`` to ``output`` and return its path."""
+
+
+@hookspec(firstresult=True)
+def jurist_validation(
+    items: Sequence[LabelledItem],
+    aggregators: Mapping[str, Callable[[], Aggregator]],
+    subject: str,
+    thresholds: Thresholds,
+    seed: int,
+) -> Validation | None:
+    """Measure the votes on ``items``, and what ``aggregators`` make of them, against the labels.
+
+    Each aggregator is given as a function that makes a new one, so that one that learns can be fitted on a
+    part of the items and measured on the rest. ``subject`` is the aggregator or judge that will be used.
+    """

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import JsonValue
 
 from jurist.constitution import Principle
 from jurist.contracts import Judge
 from jurist.options import Options
-from jurist.records import Abstention, Comparison, Failure, JudgeOutcome, Judgment, Usage
+from jurist.records import Abstention, Comparison, Failure, JudgeOutcome, Judgment
 
 
 class BothOrdersOptions(Options):
@@ -47,35 +47,11 @@ class BothOrders(Judge):
             self.inner.judge(comparison, principles),
             self.inner.judge(comparison.swapped(), principles),
         )
-        return self._merged(_in_order_ab(shown), _in_order_ba(swapped))
+        return merged(_in_order_ab(shown), _in_order_ba(swapped), self.options.on_flip)
 
     async def close(self) -> None:
         """Close the wrapped judge."""
         await self.inner.close()
-
-    def _merged(self, ab: JudgeOutcome, ba: JudgeOutcome) -> JudgeOutcome:
-        parts = (ab, ba)
-        usage = ab.usage + ba.usage
-        if isinstance(ab, Judgment) and isinstance(ba, Judgment):
-            if self.options.on_flip == "abstain" and flipped(ab, ba):
-                detail = f"P(A) is {ab.preference:.2f} with A first and {ba.preference:.2f} with B first"
-                return Abstention(
-                    reason="inconsistent",
-                    detail=detail,
-                    source=ab.source,
-                    usage=usage,
-                    order="both",
-                    parts=parts,
-                )
-            return Judgment(
-                preference=(ab.preference + ba.preference) / 2,
-                method=ab.method if ab.method == ba.method else f"{ab.method}+{ba.method}",
-                source=ab.source,
-                usage=usage,
-                order="both",
-                parts=parts,
-            )
-        return _missing(parts, usage)
 
 
 class OneOrder(Judge):
@@ -111,6 +87,28 @@ class OneOrder(Judge):
         await self.inner.close()
 
 
+def merged(
+    ab: JudgeOutcome, ba: JudgeOutcome, on_flip: Literal["average", "abstain"] = "average"
+) -> JudgeOutcome:
+    """One outcome of those of both orders, which are its ``parts``: the mean, or why there is none."""
+    common: dict[str, Any] = {
+        "source": ab.source,
+        "usage": ab.usage + ba.usage,
+        "order": "both",
+        "parts": (ab, ba),
+    }
+    if not (isinstance(ab, Judgment) and isinstance(ba, Judgment)):
+        return _missing((ab, ba), common)
+    if on_flip == "abstain" and flipped(ab, ba):
+        detail = f"P(A) is {ab.preference:.2f} with A first and {ba.preference:.2f} with B first"
+        return Abstention(reason="inconsistent", detail=detail, **common)
+    return Judgment(
+        preference=(ab.preference + ba.preference) / 2,
+        method=ab.method if ab.method == ba.method else f"{ab.method}+{ba.method}",
+        **common,
+    )
+
+
 def flipped(ab: Judgment, ba: Judgment) -> bool:
     """Whether the verdicts of the two orders contradict each other (a tie contradicts nothing)."""
     return (ab.preference - 0.5) * (ba.preference - 0.5) < 0
@@ -126,24 +124,11 @@ def _in_order_ba(outcome: JudgeOutcome) -> JudgeOutcome:
     return outcome.model_copy(update={"order": "ba"})
 
 
-def _missing(parts: tuple[JudgeOutcome, JudgeOutcome], usage: Usage) -> Abstention | Failure:
+def _missing(parts: tuple[JudgeOutcome, JudgeOutcome], common: dict[str, Any]) -> Abstention | Failure:
     """A failure where there is one, since repeating the run may mend it; else the abstention."""
     for part in parts:
         if isinstance(part, Failure):
-            return Failure(
-                error=f"order {part.order}: {part.error}",
-                retryable=part.retryable,
-                source=part.source,
-                usage=usage,
-                order="both",
-                parts=parts,
-            )
+            return Failure(error=f"order {part.order}: {part.error}", retryable=part.retryable, **common)
     abstention = next(part for part in parts if isinstance(part, Abstention))
-    return Abstention(
-        reason=abstention.reason,
-        detail=f"order {abstention.order}: {abstention.detail}".rstrip(": "),
-        source=abstention.source,
-        usage=usage,
-        order="both",
-        parts=parts,
-    )
+    detail = f"order {abstention.order}: {abstention.detail}".rstrip(": ")
+    return Abstention(reason=abstention.reason, detail=detail, **common)

@@ -11,10 +11,10 @@ from collections.abc import Iterable
 from typing import Literal
 
 from jurist.bounds import Bounds
-from jurist.labelling import Labelling
 from jurist.prices import Price
 from jurist.recipe import Budget, Human
 from jurist.records import Record
+from jurist.scenarios import Labelling
 
 Verdict = Literal["fits", "may not fit", "does not fit", "not known", "refused"]
 """``refused``: a run with this cap is not begun, since a chat model has no price."""

@@ -46,7 +46,7 @@ def _prompt(row: Any) -> Prompt:
         row = {"prompt": row}
     if not isinstance(row, Mapping):
         raise ValueError("a row is a string or an object")
-    messages = _messages(row.get("messages", row.get("prompt")))
+    messages = read_messages(row.get("messages", row.get("prompt")))
     return Prompt(messages=messages, tags=_tags(row), metadata=row.get("metadata") or {})
 
 
@@ -57,13 +57,18 @@ def _comparison(row: Any) -> Comparison:
     if isinstance(prompt, Mapping):
         prompt = prompt.get("messages")
     return Comparison(
-        prompt=Prompt(messages=_messages(prompt), tags=_tags(row)),
+        prompt=Prompt(messages=read_messages(prompt), tags=_tags(row)),
         response_a=_response(row, "response_a"),
         response_b=_response(row, "response_b"),
     )
 
 
-def _messages(value: Any) -> tuple[Message, ...]:
+def read_messages(value: Any) -> tuple[Message, ...]:
+    """The messages of a prompt as files have it: a text, or chat messages of which the user's is the last.
+
+    Raises:
+        ValueError: it is something else, or has no text.
+    """
     if isinstance(value, str):
         value = [{"role": "user", "content": value}]
     if not isinstance(value, list) or not value:

@@ -7,7 +7,7 @@ import zlib
 from array import array
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from pydantic import ValidationError
 
@@ -15,9 +15,17 @@ from jurist.errors import UsageError
 from jurist.id_set import IdSet
 from jurist.jsonl import read_rows
 from jurist.options import fault_line
-from jurist.records import Comparison, Prompt
 
-RecordT = TypeVar("RecordT", Prompt, Comparison)
+
+class Identified(Protocol):
+    """What has an id that depends on its content."""
+
+    @property
+    def id(self) -> str:
+        """The id."""
+
+
+RecordT = TypeVar("RecordT", bound=Identified)
 
 _SHOWN = 20
 """How many faults an error lists one by one; the rest are counted."""

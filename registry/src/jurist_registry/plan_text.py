@@ -10,8 +10,8 @@ from jurist_registry.quantities import count_text, range_text, time_text, tokens
 
 if TYPE_CHECKING:
     from jurist.bounds import Bounds
-    from jurist.labelling import Labelling
     from jurist.plan import CapPlan, ComponentPlan, Plan, StagePlan, Total
+    from jurist.scenarios import Labelling
 
 _NOTHING = "-"
 _UNKNOWN = "unknown"

@@ -1,0 +1,207 @@
+"""Labelled items: comparisons with a person's label and, where judges were asked, their votes.
+
+A file of them has one JSON object per line:
+
+    {"item": "q7", "label": "A", "tags": ["hard"], "prompt": "…", "response_a": "…", "response_b": "…",
+     "votes": [{"judge": "gpt", "order": "ba", "verdict": "A", "confidence": 0.8}]}
+
+``label`` is ``A``, ``B`` or ``tie``. A verdict is named in the item's own A and B, whatever order was shown,
+and null where there was none. The texts may be left out where votes are all that is looked at.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from statistics import fmean
+from typing import Any, Literal
+
+from pydantic import Field
+
+from jurist.errors import UsageError
+from jurist.orders import merged
+from jurist.prompts import read_messages
+from jurist.record_file import RecordFile
+from jurist.records import (
+    Abstention,
+    Comparison,
+    Failure,
+    JudgeOutcome,
+    Judgment,
+    Message,
+    Prompt,
+    Reason,
+    Record,
+    Response,
+    content_id,
+)
+
+Label = Literal["A", "B", "tie"]
+_LEAST_SIDED = 0.51
+"""P(side) of a verdict whose stated confidence is lower: no confidence turns a verdict round."""
+
+
+class Vote(Record):
+    """What one judge said of an item in one presentation order.
+
+    ``confidence`` is the stated probability, from 0 to 1, that the verdict is right. ``reason`` says why
+    there is no verdict: a reason of an abstention, or ``failure``. ``version`` is a fingerprint of the
+    judge's settings, ``usd`` what the vote cost. Several votes of one judge in one order are repeated
+    samples.
+    """
+
+    judge: str
+    order: Literal["ab", "ba"] = "ab"
+    verdict: Label | None
+    confidence: float | None = Field(default=None, ge=0, le=1)
+    reason: Reason | Literal["failure", ""] = ""
+    version: str = ""
+    usd: float | None = Field(default=None, ge=0)
+
+    @classmethod
+    def of(cls, outcome: JudgeOutcome, version: str = "") -> Vote:
+        """The vote that an outcome of one order is."""
+        order: Literal["ab", "ba"] = "ba" if outcome.order == "ba" else "ab"
+        common: dict[str, Any] = {
+            "judge": outcome.source,
+            "order": order,
+            "version": version,
+            "usd": outcome.usage.usd,
+        }
+        if isinstance(outcome, Failure):
+            return cls(verdict=None, reason="failure", **common)
+        if isinstance(outcome, Abstention):
+            return cls(verdict=None, reason=outcome.reason, **common)
+        preference = outcome.preference
+        if preference == 0.5:
+            return cls(verdict="tie", **common)
+        sure = None if preference in (0, 1) else max(preference, 1 - preference)
+        return cls(verdict="A" if preference > 0.5 else "B", confidence=sure, **common)
+
+    @property
+    def preference(self) -> float | None:
+        """P(A is better) by this vote; None where it has no verdict."""
+        if self.verdict is None:
+            return None
+        if self.verdict == "tie":
+            return 0.5
+        sure = 1.0 if self.confidence is None else max(self.confidence, _LEAST_SIDED)
+        return sure if self.verdict == "A" else 1 - sure
+
+    def outcome(self) -> JudgeOutcome:
+        """The outcome that this vote records."""
+        if self.preference is not None:
+            return Judgment(
+                preference=self.preference, source=self.judge, order=self.order, method="recorded"
+            )
+        if self.reason == "failure":
+            return Failure(error="recorded as failed", source=self.judge, order=self.order)
+        return Abstention(reason=self.reason or "unparsed", source=self.judge, order=self.order)
+
+
+class LabelledItem(Record):
+    """A comparison with its label and the votes on it."""
+
+    item: str
+    label: Label
+    tags: tuple[str, ...] = ()
+    prompt: tuple[Message, ...] | None = None
+    response_a: str | None = None
+    response_b: str | None = None
+    votes: tuple[Vote, ...] = ()
+
+    @cached_property
+    def id(self) -> str:
+        """Derived from all of it."""
+        return content_id("labelled", self)
+
+    @property
+    def has_texts(self) -> bool:
+        """Whether prompt and responses are known."""
+        return None not in (self.prompt, self.response_a, self.response_b)
+
+    @cached_property
+    def comparison(self) -> Comparison:
+        """What was judged; where the texts are not known, the item's name and the sides' stand for them."""
+        return Comparison(
+            prompt=Prompt(messages=self.prompt or (Message(role="user", content=self.item),), tags=self.tags),
+            response_a=Response(text="A" if self.response_a is None else self.response_a),
+            response_b=Response(text="B" if self.response_b is None else self.response_b),
+        )
+
+    @cached_property
+    def outcomes(self) -> tuple[JudgeOutcome, ...]:
+        """One outcome for each judge, in the order of their first votes, as a jury's aggregator gets them."""
+        return tuple(_outcome(votes) for votes in self.votes_by_judge().values())
+
+    def votes_by_judge(self) -> dict[str, tuple[Vote, ...]]:
+        """The votes of each judge."""
+        found: dict[str, list[Vote]] = {}
+        for vote in self.votes:
+            found.setdefault(vote.judge, []).append(vote)
+        return {judge: tuple(votes) for judge, votes in found.items()}
+
+
+def load_labelled(path: Path) -> list[LabelledItem]:
+    """The items of a file.
+
+    Raises:
+        UsageError: the file is missing or empty, or rows are faulty; lists them by line.
+    """
+    items = list(RecordFile(path, read_labelled, "labelled items"))
+    twice = [name for name, count in Counter(item.item for item in items).items() if count > 1]
+    if twice:
+        raise UsageError.of_faults(
+            str(path), [f"item '{name}' stands there more than once" for name in twice]
+        )
+    return items
+
+
+def read_labelled(row: Any) -> LabelledItem:
+    """The item of one row; fields that are not known are passed over.
+
+    Raises:
+        ValueError: the row is faulty.
+    """
+    if not isinstance(row, Mapping):
+        raise ValueError("a row is an object with item, label and votes")
+    known = {name: value for name, value in row.items() if name in LabelledItem.model_fields}
+    if known.get("prompt") is not None:
+        known["prompt"] = read_messages(row["prompt"])
+    votes = row.get("votes", ())
+    if not isinstance(votes, Sequence) or not all(isinstance(vote, Mapping) for vote in votes):
+        raise ValueError("'votes' must be a list of objects")
+    known["votes"] = [
+        {name: value for name, value in vote.items() if name in Vote.model_fields} for vote in votes
+    ]
+    if isinstance(known.get("item"), int):
+        known["item"] = str(known["item"])
+    return LabelledItem.model_validate(known)
+
+
+def _outcome(votes: Sequence[Vote]) -> JudgeOutcome:
+    """The outcome of one judge: of the order it was asked in, or of both."""
+    orders = [_of_order(of_order) for of_order in _by_order(votes)]
+    return orders[0] if len(orders) == 1 else merged(orders[0], orders[1])
+
+
+def _by_order(votes: Sequence[Vote]) -> Iterator[list[Vote]]:
+    for order in ("ab", "ba"):
+        if of_order := [vote for vote in votes if vote.order == order]:
+            yield of_order
+
+
+def _of_order(votes: Sequence[Vote]) -> JudgeOutcome:
+    """The outcome of one order: the mean of its repeated samples that have a verdict."""
+    if len(votes) == 1:
+        return votes[0].outcome()
+    parts = tuple(vote.outcome() for vote in votes)
+    cast = [part.preference for part in parts if isinstance(part, Judgment)]
+    if not cast:
+        return parts[0].model_copy(update={"parts": parts})
+    first = votes[0]
+    return Judgment(
+        preference=fmean(cast), source=first.judge, order=first.order, method="recorded", parts=parts
+    )

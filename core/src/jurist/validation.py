@@ -1,0 +1,34 @@
+"""Validation: how far judges and aggregators can be trusted, measured against people's labels."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, JsonValue
+
+from jurist.intervals import Estimate
+from jurist.options import Options
+from jurist.records import Record
+
+
+class Thresholds(Options):
+    """Accuracies from which a jury is used with a warning, and from which it is trusted."""
+
+    warn: float = Field(default=0.75, ge=0, le=1)
+    trust: float = Field(default=0.80, ge=0, le=1)
+
+
+class Validation(Record):
+    """What was measured, in one word, in a table for people and in full for machines.
+
+    ``subject`` is the judge or aggregator that the recommendation is about and ``accuracy`` its share of
+    right labels: ``trust`` from the upper threshold, ``warn`` between the two, ``distrust`` below; ``reason``
+    says why.
+    """
+
+    recommendation: Literal["trust", "warn", "distrust"]
+    reason: str
+    subject: str
+    accuracy: Estimate
+    text: str
+    report: dict[str, JsonValue]
