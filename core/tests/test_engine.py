@@ -15,7 +15,7 @@ import pytest
 
 from jurist.budget import Budget, Cost
 from jurist.chat import ChatReply
-from jurist.engine import Callee, Engine, Returned
+from jurist.engine import SILENCE, Callee, Engine, Returned
 from jurist.errors import BudgetStop, Interrupted, ProviderError, UsageError
 from jurist.ledger import Ledger
 from jurist.limits import Limits
@@ -175,6 +175,34 @@ async def test_calls_given_up_although_a_retry_could_help_are_counted(ledger):
     again = caller(ledger)
     assert [await again(number) for number in (0, 0, 3)] == ["reply 0", "reply 0", "reply 3"]
     assert again.engine.given_up == 0
+
+
+@pytest.mark.parametrize("answers_first", [False, True])
+async def test_a_component_that_never_answers_stops_the_run(ledger, answers_first):
+    async def provider(number: int) -> ChatReply:
+        if answers_first and number == 0:
+            return ChatReply(text="once")
+        raise ProviderError("connection refused", retryable=True)
+
+    call = caller(ledger, provider, attempts=2)
+
+    async def outcome(number: int) -> str:
+        try:
+            return await call(number)
+        except ProviderError as error:
+            if error.fatal:
+                raise
+            return "failure"
+
+    if answers_first:
+        results = await collect(call.engine.map(outcome, range(3 * SILENCE)))
+        assert results == ["once"] + ["failure"] * (3 * SILENCE - 1)
+        return
+    with pytest.raises(ProviderError, match=f"none of {SILENCE} calls, each tried 2 times") as caught:
+        await collect(call.engine.map(outcome, range(10_000)))
+    assert "connection refused" in str(caught.value)
+    assert caught.value.provided_by == "lab 1.0 (lab:Model)"
+    assert len(set(call.made)) < 1000
 
 
 async def test_a_call_that_succeeds_in_the_end_or_that_nobody_waits_for_is_not_given_up(ledger):

@@ -102,11 +102,11 @@ def test_rows_after_the_limit_are_nobodys_business(tmp_path: Path) -> None:
     assert texts(prompts) == ["a", "b"]
 
 
-def test_white_space_between_the_values_of_a_row_changes_nothing(tmp_path: Path) -> None:
+def test_white_space_between_rows_changes_nothing(tmp_path: Path) -> None:
     path = tmp_path / "p.jsonl"
     path.write_text('{"prompt": "a"}\n"b"\n')
     prompts = load_prompts(path)
-    path.write_text('\n{"prompt":   "a"}\n\n"b"')
+    path.write_text('\n{"prompt": "a"}  \n\n"b"')
     assert texts(prompts) == ["a", "b"]
 
 

@@ -18,6 +18,7 @@ from pydantic import Field, StringConstraints, ValidationError, field_validator,
 from jurist.errors import UsageError
 from jurist.options import near_miss
 from jurist.records import Finding, Record
+from jurist.yaml_text import load_yaml
 
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 SHIPPED = {"default": "default.en.yaml", "default.en": "default.en.yaml", "default.zh": "default.zh.yaml"}
@@ -224,7 +225,7 @@ def _document(path: Path) -> Any:
 
 def _parsed(text: str, subject: str) -> Any:
     try:
-        return json.loads(text) if subject.endswith(".json") else yaml.safe_load(text)
+        return json.loads(text) if subject.endswith(".json") else load_yaml(text)
     except (yaml.YAMLError, ValueError) as error:
         raise UsageError(f"{subject} is not valid YAML or JSON.", cause=error) from error
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from collections import Counter
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Coroutine, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
@@ -26,6 +27,9 @@ from jurist.stream import stream
 
 if TYPE_CHECKING:
     from jurist.batches import Batches
+
+SILENCE = 20
+"""How many calls of a component that never answered are given up before the run stops."""
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -88,6 +92,7 @@ class Engine:
         self.served = Served(self.events)
         self.window = window
         self.given_up = 0
+        self._silent: Counter[str] = Counter()
         self._backoff = backoff or Backoff()
         self._commits = Commits(ledger)
         self._in_flight: dict[str, tuple[_Flight[Any], asyncio.Task[Any]]] = {}
@@ -183,6 +188,7 @@ class Engine:
                     raise
                 if failures >= flight.callee.limiter.limits.attempts:
                     self.given_up += bool(flight.callers)
+                    self._check_silence(flight.callee, error)
                     raise
                 delay = self._backoff.delay(failures, error.retry_after)
             if not flight.callers:
@@ -235,6 +241,26 @@ class Engine:
         except BudgetStop as stop:
             self.stop(stop)
             raise
+
+    def _check_silence(self, callee: Callee, error: ProviderError) -> None:
+        """Stop when so many calls were given up and none was ever answered: the rest would fare no better.
+
+        Raises:
+            ProviderError: the reason of the stop.
+        """
+        self._silent[callee.label] += 1
+        if callee.limiter.has_answered or self._silent[callee.label] < SILENCE:
+            return
+        tries = callee.limiter.limits.attempts
+        silence = ProviderError(
+            f"'{callee.label}' answered none of {SILENCE} calls, each tried {tries} times.",
+            fatal=True,
+            provided_by=callee.provided_by,
+            cause=error,
+            hint="see whether its server can be reached, then run the same command again",
+        )
+        self.stop(silence)
+        raise silence from error
 
     def _landed(self, key: str, task: asyncio.Task[Any]) -> None:
         if key in self._in_flight and self._in_flight[key][1] is task:

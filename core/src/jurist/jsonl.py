@@ -16,6 +16,16 @@ from jurist.errors import UsageError
 def read_rows(path: Path) -> Iterator[tuple[int, Any]]:
     """Each line's number (from 1) and value; a line that is not JSON gives a ``ValueError`` as value.
 
+    Raises:
+        UsageError: the file cannot be read.
+    """
+    for number, line in read_lines(path):
+        yield number, parse_line(line)
+
+
+def read_lines(path: Path) -> Iterator[tuple[int, str]]:
+    """Each line's number (from 1) and text.
+
     Blank lines are skipped; names that end in ``.gz`` are decompressed.
 
     Raises:
@@ -26,12 +36,13 @@ def read_rows(path: Path) -> Iterator[tuple[int, Any]]:
         with opener(path, "rt", encoding="utf-8") as lines:
             for number, line in enumerate(lines, 1):
                 if line.strip():
-                    yield number, _parse(line)
+                    yield number, line
     except (OSError, UnicodeDecodeError, EOFError) as error:
         raise UsageError(f"cannot read {path}", cause=error) from error
 
 
-def _parse(line: str) -> Any:
+def parse_line(line: str) -> Any:
+    """The value of a line; a ``ValueError`` where it is not JSON."""
     try:
         return json.loads(line)
     except json.JSONDecodeError as error:

@@ -105,6 +105,11 @@ class Limiter:
         """Whether calls wait for their turn."""
         return bool(self._waiting)
 
+    @property
+    def has_answered(self) -> bool:
+        """Whether any call was answered."""
+        return self._answered > 0
+
     def slot(self) -> Slot:
         """A block that is entered when one more call may start; the call is over when it is left."""
         return Slot(self)

@@ -7,6 +7,7 @@ from typing import Any
 import yaml
 
 from jurist.errors import UsageError
+from jurist.yaml_text import load_yaml
 
 
 def apply_override(data: dict[str, Any], override: str) -> None:
@@ -19,7 +20,7 @@ def apply_override(data: dict[str, Any], override: str) -> None:
     for part in parents:
         target = _step_into(target, part, override)
     try:
-        value = yaml.safe_load(text)
+        value = load_yaml(text)
     except yaml.YAMLError as error:
         raise UsageError(f"--set {override}: the value is not valid YAML", cause=error) from error
     if isinstance(target, list):

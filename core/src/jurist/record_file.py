@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 import zlib
 from array import array
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
-from pydantic import ValidationError
-
 from jurist.errors import UsageError
 from jurist.id_set import IdSet
-from jurist.jsonl import read_rows
-from jurist.options import fault_line
+from jurist.jsonl import parse_line, read_lines
+from jurist.row_faults import RowFaults
 
 
 class Identified(Protocol):
@@ -27,8 +26,7 @@ class Identified(Protocol):
 
 RecordT = TypeVar("RecordT", bound=Identified)
 
-_SHOWN = 20
-"""How many faults an error lists one by one; the rest are counted."""
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
 class RecordFile(Generic[RecordT]):
@@ -70,11 +68,11 @@ class RecordFile(Generic[RecordT]):
         """
         left, known = self._length, len(self._checksums)
         rows = 0
-        for number, row in read_rows(self.path):
-            if rows == known or not self._is_as_checked(row, rows):
+        for number, line in read_lines(self.path):
+            if rows == known or _checksum(line) != self._checksums[rows]:
                 raise self._changed(f"line {number} is not what it was")
             if self._counts[rows]:
-                yield self._parse(row)
+                yield self._parse(parse_line(line))
                 left -= 1
             rows += 1
             if not left and self._limit is not None:
@@ -92,10 +90,11 @@ class RecordFile(Generic[RecordT]):
     def _check(self, keep: Callable[[RecordT], bool]) -> None:
         """Look at every row; of equal records the first counts."""
         seen = IdSet()
-        faults = _Faults(self.path)
+        faults = RowFaults(self.path)
         left = self._limit
-        for number, row in read_rows(self.path):
-            record = faults.of(number, row, self._checked)
+        for number, line in read_lines(self.path):
+            self._checksums.append(_checksum(line))
+            record = faults.of(number, line, self._checked)
             counts = record is not None and seen.add(record.id) and left != 0 and keep(record)
             self._counts.append(counts)
             if counts and left is not None:
@@ -104,21 +103,14 @@ class RecordFile(Generic[RecordT]):
         if not self._counts:
             raise UsageError(f"{self.path} holds no {self.noun}")
 
-    def _checked(self, row: Any) -> RecordT:
-        """The record of a row that is looked at for the first time; its checksum is kept."""
+    def _checked(self, line: str) -> RecordT:
+        """The record of a line that is looked at for the first time."""
+        row = parse_line(line)
         if isinstance(row, ValueError):
             raise row
-        try:
-            self._checksums.append(_checksum(row))
-        except UnicodeEncodeError:  # JSON can write half of an emoji, which can be neither sent nor stored
-            raise ValueError("holds half a character (a lone surrogate)") from None
+        if _SURROGATE.search(line) and not _is_whole(row):
+            raise ValueError("holds half a character (a lone surrogate)")
         return self._parse(row)
-
-    def _is_as_checked(self, row: Any, index: int) -> bool:
-        try:
-            return not isinstance(row, ValueError) and _checksum(row) == self._checksums[index]
-        except UnicodeEncodeError:
-            return False
 
     def _changed(self, what: str) -> UsageError:
         return UsageError(
@@ -128,34 +120,15 @@ class RecordFile(Generic[RecordT]):
         )
 
 
-class _Faults:
-    """The faults of the rows of one file: the first ones word by word, and how many more there are."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._lines: list[str] = []
-        self._more = 0
-
-    def of(self, number: int, row: Any, check: Callable[[Any], RecordT]) -> RecordT | None:
-        """What ``check`` makes of the row in line ``number``, or None when it found faults."""
-        place = f"{self._path.name}:{number}"
-        try:
-            return check(row)
-        except ValidationError as error:
-            found = [fault_line(entry, (), place) for entry in error.errors()]
-        except ValueError as error:
-            found = [f"{place}: {error}"]
-        room = _SHOWN - len(self._lines)
-        self._lines += found[:room]
-        self._more += len(found[room:])
-        return None
-
-    def raise_if_any(self) -> None:
-        if self._lines:
-            more = [f"… and {self._more} more"] if self._more else []
-            raise UsageError.of_faults(str(self._path), [*self._lines, *more])
+def _checksum(line: str) -> int:
+    """A number of 32 bits that a changed line hardly ever has too."""
+    return zlib.crc32(line.strip().encode())
 
 
-def _checksum(row: Any) -> int:
-    """A number of 32 bits that a changed row hardly ever has too."""
-    return zlib.crc32(json.dumps(row, ensure_ascii=False).encode())
+def _is_whole(row: Any) -> bool:
+    """Whether no text of a row holds half a character, which JSON can write, but nobody send or store."""
+    try:
+        json.dumps(row, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return False
+    return True

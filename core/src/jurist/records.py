@@ -111,7 +111,7 @@ class Prompt(Record):
     @cached_property
     def id(self) -> str:
         """Derived from the messages alone."""
-        return content_id("prompt", [m.model_dump() for m in self.messages])
+        return content_id("prompt", [{"content": m.content, "role": m.role} for m in self.messages])
 
 
 class Usage(Record):
@@ -123,6 +123,8 @@ class Usage(Record):
     seconds: float = 0.0
 
     def __add__(self, other: Usage) -> Usage:
+        if self is NO_USAGE:  # most sums begin with it
+            return other
         return Usage(
             prompt_tokens=self.prompt_tokens + other.prompt_tokens,
             completion_tokens=self.completion_tokens + other.completion_tokens,
@@ -131,16 +133,20 @@ class Usage(Record):
         )
 
 
+NO_USAGE = Usage()
+"""What a call costs that was not made."""
+
+
 class Outcome(Record):
     """What the three outcomes of any question have in common.
 
-    ``source`` names who was asked; ``raw`` is the text the model wrote; ``parts`` are the outcomes
-    this one was made of (the two presentation orders, repeated samples).
+    ``source`` names who was asked; ``raw`` is the text the model wrote; ``parts`` are the outcomes this one
+    was made of: the two presentation orders where ``order`` is ``both``, else what judges inside said.
     """
 
     source: str = ""
     raw: str | None = None
-    usage: Usage = Usage()
+    usage: Usage = NO_USAGE
 
 
 class Abstention(Outcome):
@@ -174,6 +180,18 @@ class Response(Outcome):
     def id(self) -> str:
         """Derived from the text alone."""
         return content_id("response", self.text)
+
+    def says_the_same_as(self, other: Response) -> bool:
+        """Whether the texts are equal, but for blanks at the ends and at the ends of lines."""
+        if self.text == other.text:
+            return True
+        if self.text.split(None, 1)[:1] != other.text.split(None, 1)[:1]:  # mostly the first word tells
+            return False
+        return _trimmed(self.text) == _trimmed(other.text)
+
+
+def _trimmed(text: str) -> list[str]:
+    return [line.rstrip() for line in text.strip().splitlines()]
 
 
 class Finding(Record):
@@ -265,7 +283,8 @@ class Trajectory(Record):
 class Comparison(Record):
     """A prompt with two responses, A shown first.
 
-    ``critique_a`` and ``critique_b`` hold what is known of the hard principles, when asked for.
+    ``critique_a`` and ``critique_b`` hold what is known of the hard principles, when asked for. ``sample``
+    tells apart questions that are otherwise the same, where a judge is asked several times; the id is not.
     """
 
     prompt: Prompt
@@ -273,6 +292,7 @@ class Comparison(Record):
     response_b: Response
     critique_a: CritiqueOutcome | None = None
     critique_b: CritiqueOutcome | None = None
+    sample: int = Field(default=0, ge=0, exclude_if=lambda sample: sample == 0)
 
     @cached_property
     def id(self) -> str:
@@ -287,6 +307,7 @@ class Comparison(Record):
             response_b=self.response_a,
             critique_a=self.critique_b,
             critique_b=self.critique_a,
+            sample=self.sample,
         )
 
 

@@ -20,6 +20,7 @@ from jurist.errors import Interrupted, UsageError
 from jurist.events import Events
 from jurist.fingerprint import file_digest
 from jurist.fit import check_fit
+from jurist.garbage import rare_collections
 from jurist.jsonl import write_json
 from jurist.ledger import Ledger
 from jurist.preflight import Checked, base_policy, check, check_prices
@@ -61,17 +62,18 @@ def run(
         UsageError: something is wrong with the recipe or the folder; nothing was spent.
         Stopped: the run ended early; calling this again continues it.
     """
-    return asyncio.run(
-        execute(
-            recipe,
-            folder,
-            source,
-            events=events,
-            max_usd=max_usd,
-            max_tokens=max_tokens,
-            in_process=in_process,
+    with rare_collections():
+        return asyncio.run(
+            execute(
+                recipe,
+                folder,
+                source,
+                events=events,
+                max_usd=max_usd,
+                max_tokens=max_tokens,
+                in_process=in_process,
+            )
         )
-    )
 
 
 async def execute(
@@ -178,6 +180,7 @@ class _Execution:
         self._run.stages.append(record)
         self._save("running")
         self._engine.events.stage_finished(stage=stage.name, summary=record.summary, skipped=record.skipped)
+        stage.gate(record.summary)
 
     async def _work(self, folder: Path, stage: Stage, fingerprint: str) -> StageRecord:
         begin_stage(folder, fingerprint)

@@ -44,7 +44,15 @@ class InstalledPlugin:
 
     def unmet_requirements(self) -> list[UnmetRequirement]:
         """What its distribution requires and the installed versions do not give."""
-        return list(_unmet(_distribution(self.entry_point).requires or ()))
+        return list(_unmet(self._requirements()))
+
+    def unmet_of_jurist(self) -> list[UnmetRequirement]:
+        """Those that ask for another version of Jurist itself, so that nothing can be expected to work."""
+        of_jurist = (one for one in self._requirements() if canonicalize_name(one.name).startswith("jurist-"))
+        return list(_unmet(of_jurist))
+
+    def _requirements(self) -> list[Requirement]:
+        return [Requirement(text) for text in _distribution(self.entry_point).requires or ()]
 
 
 @dataclass(frozen=True)
@@ -53,11 +61,6 @@ class UnmetRequirement:
 
     requirement: Requirement
     installed: str | None
-
-    @property
-    def concerns_jurist(self) -> bool:
-        """Whether it asks for another version of Jurist itself, so that nothing can be expected to work."""
-        return canonicalize_name(self.requirement.name).startswith("jurist-")
 
     def __str__(self) -> str:
         wanted = f"{self.requirement.name}{self.requirement.specifier}"
@@ -112,9 +115,8 @@ def _distribution(entry_point: EntryPoint) -> Distribution:
     return entry_point.dist
 
 
-def _unmet(requires: Iterable[str]) -> Iterator[UnmetRequirement]:
-    for text in requires:
-        requirement = Requirement(text)
+def _unmet(requirements: Iterable[Requirement]) -> Iterator[UnmetRequirement]:
+    for requirement in requirements:
         if requirement.marker and not requirement.marker.evaluate({"extra": ""}):
             continue
         try:

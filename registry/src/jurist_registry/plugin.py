@@ -82,7 +82,7 @@ def load_installed(installed: InstalledPlugin) -> Plugin:
         PluginError: it cannot be used; says why, and what to try.
     """
     try:
-        unmet = [one for one in installed.unmet_requirements() if one.concerns_jurist]
+        unmet = installed.unmet_of_jurist()
         hooks = None if unmet else installed.entry_point.load()
     except (Exception, SystemExit) as error:
         hint = f"pip install -U {installed.project} (or: jurist plugins doctor --why {installed.name})"
