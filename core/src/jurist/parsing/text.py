@@ -11,6 +11,7 @@ from typing import Any
 OPENING = re.compile(r"<(?:think|thinking|reasoning)>", re.IGNORECASE)
 CLOSING = re.compile(r"</(?:think|thinking|reasoning)>", re.IGNORECASE)
 JSON_START = re.compile(r"\{\s*\"|\[\s*\{\s*\"")
+CODE = re.compile(r"(?<!`)`([^`\n]+)`(?!`)")
 MARKDOWN = re.compile(r"\*+|`+(?:json)?|~~|(?<!\w)_+|_+(?!\w)")
 HEADING = re.compile(r"^[ \t]*#+[ \t]*(.*?)[ \t:]*$", re.MULTILINE)
 BLOCK_QUOTE = re.compile(r"^[ \t]*>(?!>).*$", re.MULTILINE)
@@ -37,9 +38,9 @@ def without_reasoning(text: str) -> str:
 def normalised(text: str) -> str:
     """``text`` in ordinary width, without reasoning, block quotes and markdown emphasis.
 
-    A markdown heading becomes a line that ends in a colon.
+    A markdown heading becomes a line that ends in a colon, inline code a quotation.
     """
-    plain = without_reasoning(unicodedata.normalize("NFKC", text))
+    plain = CODE.sub(r'"\1"', without_reasoning(unicodedata.normalize("NFKC", text)))
     return MARKDOWN.sub("", HEADING.sub(r"\1:", BLOCK_QUOTE.sub("", plain))).strip()
 
 
