@@ -29,25 +29,31 @@ from jurist.component import Component
 from jurist.constitution import Check, Constitution, Principle
 from jurist.contracts import CONTRACTS, Contract, TrainJob
 from jurist.errors import JuristError
+from jurist.labelled import LabelledItem, Vote
 from jurist.limits import Limits
 from jurist.preflight import check
 from jurist.prices import Price
 from jurist.recipe import (
     Budget,
     CompareSettings,
+    DataFile,
     EvaluateSettings,
     Human,
     PromptSource,
     Recipe,
     ReviseSettings,
     TrainSettings,
+    ValidateSettings,
 )
 from jurist.records import Decision, Preference, Reason, Trajectory
 from jurist.roles import ROLES
+from jurist.roles.judge_options import Example
+from jurist.spot_check import CheckedStratum, SpotChecked, ToLabel
 from jurist.stages.compare import SetAside
 from jurist.stages.evaluate import Evaluated
 from jurist.stages.jury import Judged
 from jurist.stages.revise import Revision
+from jurist.validation import Thresholds
 from jurist_registry.main import cli
 from jurist_registry.registry import Registry
 from jurist_trl.settings import LoraOptions
@@ -206,6 +212,7 @@ def ours() -> list[Component]:
         ("human labels", Human),
         ("`revise`", ReviseSettings),
         ("`compare`", CompareSettings),
+        ("`validate`", ValidateSettings),
         ("`train`", TrainSettings),
         ("`evaluate`", EvaluateSettings),
     ],
@@ -244,8 +251,11 @@ def test_the_readme_gives_the_results_that_the_demo_gives() -> None:
 @pytest.mark.parametrize(
     ("page", "heading", "model"),
     [
+        ("recipes.md", "thresholds", Thresholds),
         ("components.md", "lora", LoraOptions),
         ("components.md", "prices", Price),
+        ("components.md", "examples", Example),
+        ("recipes.md", "files to learn from", DataFile),
         ("constitutions.md", "a constitution", Constitution),
         ("constitutions.md", "a principle", Principle),
         ("constitutions.md", "a check", Check),
@@ -264,6 +274,11 @@ def test_every_nested_setting_is_documented(page: str, heading: str, model: type
         ("recipes.md", "`preferences.jsonl`", Preference),
         ("recipes.md", "`set_aside.jsonl`", SetAside),
         ("recipes.md", "`responses.jsonl`", Evaluated),
+        ("recipes.md", "`verdicts.jsonl`", LabelledItem),
+        ("recipes.md", "a vote", Vote),
+        ("human-labels.md", "to label", ToLabel),
+        ("human-labels.md", "what it finds", SpotChecked),
+        ("human-labels.md", "a stratum", CheckedStratum),
         ("judging.md", "decisions", Decision),
         ("plugins.md", "the chat model", ChatRequest),
         ("plugins.md", "the chat model", ChatReply),
@@ -360,11 +375,14 @@ def test_commands_print_what_the_page_says(workplace: Path) -> None:
 def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A working directory with the prompts that recipes in the documentation name."""
     monkeypatch.chdir(tmp_path)
-    for name in ("prompts.jsonl", "heldout.jsonl"):
-        rows = [
+    for name in ("prompts.jsonl", "heldout.jsonl", "labelled.jsonl"):
+        rows: list[dict[str, Any]] = [
             {"prompt": f"{name}: why is the sky blue?", "tags": ["safety-critical"]},
             {"prompt": "Hello!"},
         ]
+        if name == "labelled.jsonl":
+            texts = {"label": "A", "response_a": "Because of the air.", "response_b": "It is not."}
+            rows = [{"item": number, **row, **texts} for number, row in enumerate(rows)]
         Path(name).write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     return tmp_path
 

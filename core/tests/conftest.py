@@ -22,21 +22,30 @@ FAKES = {
     "scorer": {"length": "LengthScorer"},
     "trainer": {"memory": "MemoryTrainer"},
 }
+JUDGES_OF_JUDGES = {
+    "cascade": "cascade:Cascade",
+    "repeat": "repeat:Repeat",
+    "route": "route:Route",
+    "criteria": "criteria:Criteria",
+}
 AGGREGATORS = {
     "majority": "majority:MajorityVote",
+    "weighted": "weighted:WeightedMean",
     "confidence": "confidence:ConfidenceThreshold",
     "constitution-filter": "constitution_filter:ConstitutionFilter",
 }
 
 
 class FakeSource:
-    """The fakes of ``jurist.testing`` under short names, and core's aggregators."""
+    """The fakes of ``jurist.testing`` under short names, core's judges of judges and its aggregators."""
 
     def __init__(self) -> None:
         self.known: dict[tuple[str, str], Component] = {}
         for kind, named in FAKES.items():
             for name, target in named.items():
                 self.offer(kind, name, f"jurist.testing.fakes:{target}")
+        for name, target in JUDGES_OF_JUDGES.items():
+            self.offer("judge", name, f"jurist.judges.{target}")
         for name, target in AGGREGATORS.items():
             self.offer("aggregator", name, f"jurist.aggregators.{target}")
 

@@ -1,11 +1,17 @@
 import itertools
+import json
+import os
+from collections import defaultdict
+from pathlib import Path
+from statistics import fmean
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from jurist import builtin
-from jurist.aggregators import Chain, ConfidenceThreshold, ConstitutionFilter, MajorityVote
+from jurist.aggregators import Chain, ConfidenceThreshold, ConstitutionFilter, MajorityVote, WeightedMean
 from jurist.contracts import Aggregator
 from jurist.errors import UsageError
 from jurist.records import (
@@ -231,5 +237,87 @@ def test_core_offers_them_as_components():
     assert offered == {
         "majority": MajorityVote,
         "confidence": ConfidenceThreshold,
+        "weighted": WeightedMean,
         "constitution-filter": ConstitutionFilter,
     }
+
+
+def weighted(*preferences, weights=(2.0, 1.0, 1.0, 0.0), **options):
+    names = dict(zip("abcd", weights, strict=True))
+    jury = [
+        vote.model_copy(update={"source": name})
+        for name, vote in zip("abcd", votes(*preferences), strict=False)
+    ]
+    return WeightedMean(WeightedMean.Options(weights=names, **options)).decide(PAIR, jury)
+
+
+@pytest.mark.parametrize(
+    ("preferences", "probability"),
+    [
+        ([1.0, 0.0, 0.5, 0.0], 2.5 / 4),
+        ([0.0, 1.0, 0.5, 1.0], 1.5 / 4),
+        ([ABSTAINED, 1.0, 0.8, 0.0], 0.9),
+        ([0.9, FAILED, ABSTAINED, 0.0], 0.9),
+    ],
+)
+def test_weighted_takes_the_mean_of_the_votes_cast(preferences, probability):
+    assert weighted(*preferences).probability == pytest.approx(probability)
+
+
+@pytest.mark.parametrize(
+    ("preferences", "options", "reason"),
+    [
+        ([ABSTAINED, FAILED, ABSTAINED, 1.0], {}, "no_votes"),
+        ([0.5, 0.5, ABSTAINED, 1.0], {}, "tie"),
+        ([1.0, 0.0, 0.0, 1.0], {}, "low_confidence"),
+        ([0.8, 0.7, 0.7, 1.0], {"threshold": 0.76}, "low_confidence"),
+        ([1.0, 1.0, 0.0], {"weights": (0.1, 0.2, 0.3, 0.0)}, "low_confidence"),  # 0.1 + 0.2 is not 0.3 here
+    ],
+)
+def test_weighted_leaves_undecided_with_the_reason(preferences, options, reason):
+    decision = weighted(*preferences, **options)
+    assert (decision.status, decision.reason) == ("undecided", reason)
+
+
+def test_weights_and_judges_must_match():
+    aggregator = WeightedMean(WeightedMean.Options(weights={"gpt": 1, "cluade": 2}))
+    aggregator.check_judges({"gpt": "1", "cluade": "2"})
+    with pytest.raises(UsageError) as error:
+        aggregator.check_judges({"gpt": "1", "claude": "2"})
+    assert "weights.cluade: no judge has this name; did you mean 'claude'?" in str(error.value)
+    assert "weights: judge 'claude' has none; give it one, or 0 to leave it out" in str(error.value)
+
+
+@pytest.mark.parametrize("weights", [{}, {"a": 0}, {"a": -1}, {"a": float("nan")}, {"a": float("inf")}])
+def test_weights_that_weigh_nothing_are_refused(weights):
+    with pytest.raises(ValidationError):
+        WeightedMean.Options(weights=weights)
+
+
+def test_weighted_gives_the_published_accuracy_of_peers_that_rate_each_other():
+    data = Path(os.environ.get("JURIST_DATA", Path(__file__).parents[3] / "shared" / "data"))
+    file = data / "prd" / "ratings.jsonl"
+    if not file.exists():
+        pytest.skip(f"PRD is not at hand: {file}")
+    sides = {1: 1.0, 2: 0.0, 3: 0.5}
+    people, peers = defaultdict(list), defaultdict(list)
+    for row in map(json.loads, file.read_text().splitlines()):
+        pair, side = (row["q"], row["a"], row["b"]), sides[row["score"]]
+        if row["reviewer"] == "human":
+            people[pair].append(side)
+            people[row["q"], row["b"], row["a"]].append(1 - side)
+        else:
+            peers[pair].append(Judgment(preference=side, source=row["reviewer"]))
+    names = ("gpt4", "claude", "gpt35", "bard", "vicuna-13b")
+    weights = dict(zip(names, (0.48844, 0.37666, 0.08181, 0.05308, 0), strict=True))
+    jury = WeightedMean(WeightedMean.Options(weights=weights))
+
+    def side_of(probability):
+        return 0 if probability in (None, 0.5) else 1 if probability > 0.5 else -1
+
+    right = [
+        side_of(jury.decide(PAIR, peers[pair]).probability) == side_of(fmean(votes))
+        for pair, votes in people.items()
+    ]
+    assert len(right) == 1600
+    assert sum(right) / len(right) == 0.673125

@@ -5,7 +5,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jurist.contracts import Judge
-from jurist.orders import BothOrders, BothOrdersOptions, OneOrder, flipped
+from jurist.orders import (
+    AdaptiveOrders,
+    AdaptiveOrdersOptions,
+    BothOrders,
+    BothOrdersOptions,
+    OneOrder,
+    flipped,
+)
 from jurist.records import Abstention, Comparison, Failure, Judgment, Prompt, Response, Usage
 
 COMPARISON = Comparison(
@@ -181,3 +188,57 @@ def test_one_order_asks_a_symmetric_judge_as_it_is():
     inner = Symmetric(whole, said(0.3))
     assert [one(pair(number), inner) for number in range(20)] == [whole] * 20
     assert set(inner.asked) == {"first"}
+
+
+def adaptive(comparison, judge, **options):
+    return asyncio.run(AdaptiveOrders(judge, AdaptiveOrdersOptions(**options)).judge(comparison, ()))
+
+
+def test_adaptive_shows_the_second_order_only_where_the_first_is_not_decisive():
+    for number in range(40):
+        sure, unsure = ByPosition(said(0.95), said(0.05)), ByPosition(said(0.7), said(0.3))
+        decided = adaptive(pair(number), sure)
+        assert decided == one(pair(number), sure)  # drawn alike
+        assert decided.preference == pytest.approx(0.95)
+        assert len(sure.asked) == 2
+        outcome = adaptive(pair(number), unsure)
+        assert outcome == asyncio.run(BothOrders(unsure).judge(pair(number), ()))
+        assert [part.order for part in outcome.parts] == ["ab", "ba"]
+
+
+@pytest.mark.parametrize(
+    ("preference", "decisive", "asked"),
+    [
+        (0.9, 0.9, 1),
+        (0.1, 0.9, 1),
+        (0.89, 0.9, 2),
+        (0.6, 0.6, 1),
+        (0.5, 0.6, 2),
+        (1.0, 0.9, 2),
+        (0.0, 0.9, 2),
+    ],
+)
+def test_a_verdict_that_does_not_say_how_sure_it_is_is_never_decisive(preference, decisive, asked):
+    judge = ByPosition(said(preference), said(preference))
+    adaptive(COMPARISON, judge, decisive=decisive)
+    assert len(judge.asked) == asked
+
+
+@given(st.integers(), st.floats(0, 1), st.floats(0, 1))
+def test_adaptive_treats_a_comparison_and_its_swapped_twin_alike(number, straight, swapped):
+    judge = ByPosition(said(straight), said(swapped))
+    here, there = adaptive(pair(number), judge), adaptive(pair(number).swapped(), judge)
+    assert here.preference == pytest.approx(1 - there.preference)
+
+
+@pytest.mark.parametrize("silence", [ABSTAINED, FAILED])
+def test_adaptive_asks_no_more_where_there_can_be_no_label(silence):
+    judge = ByPosition(silence, silence)
+    assert adaptive(COMPARISON, judge).kind == silence.kind
+    assert len(judge.asked) == 1
+
+
+def test_adaptive_abstains_on_flips_if_it_is_told_to():
+    outcome = adaptive(COMPARISON, ByPosition(said(1.0), said(1.0)), on_flip="abstain")
+    assert outcome.reason == "inconsistent"
+    assert outcome.usage.usd == 1.0

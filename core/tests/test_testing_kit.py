@@ -17,6 +17,7 @@ from pydantic import ConfigDict, SecretStr
 from jurist.aggregators.confidence import ConfidenceThreshold
 from jurist.aggregators.constitution_filter import ConstitutionFilter
 from jurist.aggregators.majority import MajorityVote
+from jurist.aggregators.weighted import WeightedMean
 from jurist.chat import ChatReply, ChatRequest
 from jurist.contracts import Aggregator, Artifact, Contract, Critic, Judge, TrainJob, TrainProgress
 from jurist.errors import ContractError, ProviderError
@@ -722,6 +723,11 @@ class TestMajorityVote(AggregatorContract):
 
 class TestConfidenceThreshold(AggregatorContract):
     component = ConfidenceThreshold
+
+
+class TestWeightedMean(AggregatorContract):
+    component = WeightedMean
+    options: ClassVar[dict[str, Any]] = {"weights": {"first": 0.5, "second": 0.3, "third": 0}}
 
 
 class TestConstitutionFilter(AggregatorContract):

@@ -24,6 +24,7 @@ from jurist.contracts import (
 )
 from jurist.errors import JuristError, ProviderError, UsageError
 from jurist.hookspecs import hookimpl
+from jurist.judges.of_judges import JudgeOfJudges, JudgeReference
 from jurist.limits import Limits
 from jurist.options import Operational, Options
 from jurist.prices import Price
@@ -64,6 +65,8 @@ __all__ = [
     "Finding",
     "Generator",
     "Judge",
+    "JudgeOfJudges",
+    "JudgeReference",
     "Judgment",
     "JuristError",
     "Limits",

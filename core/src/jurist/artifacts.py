@@ -12,13 +12,14 @@ from jurist.options import near_miss
 from jurist.recipe import Reference
 from jurist.records import Record
 
-Kind = Literal["policy", "reward_model", "revisions", "preferences"]
+Kind = Literal["policy", "reward_model", "labeler", "revisions", "preferences", "jury"]
 
 
 class StageArtifact(Record):
     """Something a stage made, or a policy that the recipe starts from.
 
-    ``path`` is a dataset or a checkpoint; ``component`` the settings that answer with a policy.
+    ``path`` is a dataset or a checkpoint; ``component`` the settings that answer with a policy,
+    judge with a labeler, or decide with a jury that was learnt.
     ``fingerprint`` changes whenever the content may have changed.
     """
 
@@ -61,7 +62,7 @@ class Artifacts:
         return self._known.get(name)
 
     def component(self, reference: Reference) -> Reference:
-        """The settings behind a reference: a policy artifact's component, or the reference itself."""
+        """The settings behind a reference: those of a policy or labeler artifact, or the reference itself."""
         if isinstance(reference, str) and reference in self._known:
             artifact = self._known[reference]
             if artifact.component is None:

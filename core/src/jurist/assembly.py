@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, cast
 
 from pydantic import JsonValue, SecretStr, ValidationError
 
 from jurist.batches import Batching
 from jurist.component import Component
-from jurist.contracts import BatchChatModel, Contract
+from jurist.contracts import BatchChatModel, Contract, Judge
 from jurist.engine import Engine
 from jurist.errors import PluginError, UsageError
 from jurist.fingerprint import settings_fingerprint
+from jurist.judges.of_judges import JudgeOfJudges, inner_references
 from jurist.limits import Limits
 from jurist.metered import metered
-from jurist.options import Options, fault_line
+from jurist.options import Options, fault_line, holds_components
+from jurist.orders import InOrders
 from jurist.recipe import Reference, expand, resolve_path
 from jurist.records import content_id
 from jurist.roles import ROLES
@@ -43,7 +45,8 @@ class ComponentSource(Protocol):
 class Selection:
     """A component whose settings are checked; nothing is built yet.
 
-    ``role_options`` is set when a chat model plays the role ``kind``.
+    ``role_options`` is set when a chat model plays the role ``kind``. ``judges`` are those that a judge of
+    judges asks, by their place in its options.
     """
 
     kind: str
@@ -55,6 +58,18 @@ class Selection:
     limits: Limits
     settings: dict[str, JsonValue]
     batching: Batching | None = None
+    judges: Mapping[str, Selection] = field(default_factory=dict)
+
+    @property
+    def asks_others(self) -> bool:
+        """Whether it is a judge of judges."""
+        return issubclass(self.implementation, JudgeOfJudges)
+
+    def within(self, where: str) -> Iterator[tuple[str, Selection]]:
+        """Itself and all judges inside, with their places in the recipe."""
+        yield where, self
+        for place, each in self.judges.items():
+            yield from each.within(f"{where}.{place}")
 
 
 def select(kind: str, reference: Reference, source: ComponentSource, where: str = "") -> Selection:
@@ -77,6 +92,11 @@ def select(kind: str, reference: Reference, source: ComponentSource, where: str 
     implementation = component.load()
     role = ROLES.get(kind) if component.kind == "chat_model" and kind != "chat_model" else None
     given = {key: value for key, value in settings.items() if key not in _COMMON}
+    judges, inner_faults = _judges_inside(implementation, reference, source, where)
+    if not isinstance(reference, str):  # judges inside stay as they are written, with no secret in sight
+        fields = implementation.Options.model_fields.items()
+        held = (name for name, field in fields if holds_components(field))
+        given.update({name: reference[name] for name in held if name in reference})
     parts = [implementation.Options, *([role.Options] if role else [])]
     options, faults = _validate(parts, given, where)
     limits, limit_faults = _limits(settings.get("limits"), implementation, f"{where}.limits")
@@ -85,7 +105,7 @@ def select(kind: str, reference: Reference, source: ComponentSource, where: str 
     )
     if batching is not None:  # a batch holds all that is waiting, for as long as the provider takes
         limits = limits.model_copy(update={"concurrency": batching.size, "timeout": None})
-    faults += [*limit_faults, *batch_faults, *_open_secrets(options, reference, where)]
+    faults += [*limit_faults, *batch_faults, *_open_secrets(options, reference, where), *inner_faults]
     if faults:
         raise UsageError.of_faults(
             f"{where}: {component.kind} '{name}' of {component.distribution}",
@@ -102,7 +122,28 @@ def select(kind: str, reference: Reference, source: ComponentSource, where: str 
         limits=limits,
         settings=settings,
         batching=batching,
+        judges=judges,
     )
+
+
+def _judges_inside(
+    implementation: type[Contract], reference: Reference, source: ComponentSource, where: str
+) -> tuple[dict[str, Selection], list[str]]:
+    """The judges that a judge of judges asks, and what is wrong with them."""
+    judges: dict[str, Selection] = {}
+    if not issubclass(implementation, JudgeOfJudges) or isinstance(reference, str):
+        return judges, []
+    faults = [
+        f"{where}.{name}: it makes no calls of its own; give this to the judges inside"
+        for name in ("limits", "batch")
+        if name in reference
+    ]
+    for place, inner in inner_references(implementation.Options, reference):
+        try:
+            judges[place] = select("judge", inner, source, f"{where}.{place}")
+        except (UsageError, PluginError) as error:
+            faults.append("\n    ".join(str(error).splitlines()))
+    return judges, faults
 
 
 def _batching(
@@ -185,12 +226,29 @@ class Assembly:
         self._engine = engine
         self._implementations: dict[str, Contract] = {}
         self._metered: dict[str, Contract] = {}
+        self._judges: list[Contract] = []
 
-    def build(self, kind: str, reference: Reference, where: str = "") -> Contract:
-        """A component that is metered and plays the role ``kind``."""
-        selection = select(kind, reference, self.source, where)
-        if kind in _UNMETERED:
+    def build(
+        self, kind: str, reference: Reference, where: str = "", orders: InOrders | None = None
+    ) -> Contract:
+        """A component that is metered and plays the role ``kind``.
+
+        ``orders`` are put around a judge; around those inside, where it is a judge of judges.
+        """
+        return self._build(select(kind, reference, self.source, where), orders)
+
+    def _build(self, selection: Selection, orders: InOrders | None) -> Contract:
+        if selection.kind in _UNMETERED:
             return selection.implementation(selection.options)
+        if selection.asks_others:
+            inside = {place: self._build(each, orders) for place, each in selection.judges.items()}
+            judge: Contract = cast(Any, selection.implementation)(selection.options, inside)
+            self._judges.append(judge)
+            return self._meter(judge, selection)
+        component = self._asked(selection)
+        return component if orders is None else orders(cast(Judge, component))
+
+    def _asked(self, selection: Selection) -> Contract:
         batching = selection.batching and selection.batching.model_dump()
         key = json.dumps([_key(selection), selection.label, selection.limits.model_dump(), batching])
         if key not in self._metered:
@@ -198,7 +256,7 @@ class Assembly:
         base = self._metered[key]
         if selection.role_options is None:
             return base
-        role: Contract = cast(Any, ROLES[kind])(base, selection.role_options)
+        role: Contract = cast(Any, ROLES[selection.kind])(base, selection.role_options)
         return self._meter(role, selection)
 
     def _implementation(self, selection: Selection) -> Contract:
@@ -220,6 +278,8 @@ class Assembly:
     async def close(self) -> None:
         """Close every component that was built, the last one first; what is built later is new."""
         await self._engine.release()
+        while self._judges:
+            await self._judges.pop().close()
         while self._implementations:
             _, implementation = self._implementations.popitem()
             await implementation.close()
@@ -237,7 +297,9 @@ def fingerprint_of(selection: Selection) -> JsonValue:
     """What of a selection can change a result: no secrets, nothing operational, files by content."""
     role = selection.role_options
     options = [selection.options.identity(), role.identity() if role is not None else None]
-    return [selection.component.target, selection.label, settings_fingerprint(options)]
+    inside: dict[str, JsonValue] = {place: fingerprint_of(each) for place, each in selection.judges.items()}
+    own: list[JsonValue] = [selection.component.target, selection.label, settings_fingerprint(options)]
+    return [*own, inside] if inside else own
 
 
 def versions_of(references: Iterable[Reference], source: ComponentSource) -> dict[str, str]:

@@ -23,7 +23,8 @@ class ChatRequest(Record):
     """One request.
 
     ``messages`` may end with an assistant turn, which the model then continues. With ``choices`` the
-    model is asked for the log-probability of each of these continuations instead of for a text.
+    model is asked for the log-probability of each of these continuations instead of for a text; one that
+    begins another counts without it, so that they exclude each other.
     ``sample`` tells apart requests that are otherwise the same (the second of K samples, a second
     try after an unreadable answer); it is part of the ledger key and means nothing to a provider.
     ``shared`` characters at the start of the first user message are the same in many requests, so a provider

@@ -283,7 +283,7 @@ class LearntAggregator(Aggregator):
         """Write what was learnt, and for which judges, so that the option ``model`` finds it."""
 
 
-ArtifactKind = Literal["policy", "reward_model"]
+ArtifactKind = Literal["policy", "reward_model", "labeler"]
 
 
 class Artifact(Record):
@@ -297,8 +297,9 @@ class Artifact(Record):
 class TrainJob(Record):
     """What a trainer is asked to do.
 
-    ``model`` is the checkpoint to start from: the option ``model`` in the settings of the policy, which
-    must be a chat model that has one. ``data`` is a JSONL file: ``revisions`` (``prompt``,
+    ``model`` is the checkpoint to start from: the trainer's option ``base`` where it has one that a recipe
+    sets, else the option ``model`` in the settings of the policy, which must be a chat model that has
+    one. ``data`` is a JSONL file: ``revisions`` (``prompt``,
     ``completion``), ``preferences`` (``prompt``, ``chosen``, ``rejected``, ``probability``) or
     ``prompts`` (``prompt``), all in conversational form. The checkpoint goes to ``output``/model;
     everything needed to resume goes to ``output``/checkpoints, and a job whose folder has some
@@ -327,7 +328,8 @@ class TrainProgress(Record):
 class Trainer(Contract):
     """Turns a dataset into a checkpoint. Runs in a worker process of its own.
 
-    ``consumes`` names the dataset it reads; ``produces`` what it makes.
+    ``consumes`` names the dataset it reads; ``produces`` what it makes. A ``labeler`` answers as the judge
+    that has the trainer's name, which has an option ``model``.
     """
 
     consumes: ClassVar[Literal["revisions", "preferences", "prompts"]]

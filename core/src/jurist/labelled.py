@@ -12,7 +12,7 @@ and null where there was none. The texts may be left out where votes are all tha
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from statistics import fmean
@@ -102,7 +102,10 @@ class Vote(Record):
 
 
 class LabelledItem(Record):
-    """A comparison with its label and the votes on it."""
+    """A comparison with its label and the votes on it.
+
+    ``on_flip`` says what a judge's two orders make where they contradict each other, as in a recipe.
+    """
 
     item: str
     label: Label
@@ -111,6 +114,7 @@ class LabelledItem(Record):
     response_a: str | None = None
     response_b: str | None = None
     votes: tuple[Vote, ...] = ()
+    on_flip: Literal["average", "abstain"] = "average"
 
     @cached_property
     def id(self) -> str:
@@ -134,7 +138,7 @@ class LabelledItem(Record):
     @cached_property
     def outcomes(self) -> tuple[JudgeOutcome, ...]:
         """One outcome for each judge, in the order of their first votes, as a jury's aggregator gets them."""
-        return tuple(_outcome(votes) for votes in self.votes_by_judge().values())
+        return tuple(_outcome(votes, self.on_flip) for votes in self.votes_by_judge().values())
 
     def votes_by_judge(self) -> dict[str, tuple[Vote, ...]]:
         """The votes of each judge."""
@@ -144,18 +148,44 @@ class LabelledItem(Record):
         return {judge: tuple(votes) for judge, votes in found.items()}
 
 
+def votes_of(outcomes: Iterable[JudgeOutcome], versions: Mapping[str, str]) -> tuple[Vote, ...]:
+    """The votes that a jury's outcomes are: one of each judge in each order that it saw."""
+    return tuple(
+        Vote.of(part, versions.get(part.source, ""))
+        for outcome in outcomes
+        for part in (outcome.parts if outcome.order == "both" else (outcome,))
+    )
+
+
 def load_labelled(path: Path) -> list[LabelledItem]:
     """The items of a file.
 
     Raises:
         UsageError: the file is missing or empty, or rows are faulty; lists them by line.
     """
-    items = list(RecordFile(path, read_labelled, "labelled items"))
-    twice = [name for name, count in Counter(item.item for item in items).items() if count > 1]
+    return list(labelled_file(path))
+
+
+def labelled_file(
+    path: Path, *, keep: Callable[[LabelledItem], bool] = lambda item: True, limit: int | None = None
+) -> RecordFile[LabelledItem]:
+    """The items of a file, read anew whenever gone through: of those that ``keep`` keeps the first ``limit``.
+
+    Raises:
+        UsageError: the file is missing or empty, or rows are faulty; lists them by line.
+    """
+    names: Counter[str] = Counter()
+
+    def counted(item: LabelledItem) -> bool:
+        names[item.item] += 1
+        return True
+
+    items = RecordFile(
+        path, read_labelled, "labelled items", keep=lambda item: counted(item) and keep(item), limit=limit
+    )
+    twice = [f"item '{name}' stands there more than once" for name, count in names.items() if count > 1]
     if twice:
-        raise UsageError.of_faults(
-            str(path), [f"item '{name}' stands there more than once" for name in twice]
-        )
+        raise UsageError.of_faults(str(path), twice)
     return items
 
 
@@ -181,10 +211,10 @@ def read_labelled(row: Any) -> LabelledItem:
     return LabelledItem.model_validate(known)
 
 
-def _outcome(votes: Sequence[Vote]) -> JudgeOutcome:
+def _outcome(votes: Sequence[Vote], on_flip: Literal["average", "abstain"]) -> JudgeOutcome:
     """The outcome of one judge: of the order it was asked in, or of both."""
     orders = [_of_order(of_order) for of_order in _by_order(votes)]
-    return orders[0] if len(orders) == 1 else merged(orders[0], orders[1])
+    return orders[0] if len(orders) == 1 else merged(orders[0], orders[1], on_flip)
 
 
 def _by_order(votes: Sequence[Vote]) -> Iterator[list[Vote]]:

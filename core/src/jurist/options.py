@@ -8,6 +8,7 @@ from textwrap import shorten
 from typing import Any, get_args
 
 from pydantic import BaseModel, ConfigDict, JsonValue, SecretStr, ValidationError
+from pydantic.fields import FieldInfo
 
 
 class Operational:
@@ -18,17 +19,27 @@ class Operational:
     """
 
 
+class Inner:
+    """Marks a reference to another component, which is built and handed to the constructor.
+
+    ``jurist.judges.JudgeReference`` has the mark.
+    """
+
+
 class Options(BaseModel):
     """Base of every component's options."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     def identity(self) -> dict[str, JsonValue]:
-        """The options that can change an answer: all but secrets and operational ones."""
+        """The options that can change an answer: all but secrets and operational ones.
+
+        Components inside have identities of their own.
+        """
         skipped = {
             name
             for name, field in type(self).model_fields.items()
-            if Operational in field.metadata or is_secret(field.annotation)
+            if Operational in field.metadata or is_secret(field.annotation) or holds_components(field)
         }
         return self.model_dump(mode="json", exclude=skipped)
 
@@ -47,6 +58,16 @@ def checked_address(address: str | None) -> str | None:
 def is_secret(annotation: Any) -> bool:
     """Whether an option of this type is a secret, given (``SecretStr``) or not (``SecretStr | None``)."""
     return annotation is SecretStr or SecretStr in get_args(annotation)
+
+
+def holds_components(field: FieldInfo) -> bool:
+    """Whether an option refers to other components: to one, or to several in a list or mapping."""
+    return Inner in field.metadata or _refers(field.annotation)
+
+
+def _refers(annotation: Any) -> bool:
+    marked = Inner in getattr(annotation, "__metadata__", ())
+    return marked or any(_refers(argument) for argument in get_args(annotation))
 
 
 def faults_of(error: ValidationError, known: Iterable[str], where: str) -> list[str]:

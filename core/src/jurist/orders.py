@@ -1,17 +1,23 @@
-"""Presentation orders: ask in both to cancel a judge's position bias, or in one that is no system's own."""
+"""Presentation orders: ask in both to cancel a judge's position bias, or in one that is no system's own.
+
+Adaptive orders ask in one, and in the other where that leaves the judge unsure.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
-from pydantic import JsonValue
+from pydantic import Field, JsonValue
 
 from jurist.constitution import Principle
 from jurist.contracts import Judge
 from jurist.options import Options
 from jurist.records import Abstention, Comparison, Failure, JudgeOutcome, Judgment
+
+_ROUNDING = 1e-15
+"""Preferences nearer to 0 or 1 are those numbers, once they were taken from 1."""
 
 
 class BothOrdersOptions(Options):
@@ -76,15 +82,78 @@ class OneOrder(Judge):
         if "symmetric" in self.inner.capabilities:
             return await self.inner.judge(comparison, principles)
         swapped = comparison.swapped()
-        if comparison.id <= swapped.id:  # ids are hashes, so either is the smaller with equal chance
-            outcome = _in_order_ab(await self.inner.judge(comparison, principles))
-        else:
-            outcome = _in_order_ba(await self.inner.judge(swapped, principles))
+        outcome = await _shown(self.inner, _drawn(comparison, swapped), principles, comparison)
         return outcome.model_copy(update={"parts": ()})  # they are in the A and B that were shown
 
     async def close(self) -> None:
         """Close the wrapped judge."""
         await self.inner.close()
+
+
+class AdaptiveOrdersOptions(BothOrdersOptions):
+    """``decisive``: how probable the better side must be in the first order for that one to do."""
+
+    decisive: float = Field(default=0.9, gt=0.5, le=1)
+
+
+class AdaptiveOrders(Judge):
+    """Asks a judge in one order, and in the other as well where the first is not decisive.
+
+    Which order comes first is drawn as :class:`OneOrder` draws it. A preference of exactly 0 or 1 is a
+    verdict that says nothing of how sure the judge is, so it is never decisive, and neither is a tie: such
+    judges are asked in both orders. Nor are outcomes without a judgment, which stay without one.
+    """
+
+    Options = AdaptiveOrdersOptions
+    options: AdaptiveOrdersOptions
+
+    def __init__(self, judge: Judge, options: AdaptiveOrdersOptions | None = None) -> None:
+        super().__init__(options)
+        self.inner = judge
+
+    def identity(self) -> JsonValue:
+        """The wrapped judge's, and when one order will do."""
+        return {"adaptive_orders": self.options.identity(), "judge": self.inner.identity()}
+
+    async def judge(self, comparison: Comparison, principles: Sequence[Principle]) -> JudgeOutcome:
+        """The preference in the first order, or of both."""
+        if "symmetric" in self.inner.capabilities:
+            return await self.inner.judge(comparison, principles)
+        swapped = comparison.swapped()
+        first = _drawn(comparison, swapped)
+        outcome = await _shown(self.inner, first, principles, comparison)
+        if not isinstance(outcome, Judgment) or self._is_decisive(outcome.preference):
+            return outcome.model_copy(update={"parts": ()})
+        other = await _shown(
+            self.inner, swapped if first is comparison else comparison, principles, comparison
+        )
+        ab, ba = (outcome, other) if first is comparison else (other, outcome)
+        return merged(ab, ba, self.options.on_flip)
+
+    def _is_decisive(self, preference: float) -> bool:
+        return _ROUNDING < preference < 1 - _ROUNDING and (
+            max(preference, 1 - preference) >= self.options.decisive
+        )
+
+    async def close(self) -> None:
+        """Close the wrapped judge."""
+        await self.inner.close()
+
+
+InOrders = Callable[[Judge], Judge]
+"""Puts presentation orders around a judge."""
+
+
+def in_orders(
+    orders: Literal["both", "one", "adaptive"], on_flip: Literal["average", "abstain"], decisive: float
+) -> InOrders:
+    """What puts these orders around a judge."""
+    if orders == "both":
+        return lambda judge: BothOrders(judge, BothOrdersOptions(on_flip=on_flip))
+    if orders == "one":
+        return OneOrder
+    options = AdaptiveOrdersOptions(on_flip=on_flip, decisive=decisive)
+    return lambda judge: AdaptiveOrders(judge, options)
 
 
 def merged(
@@ -112,6 +181,19 @@ def merged(
 def flipped(ab: Judgment, ba: Judgment) -> bool:
     """Whether the verdicts of the two orders contradict each other (a tie contradicts nothing)."""
     return (ab.preference - 0.5) * (ba.preference - 0.5) < 0
+
+
+def _drawn(comparison: Comparison, swapped: Comparison) -> Comparison:
+    """The one of the two that is shown first: ids are hashes, so either is the smaller with equal chance."""
+    return comparison if comparison.id <= swapped.id else swapped
+
+
+async def _shown(
+    judge: Judge, shown: Comparison, principles: Sequence[Principle], comparison: Comparison
+) -> JudgeOutcome:
+    """What a judge says when one of the two orders is shown, in the A and B of ``comparison``."""
+    outcome = await judge.judge(shown, principles)
+    return _in_order_ab(outcome) if shown is comparison else _in_order_ba(outcome)
 
 
 def _in_order_ab(outcome: JudgeOutcome) -> JudgeOutcome:

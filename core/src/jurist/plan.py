@@ -1,8 +1,10 @@
 """A plan: the calls that a run will make, of whom, and what they cost, before the first of them.
 
 Its bounds hold if every call is answered as it should be. ``low``: every answer is one token long, no
-critique finds a fault, and a filter of hard principles leaves nothing to the judges. ``high``: every answer
-is as long as ``max_tokens`` allows, every critique finds a fault, and a filter leaves all to the judges.
+critique finds a fault, a filter of hard principles leaves nothing to the judges, and verdicts lead to the
+fewest comparisons and calls: the first judge of a cascade is sure, the first order decisive. ``high``: every
+answer is as long as ``max_tokens`` allows, every critique finds a fault, a filter leaves all to the judges,
+and verdicts lead to the most of both.
 """
 
 from __future__ import annotations

@@ -40,7 +40,7 @@ class Planner:
         scale = len(records) / len(chosen)
         rehearsal = await self._rehearsed(stage, artifacts, chosen, fortunate=False)
         low = high = _grouped(rehearsal.tallies)
-        if rehearsal.by_fortune:
+        if rehearsal.by_fortune or stage.goes_by_verdicts():
             low = _grouped((await self._rehearsed(stage, artifacts, chosen, fortunate=True)).tallies)
         return StagePlan(
             stage=name,

@@ -9,17 +9,19 @@ from dataclasses import dataclass
 from typing import TypeVar, cast
 
 from jurist.artifacts import Artifacts, StageArtifact
-from jurist.assembly import ComponentSource, Selection, select
+from jurist.assembly import ComponentSource, select
 from jurist.constitution import Constitution
-from jurist.contracts import Aggregator, ChatModel
+from jurist.contracts import ChatModel
 from jurist.errors import JuristError, PluginError, UsageError
+from jurist.jury_faults import jury_faults
 from jurist.plan import Plan
 from jurist.planner import Planner
 from jurist.recipe import Recipe, Reference, resolve_path
 from jurist.rehearsal import UnmeteredModels
 from jurist.stages import STAGES, Stage
-from jurist.stages.compare import CompareStage
+from jurist.stages.panel import JudgingStage
 from jurist.stages.train import TrainStage
+from jurist.stages.validate import ValidateStage
 
 T = TypeVar("T")
 
@@ -98,9 +100,10 @@ async def check_prices(checked: Checked, source: ComponentSource, max_usd: float
                 if kind in ("aggregator", "trainer") or isinstance(stage, TrainStage):
                     continue  # they make no calls
                 selection = select(kind, artifacts.component(reference), source, where)
-                model = models.of(selection)
-                if model is not None and model.price() is None:
-                    faults.append(f"{where}: the price of '{selection.label}' is not known")
+                for place, each in selection.within(where):
+                    model = models.of(each)
+                    if model is not None and model.price() is None:
+                        faults.append(f"{place}: the price of '{each.label}' is not known")
     finally:
         await models.close()
     if faults:
@@ -144,6 +147,12 @@ class _Findings:
             self._add(error)
             return None
 
+    def holds(self, check: Callable[[], None]) -> bool:
+        """Whether ``check`` finds no fault."""
+        known = len(self._faults)
+        self.of(check)
+        return len(self._faults) == known
+
     def of_policy(self, base: StageArtifact, source: ComponentSource) -> None:
         """Check the policy to start from; its faults are told here, not again where it is used."""
         if self.of(lambda: select("chat_model", base.component or {}, source, "policy")) is None:
@@ -161,6 +170,7 @@ class _Findings:
         if isinstance(stage, TrainStage) and self.of(lambda: stage.trainer(source)) is None:
             self._unknown.append(stage.name)
             return
+        before = len(self._faults)
         for place, kind, reference in stage.references():
             if reference in self._unknown:
                 continue
@@ -170,13 +180,21 @@ class _Findings:
         if isinstance(stage, TrainStage):
             for name in () if self._unknown else stage.inputs():
                 self.of(lambda n=name: artifacts.get(n, where))  # type: ignore[misc]
+        sound = len(self._faults) == before
+        if isinstance(stage, ValidateStage) and not (
+            sound and self.holds(lambda: stage.prepare(artifacts, source))
+        ):
+            self._unknown += [stage.name, "jury"]
         self._faults += self.of(stage.check) or []
-        if isinstance(stage, CompareStage) and constitution is not None:
-            self._faults += _filter_faults(stage, constitution, source)
+        if isinstance(stage, JudgingStage):
+            self._faults += jury_faults(stage, constitution, artifacts, source)
+            handed = [ref for _, _, ref in stage.references() if isinstance(ref, str) and artifacts.find(ref)]
+            if sound and not handed:  # else the stage looks at it itself, when what it is handed is there
+                self._faults += self.of(lambda: stage.refusals(artifacts, source)) or []
         made = stage.makes()
         if made is None:
             return
-        if isinstance(stage, TrainStage):
+        if isinstance(stage, TrainStage) and stage.base() is None:
             if stage.settings.model in self._unknown:
                 self._unknown.append(stage.name)
             self._faults += self.of(lambda: _model_faults(stage, artifacts, source)) or []
@@ -213,35 +231,6 @@ def _model_faults(stage: TrainStage, artifacts: Artifacts, source: ComponentSour
         "has it built in, and start from that"
         for name in sorted(untrained)
     ]
-
-
-def _filter_faults(stage: CompareStage, constitution: Constitution, source: ComponentSource) -> list[str]:
-    """What a filter by hard principles lacks: principles that are hard, and somebody to hold them up."""
-    try:
-        chosen = [select("aggregator", each, source) for each in stage.settings.aggregate]
-    except (UsageError, PluginError):
-        return []  # reported where the reference is checked
-    if not any(cast(type[Aggregator], each.implementation).before_judging for each in chosen):
-        return []
-    where = f"stages.{stage.name}.aggregate"
-    before = [cast(type[Aggregator], each.implementation).before_judging for each in chosen]
-    if before != sorted(before, reverse=True):
-        return [f"{where}: what decides before the judges are asked must come first: {_ordered(chosen)}"]
-    if not constitution.hard:
-        return [
-            f"{where}: constitution '{constitution.name}' has no principle with 'hard: true' to filter by"
-        ]
-    unchecked = [principle.name for principle in constitution.hard if not principle.checks]
-    if unchecked and stage.settings.critic is None:
-        names = ", ".join(unchecked)
-        return [f"{where}: hard principles without checks ({names}) need a 'critic:' in this stage"]
-    return []
-
-
-def _ordered(chosen: list[Selection]) -> str:
-    """The aggregators in an order that works."""
-    first = sorted(chosen, key=lambda each: not cast(type[Aggregator], each.implementation).before_judging)
-    return f"[{', '.join(each.label for each in first)}]"
 
 
 def _component(where: str, reference: Reference, artifacts: Artifacts) -> Reference:

@@ -22,11 +22,13 @@ from jurist.chat import Sampling
 from jurist.errors import UsageError
 from jurist.options import Options, fault_line
 from jurist.overrides import apply_override
+from jurist.validation import Thresholds
+from jurist.yaml_text import load_yaml
 
 Reference = str | dict[str, JsonValue]
 """A component: ``{use: name, …options}``, the name alone, or the name of an artifact."""
 
-_ARTIFACTS = {"base", "policy", "reward_model", "revisions", "preferences"}
+_ARTIFACTS = {"base", "policy", "reward_model", "labeler", "revisions", "preferences", "jury"}
 
 Principles = Literal["all", "sampled", "none"]
 
@@ -43,6 +45,12 @@ class PromptSource(Options):
     def of(cls, value: str | PromptSource) -> PromptSource:
         """The same, from a path alone."""
         return cls(path=value) if isinstance(value, str) else value
+
+
+class DataFile(Options):
+    """A JSONL file to learn from: rows that people wrote or labelled."""
+
+    path: str
 
 
 class Budget(Options):
@@ -90,7 +98,21 @@ class ReviseSettings(StageSettings):
     sampling: Sampling = Sampling()
 
 
-class CompareSettings(StageSettings):
+class JudgingSettings(StageSettings):
+    """Who judges comparisons, in which orders, by which principles, and who makes one decision of it all.
+
+    With ``orders: adaptive`` a judge is shown the second order only if it was not ``decisive`` in the first.
+    """
+
+    judges: tuple[Reference, ...] = Field(min_length=1)
+    orders: Literal["both", "one", "adaptive"] = "both"
+    decisive: float = Field(default=0.9, gt=0.5, le=1)
+    on_flip: Literal["average", "abstain"] = "average"
+    principles: Principles = "sampled"
+    aggregate: tuple[Reference, ...] = Field(default=("majority",), min_length=1)
+
+
+class CompareSettings(JudgingSettings):
     """AI feedback: K responses per prompt, compared in pairs by a jury.
 
     ``pairs`` labels an existing file of comparisons instead of sampling responses. ``critic`` holds
@@ -103,26 +125,39 @@ class CompareSettings(StageSettings):
     generator: Reference = "policy"
     samples: int = Field(default=2, ge=2)
     sampling: Sampling = Sampling()
-    pairing: Literal["all", "adjacent"] = "all"
-    judges: tuple[Reference, ...] = Field(min_length=1)
-    orders: Literal["both", "one"] = "both"
-    on_flip: Literal["average", "abstain"] = "average"
-    principles: Principles = "sampled"
-    aggregate: tuple[Reference, ...] = ("majority",)
+    pairing: Literal["all", "adjacent", "best", "tournament"] = "all"
     critic: Reference | None = None
+
+
+class ValidateSettings(JudgingSettings):
+    """A jury against people's labels, before anything is trained on what it says.
+
+    ``labelled`` is a file of labelled items with their texts. A recommendation below ``require`` ends the
+    run. ``anchors`` is a file of verdicts that an earlier run wrote: its items are judged again, and the run
+    ends where a judge changed its mind on more than ``max_drift`` of them.
+    """
+
+    stage: Literal["validate"]
+    labelled: str
+    limit: int | None = Field(default=None, ge=1)
+    thresholds: Thresholds = Thresholds()
+    require: Literal["trust", "warn", "none"] = "warn"
+    anchors: str | None = None
+    max_drift: float = Field(default=0.05, ge=0, lt=1)
 
 
 class TrainSettings(StageSettings):
     """Training: a dataset in, a checkpoint out.
 
     ``data`` names the artifact to learn from (by default the newest of the kind that the trainer
-    consumes), ``model`` the policy whose checkpoint is the start.
+    consumes), or a file: ``{path: human.jsonl}``. ``model`` is the policy whose checkpoint is the start,
+    unless the trainer's own option ``base`` names one.
     """
 
     stage: Literal["train"]
     trainer: Reference
     model: Reference = "policy"
-    data: str | None = None
+    data: str | DataFile | None = None
     reward_model: str = "reward_model"
 
     @property
@@ -148,7 +183,8 @@ class EvaluateSettings(StageSettings):
 
 
 AnyStage = Annotated[
-    ReviseSettings | CompareSettings | TrainSettings | EvaluateSettings, Field(discriminator="stage")
+    ReviseSettings | CompareSettings | ValidateSettings | TrainSettings | EvaluateSettings,
+    Field(discriminator="stage"),
 ]
 
 
@@ -240,7 +276,7 @@ def expand(text: str) -> str:
 
 def _read_yaml(path: Path) -> dict[str, Any]:
     try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+        data = load_yaml(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"cannot read the recipe {path}", cause=error) from error
     except yaml.YAMLError as error:
@@ -269,6 +305,7 @@ def _faults(error: ValidationError, data: Mapping[str, Any]) -> list[str]:
 _STAGES: dict[str, type[Options]] = {
     "revise": ReviseSettings,
     "compare": CompareSettings,
+    "validate": ValidateSettings,
     "train": TrainSettings,
     "evaluate": EvaluateSettings,
 }

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field, JsonValue
+from pydantic import Field, JsonValue, model_validator
 
 from jurist.intervals import Estimate
 from jurist.options import Options
@@ -16,6 +16,12 @@ class Thresholds(Options):
 
     warn: float = Field(default=0.75, ge=0, le=1)
     trust: float = Field(default=0.80, ge=0, le=1)
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.warn > self.trust:
+            raise ValueError(f"'warn' ({self.warn:g}) is above 'trust' ({self.trust:g})")
+        return self
 
 
 class Validation(Record):

@@ -8,6 +8,7 @@ from types import MappingProxyType
 CATALOGUE: Mapping[str, str] = MappingProxyType(
     {
         "anthropic": "jurist-anthropic",
+        "classifier": "jurist-classifier",
         "demo-brief": "jurist-demo",
         "demo-friendly": "jurist-demo",
         "demo-oracle": "jurist-demo",

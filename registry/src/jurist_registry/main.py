@@ -23,6 +23,12 @@ _COMMANDS = "jurist_registry.commands"
             f"{_COMMANDS}.plan:plan", "What a recipe will call and cost, before the first call."
         ),
         "judge": LazyCommand(f"{_COMMANDS}.judge:judge", "Label a file of comparisons with a jury."),
+        "validate": LazyCommand(
+            f"{_COMMANDS}.validate:validate", "Measure judges and juries against people's labels."
+        ),
+        "spot-check": LazyCommand(
+            f"{_COMMANDS}.spot_check:spot_check", "Have people look at some of a run's labels."
+        ),
         "report": LazyCommand(f"{_COMMANDS}.report:report", "Write a report about one or more runs."),
         "ledger": LazyCommand(
             f"{_COMMANDS}.ledger:ledger", "Look into the ledger of a run, export it, or prune it."

@@ -4,5 +4,6 @@ from jurist.aggregators.chain import Chain
 from jurist.aggregators.confidence import ConfidenceThreshold
 from jurist.aggregators.constitution_filter import ConstitutionFilter
 from jurist.aggregators.majority import MajorityVote
+from jurist.aggregators.weighted import WeightedMean
 
-__all__ = ["Chain", "ConfidenceThreshold", "ConstitutionFilter", "MajorityVote"]
+__all__ = ["Chain", "ConfidenceThreshold", "ConstitutionFilter", "MajorityVote", "WeightedMean"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import takewhile
 
 from pydantic import JsonValue
@@ -59,6 +59,11 @@ class Chain(Aggregator):
             if decision.status != "undecided":
                 return decision
         return None
+
+    def check_judges(self, versions: Mapping[str, str]) -> None:
+        """Have every aggregator look at them."""
+        for aggregator in self.aggregators:
+            aggregator.check_judges(versions)
 
     async def close(self) -> None:
         """Close its aggregators."""

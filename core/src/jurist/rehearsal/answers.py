@@ -20,7 +20,8 @@ class Answers:
 
     An answer is a placeholder. A later request that quotes it holds the placeholder, so that the tokens it
     stands for can be added to those of the text around it, and no two answers are equal. ``fortunate``: no
-    critique finds a fault, and a filter leaves nothing to the judges; otherwise the opposite.
+    critique finds a fault, a filter leaves nothing to the judges, and verdicts lead to the fewest
+    comparisons; otherwise the opposite.
     """
 
     def __init__(self, *, fortunate: bool) -> None:

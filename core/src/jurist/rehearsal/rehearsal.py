@@ -8,13 +8,15 @@ from typing import Any, cast
 from jurist.artifacts import Artifacts
 from jurist.assembly import ComponentSource, Selection, select
 from jurist.constitution import Constitution
-from jurist.contracts import Aggregator, Contract, Critic
+from jurist.contracts import Aggregator, Contract, Critic, Judge
+from jurist.orders import InOrders
 from jurist.recipe import Reference
 from jurist.rehearsal.answers import Answers
 from jurist.rehearsal.models import UnmeteredModels
 from jurist.rehearsal.recorder import Recorder
 from jurist.rehearsal.stand_ins import (
     RehearsedCritic,
+    RehearsedJudge,
     StandIn,
     StandInAggregator,
     StandInCritic,
@@ -66,14 +68,29 @@ class Rehearsal:
         """Where the components come from."""
         return self
 
-    def build(self, kind: str, reference: Reference, where: str = "") -> Contract:
-        """A component that plays the role ``kind``."""
-        selection = select(kind, reference, self._source, where)
-        if kind == "aggregator":
+    def build(
+        self, kind: str, reference: Reference, where: str = "", orders: InOrders | None = None
+    ) -> Contract:
+        """A component that plays the role ``kind``, a judge in these presentation orders."""
+        return self._build(select(kind, reference, self._source, where), where, orders)
+
+    def _build(self, selection: Selection, where: str, orders: InOrders | None) -> Contract:
+        if selection.kind == "aggregator":
             aggregator = cast(type[Aggregator], selection.implementation)
             self.by_fortune |= aggregator.before_judging
             return StandInAggregator(aggregator, self._answers)
+        if selection.asks_others:
+            self.by_fortune = True
+            inside = {
+                place: self._build(each, f"{where}.{place}", orders)
+                for place, each in selection.judges.items()
+            }
+            judge: Contract = cast(Any, selection.implementation)(selection.options, inside)
+            return judge
         component = self._component(selection, self._tally(selection, where))
+        if isinstance(component, Judge):
+            rehearsed = RehearsedJudge(component, self._answers)
+            return rehearsed if orders is None else orders(rehearsed)
         if not isinstance(component, Critic):
             return component
         self.by_fortune |= "verdicts" in component.capabilities

@@ -123,14 +123,40 @@ class RehearsedCritic(Critic):
         )
 
 
+class RehearsedJudge(Judge):
+    """Asks a judge, and is as sure as fortune has it: of the same response in both orders, or of neither.
+
+    Whoever would ask further is then content with the first answer, or has to ask all there are.
+    """
+
+    def __init__(self, inner: Judge, answers: Answers) -> None:
+        super().__init__(inner.options)
+        vars(self).update(capabilities=inner.capabilities)
+        self._inner = inner
+        self._fortunate = answers.fortunate
+
+    async def judge(self, comparison: Comparison, principles: Sequence[Principle]) -> JudgeOutcome:
+        """A soft label near 0 or 1, or a tie."""
+        await self._inner.judge(comparison, principles)
+        if not self._fortunate:
+            return Judgment(preference=0.5)
+        return Judgment(preference=0.999 if comparison.id <= comparison.swapped().id else 0.001)
+
+
 class StandInAggregator(Aggregator):
-    """Takes no notice of answers that nobody gave; as a filter it decides all, or leaves all to judges."""
+    """Takes no notice of answers that nobody gave.
+
+    The fortunate decision is always for the second response: a filter leaves nothing to the judges, and
+    pairings that go by verdicts make the fewest comparisons. Else nothing is decided, and they make the most.
+    """
 
     def __init__(self, aggregator: type[Aggregator], answers: Answers) -> None:
         super().__init__()
         vars(self).update(before_judging=aggregator.before_judging)
-        self._leaves = aggregator.before_judging and not answers.fortunate
+        self._answers = answers
 
     def decide(self, comparison: Comparison, outcomes: Sequence[JudgeOutcome]) -> Decision:
-        """Undecided, or set aside."""
-        return Decision(status="undecided" if self._leaves else "set_aside", reason="undecided")
+        """For the second response, or undecided."""
+        if self._answers.fortunate:
+            return Decision(status="decided", probability=0.0)
+        return Decision(status="undecided", reason="undecided")

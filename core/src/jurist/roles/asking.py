@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Generic, TypeVar
 
 from pydantic import JsonValue
@@ -12,7 +13,7 @@ from jurist.chat import ChatReply, ChatRequest, Sampling
 from jurist.constitution import Principle
 from jurist.contracts import ChatModel, Contract
 from jurist.errors import ProviderError
-from jurist.records import Abstention, Failure, Message, Prompt, Usage, content_id
+from jurist.records import NO_USAGE, Abstention, Failure, Message, Prompt, Usage, content_id
 from jurist.roles.options import RoleOptions, SamplingOptions
 from jurist.templates import Wording, conversation_text, fill, language_of, shared_length, wording
 
@@ -60,9 +61,9 @@ async def ask(
 
     A refusal, and a cut-off reply that ``read`` makes nothing of, are not asked again: the next would be too.
     """
-    spent = Usage()
+    spent = NO_USAGE
     for attempt in range(reasks + 1):
-        reply = await call(model, _again(request, attempt), spent)
+        reply = await call(model, sampled(request, attempt), spent)
         if isinstance(reply, Failure):
             return reply
         spent += reply.usage
@@ -75,14 +76,14 @@ async def ask(
     return last
 
 
-def _again(request: ChatRequest, attempt: int) -> ChatRequest:
-    """The request of an attempt: later ones are other samples, with another seed where there is one."""
-    if not attempt:
+def sampled(request: ChatRequest, number: int) -> ChatRequest:
+    """Another sample of the same request, so many after it; with another seed, where there is one."""
+    if not number:
         return request
     sampling = request.sampling
     if sampling.seed is not None:
-        sampling = sampling.model_copy(update={"seed": sampling.seed + attempt})
-    return request.model_copy(update={"sample": request.sample + attempt, "sampling": sampling})
+        sampling = sampling.model_copy(update={"seed": sampling.seed + number})
+    return request.model_copy(update={"sample": request.sample + number, "sampling": sampling})
 
 
 class Role(Contract):
@@ -124,24 +125,42 @@ class TemplateRole(Role):
 
     options: RoleOptions
 
+    @cached_property
+    def _sampling(self) -> Sampling:
+        return self.options.sampling(self.base_sampling)
+
     def words(self, prompt: Prompt, principles: Sequence[Principle]) -> Wording:
         """Core's texts in the language to use."""
         language = self.options.language
         return wording(language_of(principles, prompt) if language == "auto" else language)
 
     def request(
-        self, template: str, prompt: Prompt, words: Wording, values: Mapping[str, str]
+        self,
+        template: str,
+        prompt: Prompt,
+        words: Wording,
+        values: Mapping[str, str],
+        before: Sequence[Message] = (),
     ) -> ChatRequest:
-        """The request for the options' template, or for ``template``, filled with ``values``."""
-        complete = {
-            "conversation": conversation_text(prompt, words),
-            "prompt": prompt.messages[-1].content,
-            **values,
-        }
+        """The request for the options' template, or for ``template``, filled with ``values``.
+
+        It comes after the turns ``before``, which are the same in many requests.
+        """
         template = self.options.template or template
+        complete = _complete(prompt, words, values)
         text = fill(template, complete)
-        sampling = self.options.sampling(self.base_sampling)
+        sampling = self._sampling
         if sampling.temperature > 0:  # seeded by content, so that a repeated run gives the same answers
             sampling = sampling.model_copy(update={"seed": int(content_id(text)[:7], 16)})
-        messages = self.framed([Message(role="user", content=text)])
-        return ChatRequest(messages=messages, sampling=sampling, shared=shared_length(template, complete))
+        messages = self.framed([*before, Message(role="user", content=text)])
+        shared = len(before[0].content) if before else shared_length(template, complete)
+        return ChatRequest(messages=messages, sampling=sampling, shared=shared)
+
+    def filled(self, template: str, prompt: Prompt, words: Wording, values: Mapping[str, str]) -> str:
+        """The text of such a request alone."""
+        return fill(self.options.template or template, _complete(prompt, words, values))
+
+
+def _complete(prompt: Prompt, words: Wording, values: Mapping[str, str]) -> dict[str, str]:
+    conversation = conversation_text(prompt, words)
+    return {"conversation": conversation, "prompt": prompt.messages[-1].content, **values}

@@ -9,7 +9,7 @@ from jurist.chat import ChatReply, ChatRequest, Sampling
 from jurist.constitution import Principle
 from jurist.contracts import Scorer
 from jurist.parsing import parse_score
-from jurist.records import Abstention, Failure, Prompt, Response, Score, ScoreOutcome, Usage
+from jurist.records import NO_USAGE, Abstention, Failure, Prompt, Response, Score, ScoreOutcome, Usage
 from jurist.roles.asking import Answer, TemplateRole, ask, call, unread
 from jurist.roles.choices import probabilities
 from jurist.roles.options import Labels, RoleOptions
@@ -49,7 +49,7 @@ class ChatScorer(TemplateRole, Scorer):
         request = self.request(template, prompt, words, values)
         if by_logprobs:
             return await self._by_choice(request)
-        return await self._as_written(request, Usage())
+        return await self._as_written(request, NO_USAGE)
 
     async def _as_written(self, request: ChatRequest, spent: Usage) -> ScoreOutcome:
         answer = await ask(self.model, request, _written, self.options.reasks)
@@ -59,7 +59,7 @@ class ChatScorer(TemplateRole, Scorer):
         return _scored(answer.value, answer.reply, usage)
 
     async def _by_choice(self, request: ChatRequest) -> ScoreOutcome:
-        reply = await call(self.model, request.model_copy(update={"choices": CHOICES}), Usage())
+        reply = await call(self.model, request.model_copy(update={"choices": CHOICES}), NO_USAGE)
         if isinstance(reply, Failure):
             return reply
         if reply.choice_logprobs is not None:

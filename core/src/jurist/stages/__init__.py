@@ -5,10 +5,12 @@ from jurist.stages.compare import CompareStage
 from jurist.stages.evaluate import EvaluateStage
 from jurist.stages.revise import ReviseStage
 from jurist.stages.train import TrainStage
+from jurist.stages.validate import ValidateStage
 
 STAGES: dict[str, type[Stage]] = {
     "revise": ReviseStage,
     "compare": CompareStage,
+    "validate": ValidateStage,
     "train": TrainStage,
     "evaluate": EvaluateStage,
 }

@@ -16,6 +16,7 @@ from jurist.constitution import Constitution, Principle
 from jurist.contracts import Contract
 from jurist.engine import Engine
 from jurist.events import Events
+from jurist.orders import InOrders
 from jurist.prompts import load_prompts, selected
 from jurist.recipe import Principles, PromptSource, Recipe, Reference, resolve_path
 from jurist.record_file import RecordFile
@@ -29,8 +30,10 @@ Work = Callable[[Any], Coroutine[Any, Any, Any]]
 class Builder(Protocol):
     """Builds components; an :class:`Assembly` does."""
 
-    def build(self, kind: str, reference: Reference, where: str = "") -> Contract:
-        """A component that plays the role ``kind``."""
+    def build(
+        self, kind: str, reference: Reference, where: str = "", orders: InOrders | None = None
+    ) -> Contract:
+        """A component that plays the role ``kind``, a judge in these presentation orders."""
 
 
 class Surroundings(Protocol):
@@ -102,6 +105,18 @@ class Stage(ABC):
     async def execute(self, context: StageContext, folder: Path) -> StageResult:
         """Do the work, writing only into ``folder``; called again, it continues."""
 
+    def build(
+        self,
+        surroundings: Surroundings,
+        kind: str,
+        reference: Reference,
+        place: str,
+        orders: InOrders | None = None,
+    ) -> Contract:
+        """The component or artifact behind a setting; ``place`` is where in its settings that stands."""
+        component = surroundings.artifacts.component(reference)
+        return surroundings.assembly.build(kind, component, f"stages.{self.name}.{place}", orders)
+
     def inputs(self) -> list[str]:
         """The artifacts it reads, by name."""
         return [ref for _, _, ref in self.references() if isinstance(ref, str)]
@@ -145,6 +160,10 @@ class Stage(ABC):
         """How many comparisons it labels, at most."""
         return 0
 
+    def goes_by_verdicts(self) -> bool:
+        """Whether verdicts say what is asked next, and so how many calls there are."""
+        return False
+
     def check(self) -> list[str]:
         """Faults of its settings that need the input files to be seen."""
         if self.prompt_source() is None:
@@ -152,6 +171,13 @@ class Stage(ABC):
         if not self.prompts():
             return [f"stages.{self.name}: no prompt is left after its filters (tags, without_tags)"]
         return []
+
+    def gate(self, summary: dict[str, Any]) -> None:  # noqa: B027 - most stages let every run go on
+        """Asked of a finished stage, whether in this attempt or in an earlier one: may the run go on?
+
+        Raises:
+            GateStop: it may not.
+        """
 
     def first_requests(self) -> Iterator[ChatRequest]:
         """What the policy that the run starts from will be asked, as far as it is known beforehand."""

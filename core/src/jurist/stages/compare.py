@@ -5,15 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal, cast
 
-from jurist.aggregators.chain import Chain
 from jurist.artifacts import StageArtifact
-from jurist.assembly import labels_of
-from jurist.contracts import Aggregator, Critic, Generator, Judge
+from jurist.contracts import Critic, Generator
 from jurist.jsonl import write_lines
-from jurist.orders import BothOrders, BothOrdersOptions, OneOrder
-from jurist.pairing import PAIRINGS
+from jurist.pairing import PAIRINGS, Pairing
 from jurist.prompts import load_comparisons, selected
 from jurist.recipe import CompareSettings, Recipe, resolve_path
 from jurist.record_file import RecordFile
@@ -30,20 +27,21 @@ from jurist.records import (
 from jurist.stages.base import Stage, StageContext, StageResult, Surroundings, Work
 from jurist.stages.jury import Judged, Jury
 from jurist.stages.jury import outcome_of as outcome_of
-from jurist.stages.sampled import Sampled, Tallies
+from jurist.stages.panel import JudgingStage, Panel
+from jurist.stages.sampled import Sampled, Tallies, second_is_better
 
 
 class SetAside(Record):
-    """A comparison that gave no preference, and why."""
+    """A comparison that gave no preference, and why; ``knock_out``: it only served to find the best."""
 
     prompt_id: str
     comparison_id: str
-    reason: Reason
+    reason: Reason | Literal["knock_out"]
     detail: str
     aggregator: str
 
 
-class CompareStage(Stage):
+class CompareStage(JudgingStage):
     """Has a jury compare responses; makes ``preferences``."""
 
     settings: CompareSettings
@@ -58,10 +56,7 @@ class CompareStage(Stage):
         found: list[tuple[str, str, Any]] = []
         if self.settings.pairs is None:
             found.append((f"{where}.generator", "generator", self.settings.generator))
-        for number, judge in enumerate(self.settings.judges):
-            found.append((f"{where}.judges.{number}", "judge", judge))
-        for number, aggregator in enumerate(self.settings.aggregate):
-            found.append((f"{where}.aggregate.{number}", "aggregator", aggregator))
+        found += super().references()
         if self.settings.critic is not None:
             found.append((f"{where}.critic", "critic", self.settings.critic))
         return found
@@ -93,25 +88,25 @@ class CompareStage(Stage):
 
     def comparisons_made(self) -> int:
         """Those of the ``pairs`` file, or as many pairs of responses as there can be."""
-        return len(self.records()) * (1 if self.settings.pairs is not None else len(self._pairing()))
+        each = 1 if self.settings.pairs is not None else self._pairing.most(self.settings.samples)
+        return len(self.records()) * each
+
+    def goes_by_verdicts(self) -> bool:
+        """Whether its pairing does."""
+        return super().goes_by_verdicts() or (self.settings.pairs is None and self._pairing.adaptive)
 
     def check(self) -> list[str]:
         """Its prompts or pairs, and that no two judges share a name."""
-        labels = labels_of(self.settings.judges)
-        faults = [
-            f"stages.{self.name}.judges: {labels.count(label)} judges are called '{label}'; "
-            "give each its own 'name:'"
-            for label in sorted(set(labels))
-            if labels.count(label) > 1
-        ]
+        faults = super().check()
         if self.settings.pairs is None:
-            return faults + super().check()
+            return faults + Stage.check(self)
         if not self.comparisons():
             faults.append(f"stages.{self.name}.pairs: no pair is left after its filters")
         return faults
 
     async def execute(self, context: StageContext, folder: Path) -> StageResult:
         """Write every comparison with its outcomes, the preferences, and what was set aside."""
+        self.check_judges(context.artifacts, context.assembly.source)
         work = self.work(context)
         context.events.stage_started(stage=self.name, total=self.comparisons_made())
         tallies = Tallies()
@@ -123,18 +118,24 @@ class CompareStage(Stage):
             async for sampled in context.engine.map(work, self.records()):
                 for judged in sampled.judged:
                     judgments.write(judged.to_json())
-                    if (preference := preference_of(judged)) is not None:
+                    preference = preference_of(judged) if sampled.asks_for(judged) else None
+                    if preference is not None:
                         preferences.write(preference.to_json())
                     else:
                         set_aside.write(set_aside_of(judged).to_json())
                 for outcome in tallies.add(sampled):
                     context.events.outcome(stage=self.name, outcome=outcome)
-        summary = {"preferences": preferences.count, "set_aside": set_aside.count, **tallies.summary()}
+        summary = {
+            "preferences": preferences.count,
+            "set_aside": set_aside.count,
+            **tallies.summary(),
+            "versions": self.versions(context.artifacts, context.assembly.source),
+        }
         artifact = self.makes().model_copy(update={"path": folder / "preferences.jsonl"})
         return StageResult(summary, artifact, tallies.faults())
 
     def work(self, surroundings: Surroundings) -> Work:
-        """The judgment of a comparison; of a prompt, its responses first and then all their pairs."""
+        """The judgment of a comparison; of a prompt, its responses first and then their pairs."""
         if self.settings.pairs is None:
             return self._sample_and_judge(surroundings)
         jury = self._jury(surroundings)
@@ -145,66 +146,57 @@ class CompareStage(Stage):
         return judge
 
     def _sample_and_judge(self, surroundings: Surroundings) -> Work:
-        generator = cast(Generator, self._build(surroundings, "generator", self.settings.generator))
+        built = self.build(surroundings, "generator", self.settings.generator, "generator")
+        generator = cast(Generator, built)
         jury = self._jury(surroundings)
 
         async def sample(prompt: Prompt) -> Sampled:
             samples = range(self.settings.samples)
             asked = (generator.generate(prompt, self._sampling(prompt, index)) for index in samples)
             responses = await asyncio.gather(*asked)
-            pairs = self._pairs(prompt, responses)
-            judged = await asyncio.gather(*(jury.judge(pair) for pair in pairs))
-            unpaired = len(self._pairing()) - len(pairs)
-            return Sampled(prompt=prompt, responses=responses, judged=judged, unpaired=unpaired)
+            return await self._paired(jury, prompt, responses)
 
         return sample
 
-    def _pairing(self) -> list[tuple[int, int]]:
-        """Which of the responses to one prompt are compared, by their numbers."""
-        return PAIRINGS[self.settings.pairing](self.settings.samples)
+    @property
+    def _pairing(self) -> Pairing:
+        return PAIRINGS[self.settings.pairing]
 
-    def _pairs(self, prompt: Prompt, responses: Sequence[ResponseOutcome]) -> list[Comparison]:
-        """Pairs of different, non-empty texts; equal texts have no better one."""
+    async def _paired(self, jury: Jury, prompt: Prompt, responses: Sequence[ResponseOutcome]) -> Sampled:
+        """Compare different, non-empty texts; equal texts have no better one."""
         texts = {r.text: r for r in responses if isinstance(r, Response) and r.text.strip()}
         usable = list(texts.values())
-        return [
-            Comparison(prompt=prompt, response_a=usable[a], response_b=usable[b])
-            for a, b in PAIRINGS[self.settings.pairing](len(usable))
-        ]
+        judged: dict[tuple[int, int], Judged] = {}
+
+        async def compare(first: int, second: int) -> bool | None:
+            comparison = Comparison(prompt=prompt, response_a=usable[first], response_b=usable[second])
+            judged[first, second] = await jury.judge(comparison)
+            return second_is_better(judged[first, second].decision)
+
+        best = await self._pairing.pair(len(usable), compare)
+        most = self._pairing.most(len(usable))
+        return Sampled(
+            prompt=prompt,
+            responses=responses,
+            judged=[judged[numbers] for numbers in sorted(judged)],
+            best=None if best is None else usable[best],
+            unpaired=self._pairing.most(self.settings.samples) - most,
+            unneeded=most - len(judged),
+        )
 
     def _sampling(self, prompt: Prompt, index: int) -> Any:
         seed = self.seed(self.name, prompt.id, index)
         return self.settings.sampling.model_copy(update={"seed": seed})
 
     def _jury(self, surroundings: Surroundings) -> Jury:
-        judges = [
-            cast(Judge, self._build(surroundings, f"judges.{number}", judge, "judge"))
-            for number, judge in enumerate(self.settings.judges)
-        ]
-        if self.settings.orders == "both":
-            options = BothOrdersOptions(on_flip=self.settings.on_flip)
-            judges = [BothOrders(judge, options) for judge in judges]
-        else:
-            judges = [OneOrder(judge) for judge in judges]
-        chain = Chain(
-            [
-                cast(Aggregator, self._build(surroundings, f"aggregate.{number}", aggregator, "aggregator"))
-                for number, aggregator in enumerate(self.settings.aggregate)
-            ]
-        )
         critic = self.settings.critic
+        built = None if critic is None else self.build(surroundings, "critic", critic, "critic")
         return Jury(
-            judges=judges,
-            chain=chain,
-            critic=None if critic is None else cast(Critic, self._build(surroundings, "critic", critic)),
+            panel=Panel.of(self, surroundings),
+            chain=self.chain(surroundings),
+            critic=cast(Critic | None, built),
             constitution=surroundings.constitution,
-            principles=self.settings.principles,
-            seed=self.recipe.seed,
         )
-
-    def _build(self, surroundings: Surroundings, place: str, reference: Any, kind: str = "") -> Any:
-        where = f"stages.{self.name}.{place}"
-        return surroundings.assembly.build(kind or place, surroundings.artifacts.component(reference), where)
 
 
 def preference_of(judged: Judged) -> Preference | None:
@@ -230,10 +222,11 @@ def preference_of(judged: Judged) -> Preference | None:
 
 def set_aside_of(judged: Judged) -> SetAside:
     """The row of a comparison that gave no preference; one decided at 0.5 is a tie."""
+    decided = "tie" if judged.decision.probability == 0.5 else "knock_out"
     return SetAside(
         prompt_id=judged.comparison.prompt.id,
         comparison_id=judged.comparison.id,
-        reason=judged.decision.reason or "tie",
+        reason=judged.decision.reason or decided,
         detail=judged.decision.detail,
         aggregator=judged.decision.aggregator,
     )

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 
 from jurist.aggregators.chain import Chain
 from jurist.constitution import Constitution
-from jurist.contracts import Critic, Judge
-from jurist.recipe import Principles
+from jurist.contracts import Critic
 from jurist.records import (
     Comparison,
     Critique,
@@ -19,7 +17,7 @@ from jurist.records import (
     Record,
     Response,
 )
-from jurist.stages.base import choose_principles
+from jurist.stages.panel import Panel
 
 
 class Judged(Record):
@@ -37,40 +35,43 @@ def outcome_of(decision: Decision) -> str:
     return "tie" if decision.probability == 0.5 else "preferred"
 
 
+SAME_TEXT = Decision(
+    status="set_aside", reason="tie", detail="both responses are the same text", aggregator="jury"
+)
+
+
 class Jury:
     """The judges, the aggregators and, for the hard principles, the critic."""
 
     def __init__(
         self,
         *,
-        judges: Sequence[Judge],
+        panel: Panel,
         chain: Chain,
         critic: Critic | None,
         constitution: Constitution,
-        principles: Principles,
-        seed: int,
     ) -> None:
-        self._judges = judges
+        self._panel = panel
         self._chain = chain
         self._critic = critic
         self._constitution = constitution
-        self._principles = principles
-        self._seed = seed
         self._filters = chain.before_judging
 
     async def judge(self, comparison: Comparison) -> Judged:
-        """Filter first, where the chain has a filter; ask the judges only if that leaves it open."""
+        """Filter first, where the chain has a filter; ask the judges only if that leaves it open.
+
+        Nobody is asked which of two equal texts is better.
+        """
+        if comparison.response_a.says_the_same_as(comparison.response_b):
+            return Judged(comparison=comparison, outcomes=(), decision=SAME_TEXT)
         if self._filters:
             comparison = await self._held_against_hard(comparison)
             early = self._chain.decide_early(comparison)
             if early is not None:
                 return Judged(comparison=comparison, outcomes=(), decision=early)
-        seed = f"{self._seed}:{comparison.id}"
-        principles = choose_principles(self._constitution, self._principles, seed)
-        asked = [judge.judge(comparison, principles) for judge in self._judges]
-        outcomes = await asyncio.gather(*asked) if len(asked) > 1 else [await asked[0]]
+        outcomes = await self._panel.ask(comparison)
         decision = self._chain.decide(comparison, outcomes)
-        return Judged(comparison=comparison, outcomes=tuple(outcomes), decision=decision)
+        return Judged(comparison=comparison, outcomes=outcomes, decision=decision)
 
     async def _held_against_hard(self, comparison: Comparison) -> Comparison:
         first, second = await asyncio.gather(

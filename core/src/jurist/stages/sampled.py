@@ -7,23 +7,54 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from jurist.orders import flipped
-from jurist.records import Abstention, Failure, Judgment, Outcome, Prompt, ResponseOutcome
+from jurist.records import Decision, Prompt, Response, ResponseOutcome
 from jurist.stages.base import tally
+from jurist.stages.judge_counts import JudgeCounts
 from jurist.stages.jury import Judged, outcome_of
+from jurist.triads import Triads
 
 
 @dataclass(frozen=True)
 class Sampled:
     """A prompt with its sampled responses and the comparisons made of them.
 
+    Where there is a ``best`` response, only comparisons with it are asked for; the others served to find it.
     ``unpaired`` counts the pairs that could not be made: equal or empty texts, missing responses.
+    ``unneeded`` counts those that verdicts made superfluous.
     """
 
     prompt: Prompt
     judged: Sequence[Judged]
     responses: Sequence[ResponseOutcome] = ()
+    best: Response | None = None
     unpaired: int = 0
+    unneeded: int = 0
+
+    def asks_for(self, judged: Judged) -> bool:
+        """Whether a preference is to come of this comparison."""
+        shown = judged.comparison.response_a.text, judged.comparison.response_b.text
+        return self.best is None or self.best.text in shown
+
+    def outcome(self, judged: Judged) -> str:
+        """One word for progress and counts."""
+        word = outcome_of(judged.decision)
+        return word if word != "preferred" or self.asks_for(judged) else "knock_out"
+
+    def triads(self) -> Triads:
+        """Those among its decided comparisons."""
+        verdicts = []
+        for judged in self.judged:
+            first, second = judged.comparison.response_a.text, judged.comparison.response_b.text
+            upset = second_is_better(judged.decision)
+            if upset is not None:
+                verdicts.append((second, first) if upset else (first, second))
+        return Triads.among(verdicts)
+
+
+def second_is_better(decision: Decision) -> bool | None:
+    """Which response it prefers; None where it prefers none."""
+    probability = decision.probability
+    return None if probability is None or probability == 0.5 else probability < 0.5
 
 
 class Tallies:
@@ -32,52 +63,27 @@ class Tallies:
     def __init__(self) -> None:
         self._decisions: Counter[str] = Counter()
         self._responses: Counter[str] = Counter()
-        self._judges: dict[str, Counter[str]] = {}
-        self._errors: dict[str, str] = {}
+        self._judges = JudgeCounts()
+        self._triads = Triads()
 
     def add(self, sampled: Sampled) -> list[str]:
-        """Count one prompt; returns the outcome of each of its comparisons."""
+        """Count one prompt; returns the outcome of each comparison that it could have had."""
         self._responses.update(response.kind for response in sampled.responses)
-        self._note_errors(sampled.responses)
+        for response in sampled.responses:
+            self._judges.note_error(response)
         for judged in sampled.judged:
-            self._add_outcomes(judged)
-        outcomes = [outcome_of(judged.decision) for judged in sampled.judged]
+            self._judges.add(judged.outcomes, judged.decision.probability)
+        triads = sampled.triads()
+        self._triads = Triads(self._triads.total + triads.total, self._triads.cyclic + triads.cyclic)
+        outcomes = [sampled.outcome(judged) for judged in sampled.judged]
         outcomes += ["unpaired"] * sampled.unpaired
         self._decisions.update(outcomes)
-        return outcomes
-
-    def _note_errors(self, outcomes: Sequence[Outcome]) -> None:
-        for outcome in outcomes:
-            if isinstance(outcome, Failure):
-                self._errors.setdefault(outcome.source, f"{outcome.source}: {outcome.error}")
-
-    def _add_outcomes(self, judged: Judged) -> None:
-        self._note_errors(judged.outcomes)
-        for outcome in judged.outcomes:
-            counts = self._judges.setdefault(outcome.source, Counter())
-            counts["comparisons"] += 1
-            if isinstance(outcome, Abstention):
-                counts[outcome.reason] += 1
-            for part in outcome.parts or (outcome,):
-                counts["asked"] += 1
-                counts[f"{part.kind}s" if part.kind != "abstention" else "abstentions"] += 1
-            votes = [part for part in outcome.parts if isinstance(part, Judgment)]
-            counts["flips"] += len(votes) == 2 and flipped(*votes)
-            decided = judged.decision.probability
-            if (
-                decided is not None
-                and isinstance(outcome, Judgment)
-                and 0.5 not in (decided, outcome.preference)
-            ):
-                counts["votes"] += 1
-                counts["with_jury"] += (outcome.preference > 0.5) == (decided > 0.5)
+        return outcomes + ["unneeded"] * sampled.unneeded
 
     def faults(self) -> tuple[str, ...]:
         """Why there is nothing: a failure of each, when everyone who was asked failed every time."""
-        failed = [counts["asked"] == counts["failures"] for counts in self._judges.values()]
-        nobody = bool(failed) and all(failed)
         no_response = self._responses["failure"] == self._responses.total() > 0
-        return tuple(self._errors.values()) if nobody or no_response else ()
+        return self._judges.errors if self._judges.all_failed or no_response else ()
 
     def summary(self) -> dict[str, Any]:
         """The counts."""
@@ -85,5 +91,7 @@ class Tallies:
             "responses": tally(self._responses),
             "comparisons": self._decisions.total() - self._decisions["unpaired"],
             "decisions": tally(self._decisions),
-            "judges": {name: dict(counts) for name, counts in self._judges.items()},
+            "triads": self._triads.total,
+            "cycles": self._triads.cyclic,
+            "judges": self._judges.summary(),
         }

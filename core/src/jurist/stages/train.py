@@ -10,15 +10,16 @@ from pydantic import JsonValue
 
 from jurist.artifacts import StageArtifact
 from jurist.assembly import ComponentSource, Selection, select
-from jurist.contracts import Artifact, Trainer, TrainJob, TrainProgress
+from jurist.contracts import Artifact, ArtifactKind, Trainer, TrainJob, TrainProgress
 from jurist.errors import UsageError
 from jurist.jsonl import read_rows, write_lines
-from jurist.recipe import Reference, TrainSettings
+from jurist.recipe import DataFile, Reference, TrainSettings, resolve_path
 from jurist.stages.base import Stage, StageContext, StageResult, Surroundings
+from jurist.training_data import ROWS, read_training_data
 
 
 class TrainStage(Stage):
-    """Trains on a dataset; makes a ``policy`` or a ``reward_model``."""
+    """Trains on a dataset; makes a ``policy``, a ``reward_model`` or a ``labeler``."""
 
     settings: TrainSettings
 
@@ -34,35 +35,58 @@ class TrainStage(Stage):
         return cast(type[Trainer], self._trainer.implementation)
 
     def references(self) -> list[tuple[str, str, Any]]:
-        """The trainer, and the policy to start from."""
+        """The trainer, and the policy to start from, unless the trainer names a checkpoint of its own."""
         where = f"stages.{self.name}"
-        return [
-            (f"{where}.trainer", "trainer", self.settings.trainer),
-            (f"{where}.model", "chat_model", self.settings.model),
-        ]
+        trainer: tuple[str, str, Any] = (f"{where}.trainer", "trainer", self.settings.trainer)
+        if self.base() is not None:
+            return [trainer]
+        return [trainer, (f"{where}.model", "chat_model", self.settings.model)]
+
+    def base(self) -> str | None:
+        """The checkpoint to start from that the trainer was given in its options, in place of the policy's.
+
+        A trainer of policies has none: its policy answers as the one that it starts from.
+        """
+        return None if self._produces() == "policy" else self._option("base")
 
     def inputs(self) -> list[str]:
         """The dataset, the policy to start from and the reward model, as far as it uses them."""
-        named = [self.settings.model] if isinstance(self.settings.model, str) else []
+        model = self.settings.model
+        named = [model] if isinstance(model, str) and self.base() is None else []
         if self._consumes() != "prompts":
-            named.append(self._data())
+            named += [self._data()] if self._file() is None else []
         elif not self._rewards_itself():
             named.append(self.settings.reward_model)
         return named
 
     def input_files(self) -> list[Path]:
-        """The prompts, when the trainer samples from the policy itself."""
-        return super().input_files() if self._consumes() == "prompts" else []
+        """The prompts, when the trainer samples by itself; the file to learn from, if it is one."""
+        if self._consumes() == "prompts":
+            return super().input_files()
+        file = self._file()
+        return [] if file is None else [file]
 
     def check(self) -> list[str]:
-        """Prompts, when the trainer needs them."""
-        return super().check() if self._consumes() == "prompts" else []
+        """Prompts, when the trainer needs them; the rows of a file to learn from.
+
+        Raises:
+            UsageError: that file is missing or faulty.
+        """
+        file = self._file()
+        if self._consumes() == "prompts":
+            refused = f"stages.{self.name}.data: '{self.settings.trainer_name}' learns from 'prompts:' alone"
+            return super().check() + ([refused] if file is not None else [])
+        if file is not None:
+            read_training_data(file, ROWS[self._consumes()])
+        return []
 
     def makes(self) -> StageArtifact:
         """What its trainer produces."""
-        assert self._trainer is not None
-        produces = cast(type[Trainer], self._trainer.implementation).produces
-        return StageArtifact(kind=produces, fingerprint="")
+        produces = self._produces()
+        component: dict[str, JsonValue] | None = None
+        if produces == "labeler":  # the judge of the same name; its model is known when it is trained
+            component = {"use": self.settings.trainer_name, "name": self.name, "model": self.name}
+        return StageArtifact(kind=produces, fingerprint="", component=component)
 
     def work(self, surroundings: Surroundings) -> None:
         """No calls: training runs on this machine."""
@@ -71,9 +95,10 @@ class TrainStage(Stage):
         """Run the trainer in the worker; it resumes by itself from its last checkpoint."""
         trainer = self.trainer(context.assembly.source)
         assert self._trainer is not None
-        policy = self._start(context)
+        base = self.base()
+        start = {"model": base} if base is not None else self._start(context)
         job = TrainJob(
-            model=Path(str(policy["model"])),
+            model=Path(str(start["model"])),
             data=self._dataset(context, folder, trainer),
             output=folder,
             reward_model=self._reward_model(context),
@@ -85,11 +110,14 @@ class TrainStage(Stage):
             context.events.training_progress(stage=self.name, progress=update)
 
         artifact = await context.worker.train(self._trainer, job, progress)
-        return StageResult({"metrics": artifact.metrics}, self._made(artifact, policy))
+        return StageResult({"metrics": artifact.metrics}, self._made(artifact, start))
 
-    def _made(self, artifact: Artifact, policy: dict[str, Any]) -> StageArtifact:
-        component = {**policy, "model": str(artifact.path)} if artifact.kind == "policy" else None
-        return self.makes().model_copy(update={"path": artifact.path, "component": component})
+    def _made(self, artifact: Artifact, start: dict[str, Any]) -> StageArtifact:
+        """What was made; a policy answers as the one it started from did, with another checkpoint."""
+        made = self.makes()
+        answering = start if artifact.kind == "policy" else made.component
+        component = answering and {**answering, "model": str(artifact.path)}
+        return made.model_copy(update={"path": artifact.path, "component": component})
 
     def _start(self, context: StageContext) -> dict[str, Any]:
         """The settings of the policy to start from."""
@@ -99,6 +127,8 @@ class TrainStage(Stage):
         return {**settings, "model": selection.settings["model"]}
 
     def _dataset(self, context: StageContext, folder: Path, trainer: type[Trainer]) -> Path:
+        if (file := self._file()) is not None:
+            return self._rows_of(file, folder / f"{trainer.consumes}.jsonl")
         if trainer.consumes != "prompts":
             artifact = context.artifacts.get(self._data(), f"stages.{self.name}.data")
             assert artifact.path is not None
@@ -114,6 +144,13 @@ class TrainStage(Stage):
                 lines.write(json.dumps({"prompt": messages, "prompt_id": prompt.id}, ensure_ascii=False))
         return folder / "prompts.jsonl"
 
+    def _rows_of(self, file: Path, output: Path) -> Path:
+        """The file as trainers read it: conversations, and nothing else in a row."""
+        with write_lines(output) as lines:
+            for row in read_training_data(file, ROWS[self._consumes()]):
+                lines.write(row.to_json())
+        return output
+
     def _reward_model(self, context: StageContext) -> Path | None:
         if self._consumes() != "prompts" or self._rewards_itself():
             return None
@@ -124,10 +161,26 @@ class TrainStage(Stage):
         assert self._trainer is not None, "trainer() comes first"
         return cast(type[Trainer], self._trainer.implementation).consumes
 
+    def _produces(self) -> ArtifactKind:
+        assert self._trainer is not None, "trainer() comes first"
+        return cast(type[Trainer], self._trainer.implementation).produces
+
     def _rewards_itself(self) -> bool:
         """Whether the trainer was given a reward of its own in its options."""
-        assert self._trainer is not None
-        return getattr(self._trainer.options, "reward", None) is not None
+        return self._option("reward") is not None
+
+    def _option(self, name: str) -> str | None:
+        """An option of the trainer, if it has one of that name that is set."""
+        assert self._trainer is not None, "trainer() comes first"
+        value = getattr(self._trainer.options, name, None)
+        return None if value is None else str(value)
+
+    def _file(self) -> Path | None:
+        """The file to learn from, where the recipe names one."""
+        data = self.settings.data
+        return resolve_path(data.path) if isinstance(data, DataFile) else None
 
     def _data(self) -> str:
-        return self.settings.data or self._consumes()
+        """The artifact to learn from, where it is no file."""
+        data = self.settings.data
+        return data if isinstance(data, str) else self._consumes()

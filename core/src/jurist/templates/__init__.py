@@ -36,6 +36,8 @@ def wording(language: Language) -> Wording:
 def language_of(principles: Sequence[Principle], prompt: Prompt) -> Language:
     """The language the principles are written in, or the prompt where there are none."""
     text = "\n".join(p.description for p in principles) or "\n".join(m.content for m in prompt.messages)
+    if text.isascii():  # the usual case, told fast
+        return "en"
     return "zh" if len(HAN.findall(text)) > len(LATIN_WORD.findall(text)) else "en"
 
 

@@ -102,6 +102,12 @@ CHINESE = Wording(
 哪个回答更好？只写一行，不要写其他内容：“结论：A”、“结论：B”，若不分高下则写“结论：平局”。""",
     judge_reasoning=f"""{_COMPARE}
 请先逐步分析两个回答，最后另起一行写出：“结论：A”、“结论：B”，若不分高下则写“结论：平局”。""",
+    judge_stated=f"""{_COMPARE}
+哪个回答更好？只写两行，不要写其他内容。第一行：“结论：A”、“结论：B”，若不分高下则写“结论：平局”。\
+第二行：“置信度：”加{{confidence}}。""",
+    judge_reasoning_stated=f"""{_COMPARE}
+请先逐步分析两个回答，最后另起两行。第一行：“结论：A”、“结论：B”，若不分高下则写“结论：平局”。\
+第二行：“置信度：”加{{confidence}}。""",
     judge_choices=f"""{_COMPARE}
 哪个回答更好？只回答字母 A 或 B。""",
     judge_final="那么哪个回答更好？只回答字母 A 或 B。",
@@ -109,6 +115,12 @@ CHINESE = Wording(
 只写一行，不要写其他内容：“评分：”加一个整数。""",
     scorer_choices=f"""{_SCORE}
 只回答这个数字。""",
+    confidence_number="该结论正确的概率，用 50% 到 100% 之间的百分数表示",
+    confidence_words="低、中或高，表示你对该结论有多大把握",
+    verdict="结论：",
+    tie="平局",
+    confidence="置信度：",
+    levels=("低", "中", "高"),
     any_principle="回答应当有帮助、诚实、无害。",
     example="例如：",
     critique_request="请具体指出回答在哪些地方没有做到以下原则（如果有的话）:",

@@ -109,6 +109,12 @@ Which response is better? Answer with one line and nothing else: "Verdict: A", "
     judge_reasoning=f"""{_COMPARE}
 First reason step by step about both responses. Then end with one line: "Verdict: A", "Verdict: B", or \
 "Verdict: tie" if neither is better.""",
+    judge_stated=f"""{_COMPARE}
+Which response is better? Answer with two lines and nothing else. The first: "Verdict: A", "Verdict: B", or \
+"Verdict: tie" if neither is better. The second: "Confidence: " and {{confidence}}.""",
+    judge_reasoning_stated=f"""{_COMPARE}
+First reason step by step about both responses. Then end with two lines. The first: "Verdict: A", \
+"Verdict: B", or "Verdict: tie" if neither is better. The second: "Confidence: " and {{confidence}}.""",
     judge_choices=f"""{_COMPARE}
 Which response is better? Answer with the letter A or B alone.""",
     judge_final="So which response is better? Answer with the letter A or B alone.",
@@ -116,6 +122,12 @@ Which response is better? Answer with the letter A or B alone.""",
 Answer with one line and nothing else: "Score: " and a whole number.""",
     scorer_choices=f"""{_SCORE}
 Answer with the number alone.""",
+    confidence_number="how probable it is that this verdict is right, in percent from 50% to 100%",
+    confidence_words="Low, Medium or High, for how sure you are of this verdict",
+    verdict="Verdict: ",
+    tie="tie",
+    confidence="Confidence: ",
+    levels=("Low", "Medium", "High"),
     any_principle="The response should be helpful, honest and harmless.",
     example="For example: ",
     critique_request="Point out specifically where the response falls short of this principle, if it does: ",

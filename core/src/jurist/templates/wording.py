@@ -14,6 +14,8 @@ class Wording:
     """The templates of one language and the phrases that fill them.
 
     ``judge_final`` asks for the choice after the reasoning that ``judge_reasoning`` asked for.
+    ``judge_stated`` and ``judge_reasoning_stated`` ask for a confidence too, which is ``confidence_number``
+    or ``confidence_words``; ``levels`` are those words, the lowest first.
     ``any_principle`` stands in for the principles where there are none.
     """
 
@@ -24,10 +26,18 @@ class Wording:
     reviser_without_critique: str
     judge_verdict: str
     judge_reasoning: str
+    judge_stated: str
+    judge_reasoning_stated: str
     judge_choices: str
     judge_final: str
     scorer: str
     scorer_choices: str
+    confidence_number: str
+    confidence_words: str
+    verdict: str
+    tie: str
+    confidence: str
+    levels: tuple[str, str, str]
     any_principle: str
     example: str
     critique_request: str

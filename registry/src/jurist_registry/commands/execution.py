@@ -54,6 +54,8 @@ def carry_out(
         )
     for stage in done.stages:
         click.echo(f"{stage.name}: {_made(stage.summary) or 'done'}; in {stage.folder}")
+        if "recommendation" in stage.summary:
+            click.echo(f"  {stage.summary['recommendation']}: {stage.summary['reason']}")
         for policy, metrics in stage.summary.get("policies", {}).items():
             click.echo(f"  {policy}: {', '.join(_measured(*item) for item in metrics.items())}")
     usages = [

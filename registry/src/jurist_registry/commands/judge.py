@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import click
-import yaml
 
-from jurist.errors import UsageError
 from jurist.recipe import Recipe
 from jurist_registry.commands.execution import carry_out, no_plugin_option, out_option, spending_options
+from jurist_registry.jury_file import one_stage_recipe, settings_of
 from jurist_registry.registry import Registry
-
-_OF_THE_RECIPE = ("constitution", "policy", "seed", "budget")
 
 
 @click.command()
@@ -55,21 +51,8 @@ def recipe_of(pairs: Path, jury: Path, aggregate: tuple[str, ...] = ()) -> Recip
     Raises:
         UsageError: the file of judges is not YAML, or its settings are wrong.
     """
-    settings = _settings(jury)
-    general = {name: settings.pop(name) for name in _OF_THE_RECIPE if name in settings}
+    settings = settings_of(jury)
     if aggregate:
         settings["aggregate"] = list(aggregate)
     stage = {**settings, "stage": "compare", "pairs": str(pairs)}
-    return Recipe.of({"name": f"judge-{pairs.stem}", **general, "stages": [stage]}, subject=str(jury))
-
-
-def _settings(path: Path) -> dict[str, Any]:
-    try:
-        loaded = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path} is not valid YAML", cause=error) from error
-    if isinstance(loaded, list):
-        return {"judges": loaded}
-    if isinstance(loaded, dict) and "judges" in loaded:
-        return loaded
-    raise UsageError(f"{path} names no judges", cause="it must be a list, or a mapping with 'judges'")
+    return one_stage_recipe(stage, f"judge-{pairs.stem}", subject=str(jury))

@@ -8,7 +8,9 @@ from typing import Any, ClassVar
 import pytest
 
 from jurist.contracts import Judge
+from jurist.judges.of_judges import JudgeOfJudges, inner_references
 from jurist.records import Abstention, Comparison, Judgment, Response
+from jurist.testing.fakes import ConstantJudge
 from jurist.testing.kit.answering import AnsweringContract, Question, prompt_with
 from jurist.testing.kit.component import assert_finite
 from jurist.testing.kit.samples import sample_comparisons
@@ -20,6 +22,13 @@ class JudgeContract(AnsweringContract):
     contract = Judge
     answer = Judgment
     known_capabilities: ClassVar[frozenset[str]] = frozenset({"symmetric"})
+
+    def make(self, options: Any) -> Any:
+        """A new judge; one of judges asks a :class:`jurist.testing.ConstantJudge` in every place."""
+        if not issubclass(self.component, JudgeOfJudges):
+            return super().make(options)
+        places = inner_references(self.component.Options, options.model_dump())
+        return self.component(options, {place: ConstantJudge(preference=0.9) for place, _ in places})
 
     def samples(self) -> Sequence[Comparison]:
         """Comparisons of which the judge can judge at least one; English and Chinese by default."""

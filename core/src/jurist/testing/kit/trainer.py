@@ -49,7 +49,7 @@ class TrainerContract(ComponentContract):
     def test_consumes_and_produces_are_declared(self) -> None:
         """Set ``consumes`` and ``produces`` on the class: stages check recipes by them."""
         assert getattr(self.component, "consumes", None) in {"revisions", "preferences", "prompts"}
-        assert getattr(self.component, "produces", None) in {"policy", "reward_model"}
+        assert getattr(self.component, "produces", None) in {"policy", "reward_model", "labeler"}
 
     def test_artifact_is_a_checkpoint(self, training: Training) -> None:
         """Save the checkpoint under the job's ``output``; return it as an Artifact of the declared kind."""

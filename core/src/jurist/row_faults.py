@@ -1,0 +1,50 @@
+"""RowFaults: what is wrong with the rows of a file, all of it in one error."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+
+from jurist.errors import UsageError
+from jurist.options import fault_line
+
+T = TypeVar("T")
+
+_SHOWN = 20
+"""How many faults an error lists one by one; the rest are counted."""
+
+
+class RowFaults:
+    """The faults of the rows of one file: the first ones word by word, and how many more there are."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lines: list[str] = []
+        self._more = 0
+
+    def of(self, number: int, row: Any, check: Callable[[Any], T]) -> T | None:
+        """What ``check`` makes of the row in line ``number``, or None when it found faults."""
+        place = f"{self._path.name}:{number}"
+        try:
+            return check(row)
+        except ValidationError as error:
+            found = [fault_line(entry, (), place) for entry in error.errors()]
+        except ValueError as error:
+            found = [f"{place}: {error}"]
+        room = _SHOWN - len(self._lines)
+        self._lines += found[:room]
+        self._more += len(found[room:])
+        return None
+
+    def raise_if_any(self) -> None:
+        """Raise one error with every fault.
+
+        Raises:
+            UsageError: there are faults.
+        """
+        if self._lines:
+            more = [f"… and {self._more} more"] if self._more else []
+            raise UsageError.of_faults(str(self._path), [*self._lines, *more])

@@ -1,0 +1,230 @@
+"""Measuring a jury: judges are asked about labelled items, and what they say is held against the labels."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import JsonValue
+
+from jurist.aggregation import Aggregation, measured_beside
+from jurist.artifacts import Artifacts, StageArtifact
+from jurist.assembly import ComponentSource
+from jurist.drift import Drift
+from jurist.errors import GateStop, UsageError
+from jurist.jsonl import write_json, write_lines
+from jurist.labelled import LabelledItem, labelled_file, load_labelled, votes_of
+from jurist.prompts import selected
+from jurist.recipe import Recipe, ValidateSettings, resolve_path
+from jurist.record_file import RecordFile
+from jurist.records import JudgeOutcome, Judgment
+from jurist.stages.base import StageContext, StageResult, Surroundings, Work
+from jurist.stages.judge_counts import JudgeCounts
+from jurist.stages.panel import JudgingStage, Panel
+from jurist.validate import hold_against, measurement, validate
+from jurist.validation import Validation
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A labelled item with what the judges said of it."""
+
+    item: LabelledItem
+    outcomes: tuple[JudgeOutcome, ...]
+
+
+class ValidateStage(JudgingStage):
+    """Has a jury measured on labelled items; makes a ``jury`` where an aggregator is to be learnt."""
+
+    settings: ValidateSettings
+    may_learn = True
+
+    def __init__(self, settings: Any, recipe: Recipe) -> None:
+        super().__init__(settings, recipe)
+        self._labelled: RecordFile[LabelledItem] | None = None
+        self._anchors: list[LabelledItem] | None = None
+        self._learns: dict[str, JsonValue] | None = None
+
+    def prepare(self, artifacts: Artifacts, source: ComponentSource) -> None:
+        """Find out whether its jury is to be learnt.
+
+        Raises:
+            UsageError: it cannot be measured.
+        """
+        self._learns = self._aggregation(artifacts, source).learnt_component
+        measurement(source)
+
+    def makes(self) -> StageArtifact | None:
+        """The jury that was learnt, where one is to be."""
+        if self._learns is None:
+            return None
+        return StageArtifact(kind="jury", fingerprint="", component=self._learns)
+
+    def input_files(self) -> list[Path]:
+        """The labelled items, and the anchors."""
+        return [resolve_path(path) for path in (self.settings.labelled, self.settings.anchors) if path]
+
+    def records(self) -> RecordFile[LabelledItem]:
+        """The labelled items, filtered by tags and limited.
+
+        Raises:
+            UsageError: the file is missing or faulty.
+        """
+        if self._labelled is None:
+            tags = self.settings.tags, self.settings.without_tags
+            self._labelled = labelled_file(
+                resolve_path(self.settings.labelled),
+                keep=lambda item: selected(item.comparison.prompt, *tags),
+                limit=self.settings.limit,
+            )
+        return self._labelled
+
+    def anchors(self) -> list[LabelledItem]:
+        """The items that judges are asked about again, with the votes of before.
+
+        Raises:
+            UsageError: the file is missing or faulty.
+        """
+        if self._anchors is None:
+            path = self.settings.anchors
+            self._anchors = load_labelled(resolve_path(path)) if path else []
+        return self._anchors
+
+    def items(self, records: Iterable[LabelledItem]) -> Iterable[LabelledItem]:
+        """The labelled items and as large a part of the anchors."""
+        chosen = list(records)
+        return [*chosen, *self.anchors()[: len(self.anchors()) * len(chosen) // len(self.records())]]
+
+    def check(self) -> list[str]:
+        """Its items and anchors, which judges must be able to read."""
+        where = f"stages.{self.name}"
+        faults = super().check() + _unreadable(f"{where}.labelled", list(self.records()))
+        if not self.records():
+            faults.append(f"{where}.labelled: no item is left after its filters (tags, without_tags)")
+        if self.settings.anchors is None:
+            return faults
+        faults += _unreadable(f"{where}.anchors", self.anchors())
+        if not any(item.votes for item in self.anchors()):
+            faults.append(
+                f"{where}.anchors: there are no votes in it; give the verdicts.jsonl of another run"
+            )
+        return faults
+
+    def work(self, surroundings: Surroundings) -> Work:
+        """What the judges say of an item."""
+        panel = Panel.of(self, surroundings)
+
+        async def ask(item: LabelledItem) -> Asked:
+            return Asked(item, await panel.ask(item.comparison))
+
+        return ask
+
+    async def execute(self, context: StageContext, folder: Path) -> StageResult:
+        """Write every verdict, have them measured, and learn the jury that is to be learnt."""
+        aggregation = self._aggregation(context.artifacts, context.assembly.source)
+        self.check_judges(context.artifacts, context.assembly.source)
+        total = len(self.records()) + len(self.anchors())
+        context.events.stage_started(stage=self.name, total=total)
+        counts, work = JudgeCounts(), self.work(context)
+        drift = await self._guarded(context, work, folder)
+        items = await self._ask(context, work, self.records(), folder / "verdicts.jsonl", counts)
+        if counts.all_failed:
+            return StageResult(faults=counts.errors)
+        measured = await asyncio.to_thread(self._measured, items, aggregation, context.assembly.source)
+        write_json(folder / "validation.json", measured.model_dump(mode="json"))
+        with write_lines(folder / "validation.txt") as lines:
+            lines.write(measured.text.rstrip())
+        context.events.notice(self.name, f"{measured.recommendation}: {measured.reason}")
+        artifact = self.makes()
+        if artifact is not None:
+            jury = await asyncio.to_thread(aggregation.learn, items)
+            await asyncio.to_thread(jury.save, folder / "jury")
+            artifact = artifact.model_copy(update={"path": folder / "jury"})
+        told = measured.model_dump(mode="json", include={"recommendation", "reason", "subject", "accuracy"})
+        summary = {"items": len(items), **told, "judges": counts.summary(), **drift}
+        return StageResult(summary, artifact)
+
+    def gate(self, summary: dict[str, Any]) -> None:
+        """Go on only if its jury is good enough."""
+        told = {name: str(summary[name]) for name in ("recommendation", "subject", "reason")}
+        hold_against(self.settings.require, **told)
+
+    async def _guarded(self, context: StageContext, work: Work, folder: Path) -> dict[str, Any]:
+        """What the summary says of the anchors, which come first: a judge that drifted need not go on.
+
+        Raises:
+            GateStop: a judge says something else of the anchors than before.
+            UsageError: the anchors are this run's own, whose ledger would give the same answers again.
+        """
+        if self.settings.anchors is None:
+            return {}
+        if resolve_path(self.settings.anchors).resolve().is_relative_to(folder.parents[1].resolve()):
+            raise UsageError(
+                f"stages.{self.name}.anchors: these are verdicts of this run, which asks nothing twice",
+                hint="run it in another folder: --out DIR",
+            )
+        now = await self._ask(context, work, self.anchors(), folder / "anchors.jsonl", JudgeCounts())
+        drift = Drift.between(self.anchors(), now, self.settings.max_drift)
+        write_json(folder / "drift.json", drift.model_dump(mode="json"))
+        for each in drift.judges:
+            context.events.notice(self.name, f"anchors: {each.text()}")
+        if drift.drifting:
+            raise GateStop(
+                f"{', '.join(each.judge for each in drift.drifting)} drifted: more than "
+                f"{self.settings.max_drift:.0%} of the verdicts on the anchors changed",
+                cause=" | ".join(each.text() for each in drift.drifting),
+                hint="validate and calibrate anew with verdicts of now, or raise 'max_drift'",
+            )
+        return {"drift": drift.model_dump(mode="json")}
+
+    async def _ask(
+        self,
+        context: StageContext,
+        work: Work,
+        items: Iterable[LabelledItem],
+        file: Path,
+        counts: JudgeCounts,
+    ) -> list[LabelledItem]:
+        """The items with the votes on them, which are on disk then."""
+        versions = self.versions(context.artifacts, context.assembly.source)
+        found = []
+        with write_lines(file) as lines:
+            async for asked in context.engine.map(work, items):
+                counts.add(asked.outcomes)
+                voted = asked.item.model_copy(
+                    update={"votes": votes_of(asked.outcomes, versions), "on_flip": self.settings.on_flip}
+                )
+                lines.write(voted.to_json())
+                found.append(voted)
+                said = any(isinstance(outcome, Judgment) for outcome in asked.outcomes)
+                context.events.outcome(stage=self.name, outcome="judged" if said else "no_votes")
+        return found
+
+    def _measured(
+        self, items: list[LabelledItem], aggregation: Aggregation, source: ComponentSource
+    ) -> Validation:
+        return validate(
+            items,
+            measured_beside(aggregation, source),
+            source,
+            thresholds=self.settings.thresholds,
+            seed=self.recipe.seed,
+        )
+
+    def _aggregation(self, artifacts: Artifacts, source: ComponentSource) -> Aggregation:
+        references = [artifacts.component(each) for each in self.settings.aggregate]
+        return Aggregation.of(references, source, f"stages.{self.name}.aggregate")
+
+
+def _unreadable(where: str, items: Sequence[LabelledItem]) -> list[str]:
+    """The fault of items that judges cannot read, if there are any."""
+    without = [item.item for item in items if not item.has_texts]
+    if not without:
+        return []
+    return [
+        f"{where}: {len(without)} of {len(items)} items lack prompt, response_a or response_b, the first of "
+        f"them '{without[0]}'"
+    ]

@@ -1,0 +1,44 @@
+"""Files of judges: who judges, and how, for commands that make a recipe of one stage."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from jurist.errors import UsageError
+from jurist.recipe import Recipe
+
+_OF_THE_RECIPE = ("constitution", "policy", "seed", "budget")
+
+
+def settings_of(path: Path) -> dict[str, Any]:
+    """What a file of judges says: a list of them, or ``judges`` with other settings.
+
+    Raises:
+        UsageError: it is not YAML, or names no judges.
+    """
+    try:
+        loaded = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path} is not valid YAML", cause=error) from error
+    if isinstance(loaded, list):
+        return {"judges": loaded}
+    if isinstance(loaded, dict) and "judges" in loaded:
+        return loaded
+    raise UsageError(f"{path} names no judges", cause="it must be a list, or a mapping with 'judges'")
+
+
+def one_stage_recipe(settings: Mapping[str, Any], name: str, subject: str) -> Recipe:
+    """The recipe of one stage: its ``settings``, among which may be some of the recipe's own.
+
+    Those are ``constitution``, ``policy``, ``seed`` and ``budget``.
+
+    Raises:
+        UsageError: settings are wrong; lists every fault of ``subject``.
+    """
+    general = {name: settings[name] for name in _OF_THE_RECIPE if name in settings}
+    stage = {name: value for name, value in settings.items() if name not in _OF_THE_RECIPE}
+    return Recipe.of({"name": name, **general, "stages": [stage]}, subject=subject)
