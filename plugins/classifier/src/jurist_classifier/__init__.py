@@ -1,0 +1,1 @@
+"""A labeler for Jurist, trained on a few thousand human preferences."""
