@@ -25,11 +25,12 @@ test: .venv/installed
 lint: .venv/installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy core/src registry/src plugins/openai/src plugins/anthropic/src plugins/litellm/src plugins/hf/src plugins/trl/src plugins/review/src plugins/demo/src contrib/jurist-replay/src contrib/refresh_prices.py
+	$(BIN)/mypy core/src registry/src plugins/openai/src plugins/anthropic/src plugins/litellm/src plugins/hf/src plugins/trl/src plugins/classifier/src plugins/calibrate/src plugins/review/src plugins/validate/src plugins/demo/src contrib/jurist-replay/src contrib/refresh_prices.py
 	$(BIN)/lint-imports
 
 bench: .venv/installed
 	$(BIN)/python benchmarks/labeling.py
+	$(BIN)/python benchmarks/labeler.py
 
 prices: .venv/installed
 	$(BIN)/python contrib/refresh_prices.py

@@ -1,4 +1,5 @@
 import asyncio
+import math
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,8 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, GPT2Config, GPT2LM
 
 from jurist.chat import ChatRequest, Sampling
 from jurist.errors import ProviderError
-from jurist.records import Message
+from jurist.records import Message, Prompt, Response, Score
+from jurist.roles import ChatScorer
 from jurist_hf.model import TransformersChatModel, TransformersOptions
 
 
@@ -32,7 +34,7 @@ LONGER = [
 
 
 def plain_forward(folder: Path, request: ChatRequest) -> list[float]:
-    """Each choice by a full forward pass of its own, the slow and obvious way."""
+    """Each choice by a full forward pass of its own, less those that go on from it: slow and obvious."""
     model = AutoModelForCausalLM.from_pretrained(folder).eval()
     tokenizer = AutoTokenizer.from_pretrained(folder)
     text = "".join(
@@ -43,12 +45,22 @@ def plain_forward(folder: Path, request: ChatRequest) -> list[float]:
         text += request.messages[-1].content
     prompt = tokenizer.encode(text, add_special_tokens=False)
     sums = []
-    for choice in request.choices:
-        ids = tokenizer.encode(choice, add_special_tokens=False)
+    tokens = [tokenizer.encode(choice, add_special_tokens=False) for choice in request.choices]
+    for ids in tokens:
         with torch.inference_mode():
             logprobs = model(torch.tensor([prompt + ids])).logits[0].log_softmax(-1)
         sums.append(sum(logprobs[len(prompt) + i - 1, token].item() for i, token in enumerate(ids)))
-    return sums
+    return [
+        math.log(
+            math.exp(own)
+            - sum(
+                math.exp(other)
+                for longer, other in zip(tokens, sums, strict=True)
+                if longer[: len(ids)] == ids != longer
+            )
+        )
+        for ids, own in zip(tokens, sums, strict=True)
+    ]
 
 
 @pytest.mark.parametrize("requests", [SINGLE, LONGER, SINGLE + LONGER], ids=["single", "longer", "mixed"])
@@ -142,3 +154,19 @@ async def test_an_empty_choice_and_too_long_a_prompt_fail_alone(chat_model: Tran
     assert isinstance(long, ProviderError)
     assert "1 more for the choices" in str(long)
     assert not isinstance(fine, BaseException)
+
+
+async def test_the_expected_score_is_right_where_10_is_two_tokens(
+    chat_model: TransformersChatModel, checkpoint: Path
+) -> None:
+    tokenizer = AutoTokenizer.from_pretrained(checkpoint)
+    assert len(tokenizer.encode("10", add_special_tokens=False)) == 2
+    scorer = ChatScorer(chat_model, ChatScorer.Options(template="{response}", labels="logprobs"))
+    score = await scorer.score(Prompt.of("x"), Response(text="How good is it?"), ())
+    shares = torch.tensor(plain_forward(checkpoint, ask("How good is it?", *map(str, range(1, 11))))).softmax(
+        -1
+    )
+    expected = sum(number * share for number, share in enumerate(shares.tolist(), 1))
+    assert isinstance(score, Score)
+    assert score.metrics["score"] == pytest.approx(expected, abs=1e-3)
+    assert score.value == pytest.approx(2 * (expected - 1) / 9 - 1, abs=1e-3)

@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 
+from jurist.alternatives import exclusive
 from jurist.chat import ChatReply
 from jurist.records import Usage
 from jurist_hf._batches import Item
@@ -35,7 +36,10 @@ def score_choices(loaded: LoadedModel, batch: Sequence[Item]) -> list[ChatReply]
 
 
 def choice_logprobs(loaded: LoadedModel, batch: Sequence[Item]) -> list[list[float]]:
-    """The natural log-probability of each item's choices, summed over their tokens."""
+    """The natural log-probability of each item's choices, summed over their tokens.
+
+    A choice whose tokens begin another choice counts without that one: as a whole answer.
+    """
     ids, mask = loaded.padded([item.prompt for item in batch])
     longer = [
         (row, column, choice)
@@ -52,6 +56,7 @@ def choice_logprobs(loaded: LoadedModel, batch: Sequence[Item]) -> list[list[flo
         rest = _rest(loaded, [choice for _, _, choice in longer], mask[rows], output.past_key_values)
         for (row, column, _), logprob in zip(longer, rest, strict=True):
             totals[row][column] += logprob
+        totals = [exclusive(row, item.choices) for row, item in zip(totals, batch, strict=True)]
     return totals
 
 
