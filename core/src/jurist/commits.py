@@ -7,29 +7,28 @@ and one commit does for all of them; nobody sees a reply before.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
+from jurist.errors import UsageError
 from jurist.ledger import Ledger, StoredReply
 
 
 class Commits:
-    """Stores the replies of one turn of the event loop in one commit."""
+    """Stores the replies of one turn of the event loop in one commit; ``failed`` is told if it cannot."""
 
-    def __init__(self, ledger: Ledger) -> None:
+    def __init__(self, ledger: Ledger, failed: Callable[[UsageError], None] = lambda error: None) -> None:
         self._ledger = ledger
+        self._failed = failed
         self._waiting: list[tuple[StoredReply, asyncio.Future[None]]] = []
 
-    async def store(self, reply: StoredReply) -> None:
-        """Store a reply; it is committed when this returns.
-
-        Raises:
-            UsageError: it could not be written.
-        """
+    def store(self, reply: StoredReply) -> asyncio.Future[None]:
+        """Store a reply; it is committed when the future is done, or raises UsageError if that failed."""
         loop = asyncio.get_running_loop()
         if not self._waiting:
             loop.call_soon(self._commit)
         committed = loop.create_future()
         self._waiting.append((reply, committed))
-        await committed
+        return committed
 
     def _commit(self) -> None:
         waiting, self._waiting = self._waiting, []
@@ -38,6 +37,8 @@ class Commits:
             self._ledger.put_all([reply for reply, _ in waiting])
         except Exception as error:  # those who wait must be told, whatever it was
             fault = error
+            if isinstance(error, UsageError):
+                self._failed(error)
         for _, committed in waiting:
             if committed.done():
                 continue  # who waited was cancelled

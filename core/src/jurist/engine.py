@@ -7,7 +7,7 @@ import json
 import time
 from collections import Counter
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Coroutine, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from pydantic import ValidationError
@@ -64,7 +64,13 @@ class _Flight(Generic[Reply]):
     stored: bool = False
     bound: Cost | None = None
     asking: bool = False
-    callers: int = 0
+    callers: list[asyncio.Future[Reply]] = field(default_factory=list)
+
+    def land(self, settle: Callable[[asyncio.Future[Reply]], object]) -> None:
+        """Tell those who still wait."""
+        for caller in self.callers:
+            if not caller.done():
+                settle(caller)
 
 
 class Engine:
@@ -94,8 +100,8 @@ class Engine:
         self.given_up = 0
         self._silent: Counter[str] = Counter()
         self._backoff = backoff or Backoff()
-        self._commits = Commits(ledger)
-        self._in_flight: dict[str, tuple[_Flight[Any], asyncio.Task[Any]]] = {}
+        self._commits = Commits(ledger, failed=self.stop)  # no more is paid for what could not be kept
+        self._in_flight: dict[str, tuple[_Flight[Any], asyncio.Task[None]]] = {}
         self._reason: JuristError | None = None
         self._stopping = asyncio.Event()
         self._limiters: list[Limiter] = []
@@ -143,12 +149,13 @@ class Engine:
         flight, task = self._in_flight.get(key) or self._take_off(
             _Flight(key, perform, callee, read, stored, bound)
         )
-        flight.callers += 1
+        # A future for each caller: one that is cancelled takes the call from nobody else.
+        caller: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
+        flight.callers.append(caller)
         try:
-            answer: Reply = await asyncio.shield(task)
-            return answer
+            return await caller
         finally:
-            flight.callers -= 1
+            flight.callers.remove(caller)
             if not flight.callers and not flight.asking and not task.done():
                 task.cancel()
                 del self._in_flight[key]  # at once, so that a new caller does not join what is ending
@@ -165,11 +172,26 @@ class Engine:
         while self._in_flight:
             await asyncio.wait([task for _, task in self._in_flight.values()])
 
-    def _take_off(self, flight: _Flight[Reply]) -> tuple[_Flight[Reply], asyncio.Task[Reply]]:
-        task = asyncio.create_task(self._retried(flight))
-        task.add_done_callback(lambda done: self._landed(flight.key, done))
+    def _take_off(self, flight: _Flight[Reply]) -> tuple[_Flight[Reply], asyncio.Task[None]]:
+        task = asyncio.create_task(self._fly(flight))
         self._in_flight[flight.key] = flight, task
         return flight, task
+
+    async def _fly(self, flight: _Flight[Reply]) -> None:
+        """Make the call, and tell those who wait for it what came of it."""
+        try:
+            reply = await self._retried(flight)
+        except asyncio.CancelledError:
+            flight.land(lambda caller: caller.cancel())
+            raise
+        except Exception as error:
+            fault = error
+            flight.land(lambda caller: caller.set_exception(fault))
+        else:
+            flight.land(lambda caller: caller.set_result(reply))
+        finally:
+            if self._in_flight.get(flight.key, (None,))[0] is flight:
+                del self._in_flight[flight.key]
 
     async def _retried(self, flight: _Flight[Reply]) -> Reply:
         """Try again while that can help; the slot is free during the wait."""
@@ -201,17 +223,11 @@ class Engine:
             reply, seconds = await self._paid(flight, slot)
             slot.answered(reply.usage.prompt_tokens + reply.usage.completion_tokens)
             if not flight.stored:
-                reply = await self._store(flight, _timed(reply, seconds))
+                reply, text = storable(_timed(reply, seconds), flight.read)
+                committed = self._commits.store((flight.key, label, text, reply.usage))
+        if not flight.stored:  # the slot is free already: the commit comes before whoever takes it runs
+            await committed
         self.events.call(label, reply.usage, replayed=False)
-        return reply
-
-    async def _store(self, flight: _Flight[Reply], reply: Reply) -> Reply:
-        reply, text = storable(reply, flight.read)
-        try:
-            await self._commits.store((flight.key, flight.callee.label, text, reply.usage))
-        except UsageError as error:
-            self.stop(error)  # no more is paid for what could not be kept
-            raise
         return reply
 
     async def _paid(self, flight: _Flight[Reply], slot: Slot) -> tuple[Reply, float]:
@@ -261,12 +277,6 @@ class Engine:
         )
         self.stop(silence)
         raise silence from error
-
-    def _landed(self, key: str, task: asyncio.Task[Any]) -> None:
-        if key in self._in_flight and self._in_flight[key][1] is task:
-            del self._in_flight[key]
-        if not task.cancelled():
-            task.exception()  # the caller may be gone; then nobody else would look at it
 
     def _read(self, stored: str, key: str, read: Callable[[str], Reply]) -> Reply:
         try:
