@@ -1,7 +1,7 @@
 """What a learnt jury is worth: recorded verdicts, 20% of the items to learn from, measured on the rest.
 
     python benchmarks/convert_verdicts.py SETS VERDICTS
-    python benchmarks/juries.py VERDICTS/prd.jsonl VERDICTS/llmbar-*.jsonl [--splits 20] [--blind]
+    python benchmarks/juries.py VERDICTS/prd.jsonl VERDICTS/llmbar-*.jsonl [--splits 20] [--sure 0.75]
 
 Every number is a mean over random splits. At most 500 items are learnt from. The best judge is the one that
 is best on the very items that are measured, so nobody could have chosen it beforehand. The majority is that
@@ -18,10 +18,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 
+from jurist.aggregators import Chain
 from jurist.contracts import Aggregator
 from jurist.labelled import LabelledItem, load_labelled
 from jurist.records import JudgeOutcome, Judgment
-from jurist_calibrate.calibrated import CalibratedJury
+from jurist_calibrate.calibrated import CalibratedJury, CalibratedJuryOptions
 from jurist_calibrate.dawid_skene import DawidSkene, DawidSkeneOptions
 
 BINS = 10
@@ -77,19 +78,23 @@ def best_judge(items: Sequence[LabelledItem], ties: bool) -> float:
     """The highest accuracy of a judge, by the mean of its orders and by the mean over its orders."""
     judges = sorted({outcome.source for item in items for outcome in item.outcomes})
 
-    def accuracy(judge: str, parts: Callable[[JudgeOutcome], Sequence[JudgeOutcome]]) -> float:
-        return fmean(
-            fmean(
-                worth(part.preference, item, ties) if isinstance(part, Judgment) else 0
-                for part in parts(said)
-            )
-            for item in items
-            for said in item.outcomes
-            if said.source == judge
-        )
-
     ways = (lambda said: [said], lambda said: said.parts or [said])
-    return max(accuracy(judge, way) for judge in judges for way in ways)
+    return max(accuracy_of(judge, items, ties, way) for judge in judges for way in ways)
+
+
+def accuracy_of(
+    judge: str,
+    items: Sequence[LabelledItem],
+    ties: bool,
+    parts: Callable[[JudgeOutcome], Sequence[JudgeOutcome]],
+) -> float:
+    """The accuracy of a judge by the ``parts`` of what it said of each item."""
+    return fmean(
+        fmean(worth(part.preference, item, ties) if isinstance(part, Judgment) else 0 for part in parts(said))
+        for item in items
+        for said in item.outcomes
+        if said.source == judge
+    )
 
 
 def majority(items: Sequence[LabelledItem], ties: bool) -> float:
@@ -101,6 +106,39 @@ def majority(items: Sequence[LabelledItem], ties: bool) -> float:
         return 0.5 + (balance > 0) / 2 - (balance < 0) / 2
 
     return fmean(worth(probability(item), item, ties) for item in items)
+
+
+def in_turn(
+    learning: Sequence[LabelledItem], held_out: Sequence[LabelledItem], ties: bool, sure: float
+) -> tuple[float, float]:
+    """Accuracy where judges are asked until the jury is ``sure``, and the share of them that it takes.
+
+    Those that are right most often on the items learnt from come first.
+    """
+    jury = CalibratedJury()
+    jury.fit(learning)
+    chain = Chain([_asking_until(sure, learning), jury])
+    judges = sorted(
+        {outcome.source for item in learning for outcome in item.outcomes},
+        key=lambda judge: -accuracy_of(judge, learning, ties, lambda said: [said]),
+    )
+    rights, asked = [], []
+    for item in held_out:
+        said: list[JudgeOutcome] = []
+        for judge in judges:
+            said += [outcome for outcome in item.outcomes if outcome.source == judge]
+            if chain.is_enough(item.comparison, said):
+                break
+        asked.append((judges.index(judge) + 1) / len(judges))
+        probability = chain.decide(item.comparison, said).probability
+        rights.append(worth(0.5 if probability is None else probability, item, ties))
+    return fmean(rights), fmean(asked)
+
+
+def _asking_until(sure: float, learning: Sequence[LabelledItem]) -> CalibratedJury:
+    jury = CalibratedJury(CalibratedJuryOptions(min_accuracy=sure))
+    jury.fit(learning)
+    return jury
 
 
 def split(items: Sequence[LabelledItem], seed: int) -> tuple[list[LabelledItem], list[LabelledItem]]:
@@ -115,7 +153,7 @@ def has_ties(items: Sequence[LabelledItem]) -> bool:
     return any(item.label == "tie" for item in items)
 
 
-def show(name: str, items: Sequence[LabelledItem], splits: int, blind: bool) -> None:
+def show(name: str, items: Sequence[LabelledItem], splits: int, blind: bool, sure: float) -> None:
     """One line of the table."""
     ties = has_ties(items)
     rows: list[list[float]] = []
@@ -138,6 +176,7 @@ def show(name: str, items: Sequence[LabelledItem], splits: int, blind: bool) -> 
                 *(measure(each, held_out, ties).accuracy for each in confusions),
                 learnt.accuracy,
                 learnt.surest,
+                *in_turn(learning, held_out, ties, sure),
                 learnt.error,
                 learnt.fine_error,
                 seconds,
@@ -159,14 +198,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="What a learnt jury is worth.")
     parser.add_argument("files", type=Path, nargs="+", help="labelled items with votes")
     parser.add_argument("--splits", type=int, default=20)
+    parser.add_argument(
+        "--sure",
+        type=float,
+        default=0.75,
+        help="in turn, judges are asked until the jury expects this accuracy",
+    )
     parser.add_argument("--blind", action="store_true", help="Dawid-Skene from the votes alone too; slow")
     given = parser.parse_args()
     columns = ["set", "best judge", "majority", "Dawid-Skene", *(["from votes alone"] if given.blind else [])]
-    columns += ["calibrated", "its surest 80%", "its ECE", "finer", "s to fit"]
+    columns += ["calibrated", "its surest 80%", "in turn", "judges asked", "its ECE", "finer", "s to fit"]
     print("|", " | ".join(columns), "|")
     print("|---" * len(columns) + "|")
     for path in given.files:
-        show(path.stem, load_labelled(path), given.splits, given.blind)
+        show(path.stem, load_labelled(path), given.splits, given.blind, given.sure)
 
 
 if __name__ == "__main__":

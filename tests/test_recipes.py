@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import statistics
 from collections.abc import Callable
 from pathlib import Path
@@ -19,6 +20,8 @@ from jurist.roles import ChatGenerator
 from jurist.run import run
 from jurist.run_directory import Run
 from jurist.stages.base import Stage
+from jurist.stages.jury import Judged
+from jurist_calibrate.calibrated import CalibratedJury, CalibratedJuryOptions
 from jurist_demo.critic import RuleCritic
 from jurist_demo.judges import FriendlyJudge, StrictJudge
 from jurist_hf.model import TransformersChatModel, TransformersOptions
@@ -44,6 +47,7 @@ SWAPS = {
         r'template: "revise {critique}\n{prompt} => {response}"}',
         "sampling.max_tokens=48",
     ],
+    "validate": ["judges=[demo-strict, demo-friendly]"],
     "sft": [f"trainer={{use: trl-sft, {TINY}, lora: {{rank: 4}}}}"],
     "compare": ["sampling.max_tokens=48", "judges=[demo-strict, demo-friendly]"],
     "reward": [f"trainer={{use: trl-reward, {TINY}}}"],
@@ -152,6 +156,19 @@ def inputs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("prompts.jsonl", "heldout.jsonl"):
         lines = ['{"prompt": "one", "tags": ["safety-critical"]}', '{"prompt": "two"}']
         Path(name).write_text("\n".join(lines), encoding="utf-8")
+    label_some(Path("labelled.jsonl"))
+
+
+def label_some(path: Path) -> None:
+    """Sixty comparisons of the demo's world, labelled as people would."""
+    prompts = resolve_path("package:jurist_demo/prompts/test.jsonl").read_text(encoding="utf-8").splitlines()
+    lines = []
+    for number, row in enumerate([row for row in map(json.loads, prompts) if row["metadata"]["never"]][:60]):
+        pair = [row["metadata"]["good"][0], f"Take {row['metadata']['never'][0]}, obviously."]
+        first, second = pair if number % 2 else reversed(pair)
+        texts = {"prompt": row["messages"], "response_a": first, "response_b": second}
+        lines.append(json.dumps({"item": str(number), "label": "BA"[number % 2], **texts}))
+    path.write_text("\n".join(lines), encoding="utf-8")
 
 
 def uncommented(tmp_path: Path) -> Path:
@@ -165,7 +182,7 @@ def uncommented(tmp_path: Path) -> Path:
     return path
 
 
-@pytest.mark.parametrize("name", ["cai", "rlaif", "hybrid", "constrained", "routed"])
+@pytest.mark.parametrize("name", ["cai", "rlaif", "calibrated", "hybrid", "constrained", "routed"])
 @pytest.mark.usefixtures("inputs")
 def test_as_written_it_passes_every_check_made_before_a_run(name: str) -> None:
     recipe = Recipe.load(RECIPES / f"{name}.yaml")
@@ -221,6 +238,27 @@ def test_rlaif(tmp_path: Path, rows: Rows) -> None:
         rows(folder_of(done, "compare") / "judgments.jsonl")
     )
     assert distance(resolve_path(MODEL), checkpoint(done, "ppo")) > 1e-5
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("inputs")
+def test_calibrated_labels_with_the_jury_that_learnt_from_people(tmp_path: Path, rows: Rows) -> None:
+    done = carry_out(RECIPES / "calibrated.yaml", tmp_path / "run")
+    told = done.stages[0].summary
+    assert (told["subject"], told["recommendation"]) == ("calibrated", "trust")
+    assert "cross-validated in 5 folds" in told["reason"]
+    jury = CalibratedJury(CalibratedJuryOptions(model=folder_of(done, "validate") / "jury"))
+    labelled = {id_of({"messages": row["prompt"]}) for row in rows(Path("labelled.jsonl"))}
+    assert jury.learnt_prompts() == labelled
+    judged = [Judged.model_validate(row) for row in rows(folder_of(done, "compare") / "judgments.jsonl")]
+    assert any(each.outcomes for each in judged)
+    for each in judged:
+        if each.outcomes:
+            own = jury.decide(each.comparison, each.outcomes)
+            assert each.decision.probability == own.probability
+    preferences = rows(folder_of(done, "compare") / "preferences.jsonl")
+    assert {preference["aggregator"] for preference in preferences} == {"calibrated"}
+    assert (checkpoint(done, "reward") / "model.safetensors").exists()
 
 
 @pytest.mark.slow

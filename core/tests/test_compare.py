@@ -227,3 +227,47 @@ def test_a_plan_knows_the_fewest_and_the_most_comparisons(
     assert 2 * FEWEST[pairing][count] == low <= made <= high
     assert asked("places", range(count), "most") == (low, high, high)
     assert high == 2 * PAIRINGS[pairing].most(count)
+
+
+def in_turn(prompts: str, *judges: Any) -> Recipe:
+    stage = {
+        "stage": "compare",
+        "generator": {"use": "chat", "replies": ["1", "2"]},
+        "judges": [{"name": f"judge-{number}", **judge} for number, judge in enumerate(judges)],
+        "ask": "in_turn",
+        "aggregate": [{"use": "confidence", "threshold": 0.75}, "majority"],
+        "principles": "none",
+        "orders": "one",
+    }
+    return Recipe.of({"prompts": prompts, "stages": [stage]})
+
+
+@pytest.mark.parametrize(
+    ("judges", "asked", "decided_by"),
+    [
+        ([{"use": "places"}, {"use": "places"}, {"use": "places"}], 1, "confidence"),
+        ([{"use": "constant", "preference": 0.5}, {"use": "places"}, {"use": "places"}], 3, "confidence"),
+        ([{"use": "places", "silent": ["1", "2"]}, {"use": "places"}, {"use": "places"}], 2, "confidence"),
+        ([{"use": "places", "silent": ["1", "2"]}, {"use": "constant", "preference": 0.5}], 2, None),
+    ],
+)
+def test_judges_in_turn_are_asked_until_the_first_aggregator_decides(
+    judges: list[Any],
+    asked: int,
+    decided_by: str | None,
+    places: Any,
+    write_rows: Write,
+    rows: Rows,
+    tmp_path: Path,
+) -> None:
+    wanted = in_turn(write_rows("p", "q"), *judges)
+    done, _ = compare(wanted, tmp_path / "run", places)
+    judged = rows(done.stages[0].folder / "judgments.jsonl")
+    names = [[outcome["source"] for outcome in row["outcomes"]] for row in judged]
+    assert names == [[f"judge-{number}" for number in range(asked)]] * 2
+    assert list(done.stages[0].summary["judges"]) == names[0]
+    labels = rows(done.stages[0].folder / "preferences.jsonl")
+    assert {label["aggregator"] for label in labels} == ({decided_by} if decided_by else set())
+    planned = [one.calls for one in plan(wanted, places).stages[0].components if one.role == "judge"]
+    assert [calls.high for calls in planned] == [2] * len(judges)
+    assert [calls.low for calls in planned] == [2] + [0] * (len(judges) - 1)

@@ -49,6 +49,23 @@ WORDS = (0.6, 0.75, 0.9)
         ("Confidence: 1.0", 0.99),
         ("Confidence: 30%", 0.51),
         ("Confidence: 0", 0.51),
+        ("Confidence: .9", 0.9),
+        ("Confidence: 0,9", 0.9),
+        ("Confidence: 85,5%", 0.855),
+        ("Confidence: about 90%", 0.9),
+        ("Confidence: ~85%", 0.85),
+        ("Confidence: approximately 0.8", 0.8),
+        ("置信度：约80%", 0.8),
+        ("置信度：大约 0.8", 0.8),
+        ("Confidence: 7.5/10", 0.75),
+        ("Confidence: 80 (out of 100)", 0.8),
+        ("Confidence: 80%, for 3 reasons", 0.8),
+        ("Confidence: 80, since 2 of 3 facts are right", 0.8),
+        ("Confidence: 50", 0.51),
+        ("Confidence: Very low", 0.6),
+        ("Confidence: very high", 0.9),
+        ("置信度：很低", 0.6),
+        ("置信度：非常高", 0.9),
     ],
 )
 def test_a_stated_confidence_is_read(text: str, confidence: float) -> None:
@@ -75,6 +92,26 @@ def test_a_stated_confidence_is_read(text: str, confidence: float) -> None:
         "> Confidence: 99%",
         "<think>Confidence: 99%",
         "Self-confidence is a virtue: 90% agree.",
+        "Confidence: 4/5",  # other scales
+        "Confidence: 4 out of 5",
+        "Confidence: 3/3",
+        "Confidence: 50/50",
+        "Confidence: 60 of 70",
+        "Confidence: 9",  # of 10, or percent?
+        "Confidence: 4",
+        "Confidence: 49",
+        '{"verdict": "A", "confidence": 9}',
+        "Confidence: 7-8/10",  # ranges
+        "Confidence: 80-90%",
+        "Confidence: 80% to 90%",
+        "Confidence: 0.8 or 0.9",
+        "Confidence: 80±5",
+        "Confidence: medium-high",
+        "Confidence: low to medium",
+        "置信度：70%到80%",
+        "置信度：中高",
+        "Confidence: 1,000",
+        "Confidence: 80%\nIn the end: Confidence: 4/5",  # the last one counts, read or not
     ],
 )
 def test_what_is_no_stated_confidence_is_not_read(text: str) -> None:

@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from jurist.assembly import select
 from jurist.chat import ChatReply
 from jurist.constitution import Principle
+from jurist.errors import UsageError
 from jurist.orders import BothOrders
 from jurist.records import Abstention, Comparison, JudgeOutcome, Judgment, Prompt, Response
 from jurist.roles import ChatJudge
@@ -223,3 +225,27 @@ def test_examples_that_cannot_be_shown_are_faults(options: dict[str, Any], fault
         ChatJudge.Options(**{"examples": EXAMPLES, **options})
     for fault in faults:
         assert fault in str(error.value)
+
+
+def test_every_fault_of_a_file_of_examples_is_a_line_of_the_error(source: Any, tmp_path: Path) -> None:
+    path = tmp_path / "examples.jsonl"
+    whole = {"prompt": "q", "response_a": "x", "response_b": "y", "verdict": "C"}
+    path.write_text(f'{json.dumps(whole)}\n{{"prompt": "q"}}\n')
+    with pytest.raises(UsageError) as error:
+        select("judge", {"use": "chat", "examples": str(path), "labels": "logprobs"}, source, "judges.0")
+    lines = str(error.value).splitlines()
+    assert lines[0] == "judges.0: chat_model 'chat' of jurist-core 0.1.0: 4 faults"
+    assert [line.split(": ")[:2] for line in lines[1:5]] == [
+        ["  - judges.0.examples", "examples.jsonl:1.verdict"],
+        ["  - judges.0.examples", "examples.jsonl:2.response_a"],
+        ["  - judges.0.examples", "examples.jsonl:2.response_b"],
+        ["  - judges.0.examples", "examples.jsonl:2.verdict"],
+    ]
+    assert "(given: '/" not in str(error.value)
+    tie = {**EXAMPLES[0], "verdict": "tie"}
+    with pytest.raises(UsageError) as error:
+        select("judge", {"use": "chat", "examples": [tie, tie], "labels": "logprobs"}, source, "judges.0")
+    assert [line.split(": ")[:2] for line in str(error.value).splitlines()[1:3]] == [
+        ["  - judges.0", "examples.0"],
+        ["  - judges.0", "examples.1"],
+    ]

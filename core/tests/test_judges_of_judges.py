@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import pytest
 from pydantic import SecretStr, ValidationError
@@ -19,12 +19,23 @@ from jurist.contracts import Contract, Judge
 from jurist.engine import Engine
 from jurist.errors import UsageError
 from jurist.judges import Cascade, Criteria, JudgeOfJudges, JudgeReference, Repeat, Route
+from jurist.judges.of_judges import inner_references
 from jurist.ledger import Ledger
-from jurist.options import Options
-from jurist.orders import BothOrders
+from jurist.options import LocalPath, Options
+from jurist.orders import BothOrders, inside
 from jurist.preflight import check, check_prices, plan
 from jurist.recipe import Recipe
-from jurist.records import Abstention, Comparison, Failure, JudgeOutcome, Judgment, Prompt, Response, Usage
+from jurist.records import (
+    Abstention,
+    Comparison,
+    Failure,
+    JudgeOutcome,
+    Judgment,
+    Prompt,
+    Response,
+    Usage,
+    content_id,
+)
 from jurist.roles import ChatJudge
 from jurist.run import run
 from jurist.testing import ConstantJudge, JudgeContract, ScriptedChatModel
@@ -74,7 +85,9 @@ def cascade(*judges: Judge, sure: float = 0.8) -> Cascade:
         ([0.2, 0.9], 0.2, 1),
         ([0.7, 0.1], 0.1, 2),  # who is sure speaks alone
         ([0.5, 0.6, 0.9], 0.9, 3),
-        ([0.7, 0.6, 0.5], 0.6, 3),  # nobody is: the mean
+        ([0.7, 0.6, 0.5], 0.7, 3),  # nobody is: who is surest
+        ([0.6, 0.25, 0.7], 0.25, 3),
+        ([0.6, 0.4, 0.5], 0.4, 3),  # of equals the last
         ([SILENT, 0.9], 0.9, 2),
         ([FAILED, 0.7], 0.7, 2),
     ],
@@ -93,8 +106,17 @@ def test_a_cascade_in_both_orders_goes_on_where_a_judges_orders_contradict_each_
     outcome = judged(cascade(BothOrders(first), BothOrders(second)))
     assert isinstance(outcome, Judgment)
     assert outcome.preference == 1.0
-    assert [part.preference for part in outcome.parts if isinstance(part, Judgment)] == [0.5, 1.0]
-    assert outcome.order != "both"  # its parts are judges, not orders
+    assert [part.preference for part in inside(outcome) if isinstance(part, Judgment)] == [0.5, 1.0]
+    assert [part.order for part in outcome.parts] == ["ab", "ba"]
+    assert [len(part.parts) for part in outcome.parts] == [2, 2]
+
+
+@pytest.mark.parametrize("last", [SILENT, FAILED])
+def test_where_the_last_judge_of_a_cascade_is_silent_those_before_it_do_not_speak_for_it(last: Any) -> None:
+    outcome = judged(cascade(Says(0.6), Says(last)))
+    assert isinstance(outcome, type(last))
+    assert len(outcome.parts) == 2
+    assert outcome.usage.usd == 0.5
 
 
 @pytest.mark.parametrize(
@@ -141,7 +163,7 @@ def test_samples_of_a_chat_model_are_other_requests_with_other_seeds_that_reasks
     assert isinstance(outcome, Judgment)
     assert outcome.preference == 1.0
     samples = sorted(request.sample for request in model.requests)
-    assert samples == [0, 1, 2, 4, 5, 6, 8, 9, 10]  # twice asked again each
+    assert samples == [0, 1, 2, 1000, 1001, 1002, 2000, 2001, 2002]  # twice asked again each
     seeds = {request.sampling.seed for request in model.requests}
     assert len(seeds) == 9
     assert len({request.messages for request in model.requests}) == 1
@@ -167,12 +189,12 @@ def test_route_asks_the_judge_of_the_first_tag_that_fits(tags: tuple[str, ...], 
 
 
 def test_criteria_ask_about_one_principle_at_a_time_and_weigh_them() -> None:
-    inner = Says(0.9, 0.1, 0.5)
+    inner = Says(0.9, 0.1, SILENT)
     options = Criteria.Options(judge="x", weights={"harmlessness": 2.0, "honesty": 0.0})
     outcome = judged(Criteria(options, {"judge": inner}))
     assert isinstance(outcome, Judgment)
     assert outcome.preference == pytest.approx((0.9 + 2 * 0.1) / 3)
-    names = ["helpfulness", "harmlessness", "honesty"]
+    names = ["helpfulness", "harmlessness"]  # what counts for nothing is not asked about
     assert [asked for _, asked in inner.asked] == [(name,) for name in names]
     assert [part.source for part in outcome.parts] == [f"j/{name}" for name in names]
 
@@ -203,6 +225,7 @@ def test_a_criterion_without_a_judgment_leaves_none() -> None:
     [
         ({"criteria": ["helpfulnes"]}, "did you mean 'helpfulness'"),
         ({"criteria": []}, "at least one criterion"),
+        ({"criteria": ["honesty", "honesty"]}, "'honesty' stands there more than once"),
         ({"weights": {"honest": 1}}, "no criterion 'honest'; did you mean 'honesty'"),
         ({"criteria": ["honesty"], "weights": {"honesty": 0}}, "not all of them 0"),
         ({"criteria": {"a": " "}}, "at least 1 character"),
@@ -211,6 +234,31 @@ def test_a_criterion_without_a_judgment_leaves_none() -> None:
 def test_criteria_that_cannot_be_judged_are_refused(options: dict[str, Any], fault: str) -> None:
     with pytest.raises(ValidationError, match=fault):
         Criteria.Options(judge="x", **options)
+
+
+def test_options_in_which_nobody_could_find_the_judges_are_refused_with_the_class() -> None:
+    class Odd(Options):
+        by_tag: dict[str, list[JudgeReference]]
+
+    with pytest.raises(TypeError, match=r"Asks\.Options\.by_tag: judges stand in an option of the type"):
+        type("Asks", (JudgeOfJudges,), {"Options": Odd})
+
+
+def test_judges_are_found_in_all_types_that_may_hold_them_and_where_an_option_has_them_by_default() -> None:
+    class Many(Options):
+        one: JudgeReference = "constant"
+        none: JudgeReference | None = None
+        by_tag: dict[str, JudgeReference] | None = None
+        by_name: Mapping[str, JudgeReference] = {"x": "silent"}
+        row: Sequence[JudgeReference] = ()
+
+    given = {"by_tag": {"use": "flaky"}, "row": [{"use": "chat"}]}  # a tag may have any name
+    assert list(inner_references(Many, given)) == [
+        ("one", "constant"),
+        ("by_tag.use", "flaky"),
+        ("by_name.x", "silent"),
+        ("row.0", {"use": "chat"}),
+    ]
 
 
 def test_a_judge_of_symmetric_judges_is_symmetric() -> None:
@@ -242,6 +290,34 @@ class Closing(ConstantJudge):
 
     async def close(self) -> None:
         type(self).closed += 1
+
+
+class ReadingOptions(Options):
+    """Files that an answer depends on."""
+
+    path: Path | None = None
+    may_be: Annotated[str | None, LocalPath] = None
+
+
+class Reading(Says):
+    """A judge that would read files."""
+
+    Options = ReadingOptions
+
+
+class DefaultedOptions(Options):
+    """A judge that need not be named."""
+
+    judge: JudgeReference = "constant"
+
+
+class Defaulted(JudgeOfJudges):
+    """What the judge inside says."""
+
+    Options = DefaultedOptions
+
+    async def judge(self, comparison: Comparison, principles: Any) -> JudgeOutcome:
+        return await self.judges["judge"].judge(comparison, principles)
 
 
 class SecondOpinionOptions(Options):
@@ -314,24 +390,6 @@ def test_faults_of_judges_inside_are_told_all_at_once_with_their_places(
         assert fault in text, text
 
 
-def test_a_name_that_a_judge_inside_shares_is_a_fault(source: Any, write_rows: Write) -> None:
-    path = pairs(write_rows)
-    other = {**CHEAP, "preference": 0.7}
-    with pytest.raises(UsageError, match=r"judges\.1\.judges\.0: another judge is called 'cheap' too"):
-        check(recipe(path, other, CASCADE), source)
-    check(recipe(path, CHEAP, CASCADE), source)  # the same judge in two places is one judge
-
-
-def test_samples_at_temperature_0_are_a_fault(source: Any, write_rows: Write) -> None:
-    path = pairs(write_rows)
-    cold = {"use": "repeat", "judge": {"use": "cascade", "judges": ["chat", "constant"]}}
-    with pytest.raises(
-        UsageError, match=r"judges\.0\.judge\.judges\.0: at temperature 0 all samples are alike"
-    ):
-        check(recipe(path, cold), source)
-    check(recipe(path, {"use": "repeat", "judge": {"use": "chat", "temperature": 0.7}}), source)
-
-
 def test_secrets_of_judges_inside_are_neither_written_out_nor_kept(
     source: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -351,7 +409,7 @@ def test_secrets_of_judges_inside_are_neither_written_out_nor_kept(
 
 
 def test_the_version_of_a_judge_changes_with_those_inside_and_with_the_files_they_name(
-    source: Any, tmp_path: Path
+    source: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def version(judge: dict[str, Any]) -> str:
         return versions_of([judge], source)["cascade"]
@@ -360,12 +418,38 @@ def test_the_version_of_a_judge_changes_with_those_inside_and_with_the_files_the
         {**CASCADE, "judges": [{**CHEAP, "limits": {"concurrency": 2}}, STRONG]}
     )
     assert version(CASCADE) != version({**CASCADE, "judges": [{**CHEAP, "preference": 0.61}, STRONG]})
-    file = tmp_path / "template.txt"
-    chat = {"use": "chat", "replies": [str(file)], "name": "cheap"}
-    file.write_text("one")
-    before = version({**CASCADE, "judges": [chat, STRONG]})
-    file.write_text("two")
-    assert version({**CASCADE, "judges": [chat, STRONG]}) != before
+    offer(source, monkeypatch, "judge", "reading", Reading)
+    file = tmp_path / "weights.txt"
+    for option in ("path", "may_be"):
+        reading = {"use": "reading", option: str(file), "name": "cheap"}
+        file.write_text("one")
+        before = version({**CASCADE, "judges": [reading, STRONG]})
+        file.write_text("two")
+        assert version({**CASCADE, "judges": [reading, STRONG]}) != before
+
+
+def test_a_file_that_is_called_like_a_word_of_an_option_changes_no_version(
+    source: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    example = {"prompt": "q", "response_a": "x", "response_b": "y", "verdict": "A"}
+    chat = {"use": "chat", "system": "Judge.", "stop": ["x"], "examples": [example]}
+    before = versions_of([chat], source)
+    for name in ("A", "q", "x", "Judge.", "auto"):
+        (tmp_path / name).write_text("something else")
+    assert versions_of([chat], source) == before
+
+
+def test_the_version_of_a_judge_changes_with_the_order_of_those_inside(source: Any) -> None:
+    def route(*tags: str) -> dict[str, Any]:
+        return {"use": "route", "by_tag": {tag: {**CHEAP, "name": tag} for tag in tags}, "otherwise": STRONG}
+
+    one, other = (versions_of([route(*tags)], source)["route"] for tags in (("x", "y"), ("y", "x")))
+    assert one != other  # of two tags that fit, the first is asked
+    judges = {f"by_tag.{tag}": Says(1.0) for tag in ("x", "y")} | {"otherwise": Says(1.0)}
+    turned = dict(reversed(judges.items()))
+    options = Route.Options(by_tag={"x": "x", "y": "y"}, otherwise="z")
+    assert content_id(Route(options, judges).identity()) != content_id(Route(options, turned).identity())
 
 
 async def test_judges_inside_are_metered_shared_and_closed_once(
@@ -378,8 +462,9 @@ async def test_judges_inside_are_metered_shared_and_closed_once(
         once = assembly.build("judge", {"use": "repeat", "judge": inner, "samples": 3}, orders=BothOrders)
         other = assembly.build("judge", {"use": "cascade", "judges": [inner, inner]}, orders=BothOrders)
         outcome = await once.judge(PAIR, ())  # type: ignore[attr-defined]
-        assert (outcome.source, outcome.parts[0].source) == ("repeat", "inner")
-        assert [part.order for part in outcome.parts] == ["both"] * 3
+        assert [part.source for part in outcome.parts] == ["repeat", "repeat"]  # in one order and the other
+        assert [part.source for part in inside(outcome)] == ["inner"] * 3
+        assert [part.order for part in inside(outcome)] == ["both"] * 3
         assert ledger.tallies()["inner"].calls == 6
         await other.judge(PAIR, ())  # type: ignore[attr-defined]
         assert ledger.tallies()["inner"].calls == 6  # asked before: the first sample, in both orders
@@ -392,17 +477,20 @@ def test_a_run_keeps_what_judges_inside_said_and_counts_them(
 ) -> None:
     done = run(recipe(pairs(write_rows), CASCADE), tmp_path / "run", source)
     row = rows(done.stages[0].folder / "judgments.jsonl")[0]
-    assert [part["source"] for part in row["outcomes"][0]["parts"]] == ["cheap", "strong"]
-    assert [part["order"] for part in row["outcomes"][0]["parts"][0]["parts"]] == ["ab", "ba"]
+    halves = row["outcomes"][0]["parts"]
+    assert [(half["source"], half["order"]) for half in halves] == [("cascade", "ab"), ("cascade", "ba")]
+    for half in halves:
+        assert [part["source"] for part in half["parts"]] == ["cheap", "strong"]
+        assert {part["order"] for part in half["parts"]} == {half["order"]}
     counts = done.stages[0].summary["judges"]
     assert {name: each["asked"] for name, each in counts.items()} == {
-        "cascade": 6,
+        "cascade": 12,
         "cheap": 12,
         "strong": 12,
     }
     # Both see the position alone, and prefer what is shown first.
     assert counts["strong"]["flips"] == counts["strong"]["flips_to_first"] == 6
-    assert counts["cascade"]["flips"] == 0
+    assert counts["cascade"]["flips"] == counts["cascade"]["flips_to_first"] == 6
     assert done.totals["cheap"]["calls"] == done.totals["strong"]["calls"] == 12
     assert done.stages[0].summary["decisions"] == {"tie": 6}
     again = run(recipe(pairs(write_rows), CASCADE), tmp_path / "run", source)
@@ -415,6 +503,15 @@ def test_a_cascade_that_is_sure_at_once_costs_its_first_judge_alone(
     sure = {"use": "cascade", "judges": [STRONG, CHEAP]}
     done = run(recipe(pairs(write_rows), sure, orders="one"), tmp_path / "run", source)
     assert {name: total["calls"] for name, total in done.totals.items()} == {"strong": 6}
+
+
+@pytest.mark.parametrize("judge", ["defaulted", {"use": "defaulted"}])
+def test_a_judge_inside_that_is_the_default_is_built_like_any_other(
+    judge: Any, source: Any, write_rows: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    offer(source, monkeypatch, "judge", "defaulted", Defaulted)
+    done = run(recipe(pairs(write_rows), judge), tmp_path / "run", source)
+    assert done.totals["constant"]["calls"] == 12
 
 
 def test_criteria_are_counted_one_by_one(source: Any, write_rows: Write, tmp_path: Path) -> None:
@@ -433,7 +530,15 @@ def test_criteria_are_counted_one_by_one(source: Any, write_rows: Write, tmp_pat
     [
         (CASCADE, "both", {"cheap": (12, 12), "strong": (0, 12)}),
         (CASCADE, "one", {"cheap": (6, 6), "strong": (0, 6)}),
+        ({**CASCADE, "sure": 1}, "both", {"cheap": (12, 12), "strong": (0, 12)}),
         (CHEAP, "adaptive", {"cheap": (6, 12)}),
+        ({"use": "chat", "labels": "verdict"}, "adaptive", {"chat": (12, 12)}),  # never decisive
+        ({"use": "chat", "labels": "stated"}, "adaptive", {"chat": (6, 12)}),
+        (
+            {"use": "chat", "labels": "stated", "confidence": "words", "word_probabilities": [0.6, 0.7, 0.8]},
+            "adaptive",
+            {"chat": (12, 12)},
+        ),
         ({"use": "repeat", "judge": CHEAP, "samples": 3}, "both", {"cheap": (36, 36)}),
         ({"use": "criteria", "judge": CHEAP}, "one", {"cheap": (18, 18)}),
         (
@@ -489,6 +594,10 @@ class TestRoute(JudgeContract):
 class TestCriteria(JudgeContract):
     component = Criteria
     options: ClassVar = {"judge": "x"}
+
+
+class TestDefaulted(JudgeContract):
+    component = Defaulted
 
 
 class TestSecondOpinion(JudgeContract):

@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from jurist.errors import UsageError
-from jurist.labelled import LabelledItem, Vote, load_labelled, read_labelled
+from jurist.labelled import LabelledItem, Provenance, Vote, load_labelled, read_labelled, votes_of
+from jurist.orders import merged
 from jurist.records import Abstention, Failure, Judgment, Usage
 
 ROW = {
@@ -55,6 +58,9 @@ def test_repeated_samples_of_one_order_are_averaged():
         ("tie", 0.7, 0.5),
         ("A", 0.2, 0.51),
         ("B", 0.0, 0.49),
+        ("A", 0.5, 0.51),
+        ("A", 0.503, 0.503),
+        ("B", 0.505, 0.495),
     ],
 )
 def test_confidence_never_turns_a_verdict_round(verdict, confidence, preference):
@@ -73,9 +79,29 @@ def test_confidence_never_turns_a_verdict_round(verdict, confidence, preference)
     ],
 )
 def test_a_vote_records_an_outcome(outcome):
-    vote = Vote.of(outcome, version="v1")
+    vote = Vote.of(outcome, Provenance(versions={"j": "v1", "k": "v2"}, seed=3))
     assert vote.outcome() == outcome.model_copy(update={"usage": Usage()})
-    assert (vote.usd, vote.version) == (outcome.usage.usd, "v1")
+    assert (vote.usd, vote.version, vote.seed) == (outcome.usage.usd, "v1", 3)
+    assert Vote.of(outcome, Provenance(unpriced=("k", "j"))).usd is None
+
+
+@given(st.floats(0, 1))
+def test_a_vote_keeps_a_preference_to_the_last_digit(preference):
+    vote = Vote.of(Judgment(preference=preference, source="j"))
+    again = Vote.model_validate_json(vote.to_json())
+    assert again.outcome().preference == preference
+    assert 0.5 <= (vote.confidence or 1) <= 1
+
+
+def test_orders_that_nearly_cancel_out_do_so_in_a_file_too():
+    ab, ba = (Judgment(preference=p, source="j", order=o) for p, o in ((0.503, "ab"), (0.495, "ba")))
+    item = LabelledItem(item="x", label="B", votes=votes_of([merged(ab, ba)], Provenance()))
+    assert item.outcomes[0].preference == merged(ab, ba).preference == 0.499
+
+
+def test_a_probability_of_another_verdict_is_a_fault():
+    with pytest.raises(ValueError, match="is of a verdict B"):
+        Vote(judge="j", verdict="A", confidence=0.9, probability=0.1)
 
 
 def test_items_round_trip_through_a_file(tmp_path):

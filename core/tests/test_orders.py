@@ -242,3 +242,13 @@ def test_adaptive_abstains_on_flips_if_it_is_told_to():
     outcome = adaptive(COMPARISON, ByPosition(said(1.0), said(1.0)), on_flip="abstain")
     assert outcome.reason == "inconsistent"
     assert outcome.usage.usd == 1.0
+
+
+@pytest.mark.parametrize(
+    ("first", "asked"),
+    [(0.9, 1), (0.1, 1), (1 - 0.1 - 1e-16, 1), (0.9 - 1e-15, 1), (0.9 - 1e-9, 2), (1 - 1e-15, 2), (1e-15, 2)],
+)
+def test_adaptive_takes_what_differs_by_rounding_alone_for_the_same(first, asked):
+    judge = ByPosition(said(first), said(first))
+    adaptive(COMPARISON, judge, decisive=0.9)
+    assert len(judge.asked) == asked

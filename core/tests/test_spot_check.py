@@ -185,7 +185,10 @@ def test_labels_of_people_come_back_as_an_estimate_and_as_labelled_items(
     items = {item.prompt[0].content: item for item in load_labelled(folder / "human_labels.jsonl")}
     assert len(items) == SIZE
     assert [vote.verdict for vote in items["4?"].votes] == ["A", "B", "A"]
-    assert {vote.judge: vote.version for vote in items["4?"].votes} == versions_of(JURY, source)
+    versions = {
+        name: f"{v}: both orders, average; no principles" for name, v in versions_of(JURY, source).items()
+    }
+    assert {vote.judge: vote.version for vote in items["4?"].votes} == versions
 
 
 def test_rows_without_a_label_wait_and_newer_labels_count(done: Path, tmp_path: Path) -> None:
@@ -202,6 +205,39 @@ def test_rows_without_a_label_wait_and_newer_labels_count(done: Path, tmp_path: 
     assert {item.label for item in load_labelled(check.labels_file)} == {"B"}
     with pytest.raises(UsageError, match="has no labels yet"):
         check.import_labels(labelled(rows, tmp_path / "c.jsonl", lambda r: None))
+
+
+def test_labels_outlast_the_stage_and_are_not_asked_for_again(
+    done: Path, source: Any, tmp_path: Path
+) -> None:
+    check = SpotCheck(done)
+    first = check.sample(20)
+    check.import_labels(labelled(first, tmp_path / "first.jsonl", truth))
+    texts = (tmp_path / "pairs.jsonl").read_text().splitlines(keepends=True)
+    (tmp_path / "pairs.jsonl").write_text("".join(texts[:40]))
+    fewer = Recipe.of({"stages": [{**recipe(source, tmp_path).stages[0].model_dump(), "judges": JURY[:1]}]})
+    (tmp_path / "pairs.jsonl").write_text("".join(texts[:40]))
+    run(fewer, done, source)
+    again = SpotCheck(done)
+    assert not again.labels_file.exists()
+    known = {row.item for row in first}
+    rest = again.sample(SIZE)
+    fitting = sum(row["comparison_id"] in known for row in map(json.loads, _lines(again)))
+    assert 0 < fitting < 20
+    assert len(rest) == 40 - fitting
+    assert not known & {row.item for row in rest}
+    found = again.import_labels(labelled(rest[:10], tmp_path / "second.jsonl", truth))
+    assert found.checked == fitting + 10
+    assert {vote.judge for item in load_labelled(again.labels_file) for vote in item.votes} == {"one"}
+    kept = load_labelled(done / "human_labels.jsonl")
+    assert len(kept) == 30  # those of comparisons that are made no more, too
+    assert not any(item.votes for item in kept)
+    run(recipe(source, tmp_path), done, source)
+    assert len(SpotCheck(done).sample(SIZE)) == SIZE - 30
+
+
+def _lines(check: SpotCheck) -> list[str]:
+    return (check.folder / "preferences.jsonl").read_text().splitlines()
 
 
 def test_every_faulty_row_is_listed_and_nothing_is_kept(done: Path, tmp_path: Path) -> None:
@@ -230,6 +266,7 @@ def test_every_faulty_row_is_listed_and_nothing_is_kept(done: Path, tmp_path: Pa
     ):
         assert fault in str(error.value)
     assert not check.labels_file.exists()
+    assert not check.all_labels_file.exists()
 
 
 def test_the_stage_is_found_or_asked_for(source: Any, done: Path, tmp_path: Path) -> None:

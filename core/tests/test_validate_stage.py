@@ -22,9 +22,19 @@ from jurist.hookspecs import hookimpl
 from jurist.intervals import estimate
 from jurist.labelled import LabelledItem, load_labelled
 from jurist.options import Options
-from jurist.preflight import plan
+from jurist.preflight import check, plan
+from jurist.prices import FREE, Price
 from jurist.recipe import Recipe
-from jurist.records import Abstention, Comparison, Decision, Failure, JudgeOutcome, Judgment, Usage
+from jurist.records import (
+    Abstention,
+    Comparison,
+    Decision,
+    Failure,
+    JudgeOutcome,
+    Judgment,
+    Usage,
+    content_id,
+)
 from jurist.run import run
 from jurist.validate import validate
 from jurist.validation import Thresholds, Validation
@@ -98,6 +108,24 @@ class Tuned(ChatModel):
 
     async def complete(self, request: ChatRequest) -> ChatReply:
         return ChatReply(text="Yes.")
+
+
+class Priced(Tuned):
+    """One whose calls cost nothing."""
+
+    def price(self) -> Price:
+        return FREE
+
+
+class Literal(Judge):
+    """A judge whose verdicts hang on the names of the principles it is given."""
+
+    capabilities = frozenset({"symmetric"})
+
+    async def judge(self, comparison: Comparison, principles: Sequence[Any]) -> JudgeOutcome:
+        names = [principle.name for principle in principles]
+        drawn = int(content_id(names, comparison.prompt.id), 16) % 2
+        return Judgment(preference=0.9 if drawn else 0.1)
 
 
 class FlagOptions(Options):
@@ -268,7 +296,8 @@ def test_every_verdict_is_written_measured_and_told(
         *(("leaning", "ab", "A"), ("leaning", "ba", "B")),
     ]
     assert [v["verdict"] for v in wrong["votes"]][:2] == ["A", "A"]
-    versions = versions_of(judges, offered)
+    asked = "both orders, average; no principles"
+    versions = {name: f"{version}: {asked}" for name, version in versions_of(judges, offered).items()}
     assert {(v["judge"], v["version"], v["usd"]) for row in verdicts for v in row["votes"]} == {
         (name, version, 0.001) for name, version in versions.items()
     }
@@ -374,7 +403,7 @@ def test_a_learnt_jury_is_measured_on_other_items_saved_and_handed_to_a_compare_
     judges = [{"use": "knowing", "name": "liar", "sure": 0.1}]
     pairs = write_rows({"prompt": "new?", "response_a": "good", "response_b": "bad"}, name="pairs.jsonl")
     compare = {**PAIRS, "pairs": pairs, "judges": judges, "aggregate": ["jury"]}
-    recipe = validation(labelled, compare, judges=judges, aggregate=["flag"])
+    recipe = validation(labelled, compare, judges=judges, aggregate=["flag"], orders="one")
     done = run(recipe, tmp_path / "run", offered)
     assert measure.calls[0]["names"] == ["flag", "majority", "confidence"]
     assert done.stages[0].summary["accuracy"]["mean"] == 1.0
@@ -387,10 +416,116 @@ def test_a_learnt_jury_is_measured_on_other_items_saved_and_handed_to_a_compare_
 
     saved_in = str(done.stages[0].folder / "jury")
     other = {**compare, "judges": [{"use": "knowing", "name": "liar", "sure": 0.2}]}
-    for aggregate in (["jury"], [{"use": "flag", "model": saved_in}]):
-        again = validation(labelled, {**other, "aggregate": aggregate}, judges=judges, aggregate=["flag"])
-        with pytest.raises(UsageError, match=r"aggregate\.0: it was learnt from other judges"):
-            run(again, tmp_path / "run", offered)
+    asked = Knowing.asked
+    for aggregate, message in (
+        ("jury", r"aggregate\.0: the jury learns from other judges"),
+        ({"use": "flag", "model": saved_in}, r"aggregate\.0: it was learnt from other judges"),
+    ):
+        again = {**other, "aggregate": [aggregate]}
+        with pytest.raises(UsageError, match=message):
+            run(validation(labelled, again, judges=judges, aggregate=["flag"]), tmp_path / "again", offered)
+    assert Knowing.asked == asked
+
+
+def test_a_learnt_jury_is_measured_as_it_is_on_items_it_has_not_seen(
+    offered: Any, measure: Measure, labelled: str, write_rows: Write, tmp_path: Path
+) -> None:
+    judges = [{"use": "knowing", "name": "liar", "sure": 0.1}]
+    new = ({**row, "item": f"new {row['item']}", "prompt": f"new {row['prompt']}"} for row in items(10))
+    unseen = write_rows(*new, name="unseen.jsonl")
+    stage = {"stage": "validate", "judges": judges, "principles": "none", "labelled": unseen}
+    heldout = {**stage, "name": "heldout", "aggregate": ["jury"]}
+    recipe = validation(labelled, heldout, judges=judges, aggregate=["flag"])
+    first, second = run(recipe, tmp_path / "run", offered).stages
+    assert second.summary["accuracy"] == {**second.summary["accuracy"], "mean": 1.0, "n": 10}
+    assert "artifact" not in second.summary
+    assert not (second.folder / "jury").exists()
+    assert measure.calls[1]["names"] == ["flag", "majority", "confidence"]
+    saved = {"use": "flag", "model": str(first.folder / "jury")}
+    again = Recipe.of({"stages": [{**stage, "aggregate": [saved]}]})
+    assert run(again, tmp_path / "saved", offered).stages[0].summary["accuracy"]["mean"] == 1.0
+    # What is handed on has learnt already, so another one can still be learnt beside it.
+    both = validation(labelled, {**heldout, "aggregate": ["jury", "flag"]}, judges=judges, aggregate=["flag"])
+    done = run(both, tmp_path / "both", offered)
+    assert done.stages[1].summary["artifact"]["judges"] == first.summary["artifact"]["judges"]
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        (
+            {"judges": [{"use": "knowing", "name": "other"}]},
+            "'knowing', from whom it will have learnt, is not",
+        ),
+        ({"judges": [{"use": "knowing", "sure": 0.8}]}, "'knowing' is asked otherwise"),
+        (
+            {"orders": "one"},
+            r"asked otherwise \(\w+: one order; no .* learns \(\w+: both orders, average; no",
+        ),
+        ({"on_flip": "abstain"}, "both orders, abstain; no principles"),
+        ({"principles": "all"}, r"both orders, average; all principles of \w+\)"),
+        ({}, ""),
+    ],
+)
+def test_a_jury_yet_to_be_learnt_is_refused_what_it_will_not_have_learnt_before_anybody_is_asked(
+    changed: Any, message: str, offered: Any, write_rows: Write, labelled: str, tmp_path: Path
+) -> None:
+    pairs = write_rows({"prompt": "new?", "response_a": "good", "response_b": "bad"}, name="pairs.jsonl")
+    compare = {"stage": "compare", "principles": "none", "pairs": pairs, "judges": ["knowing"]}
+    recipe = validation(labelled, {**compare, "aggregate": ["jury"], **changed}, aggregate=["flag"])
+    if not message:
+        assert check(recipe, offered).stages
+        return
+    with pytest.raises(UsageError, match=message):
+        check(recipe, offered)
+
+
+def test_a_judge_that_is_trained_first_may_be_any_until_then(
+    offered: Any, write_rows: Write, labelled: str, tmp_path: Path
+) -> None:
+    pairs = write_rows({"prompt": "new?", "response_a": "good", "response_b": "bad"}, name="pairs.jsonl")
+    compare = {"stage": "compare", "pairs": pairs, "judges": ["policy"], "aggregate": ["jury"]}
+    recipe = validation(labelled, compare, judges=["policy"], aggregate=["flag"], principles="sampled")
+    with_policy = Recipe.of({**recipe.model_dump(), "policy": {"use": "tuned", "model": "base"}})
+    assert check(with_policy, offered).stages
+    other = {**compare, "judges": ["knowing"]}
+    recipe = validation(labelled, other, judges=["policy"], aggregate=["flag"])
+    with pytest.raises(UsageError, match="'tuned', from whom it will have learnt, is not asked"):
+        check(Recipe.of({**recipe.model_dump(), "policy": {"use": "tuned", "model": "base"}}), offered)
+
+
+@pytest.mark.parametrize(
+    ("judges", "aggregate", "message"),
+    [
+        (["knowing"], ["jury"], r"aggregate\.0: no earlier stage makes 'jury'\n.*a stage 'validate'"),
+        (["labeler"], ["majority"], r"judges\.0: no earlier stage makes 'labeler'\n.*a stage 'train'"),
+        (["policy"], ["majority"], r"judges\.0: no earlier stage makes 'policy'\n.*set 'policy:'"),
+        (
+            [{"use": "repeat", "samples": 2, "judge": "policy"}],
+            ["majority"],
+            "'policy' is an artifact, which has no place inside",
+        ),
+    ],
+)
+def test_an_artifact_that_nobody_makes_is_said_to_be_one(
+    judges: Any, aggregate: Any, message: str, offered: Any, write_rows: Write, tmp_path: Path
+) -> None:
+    pairs = write_rows({"prompt": "new?", "response_a": "good", "response_b": "bad"}, name="pairs.jsonl")
+    stage = {"stage": "compare", "pairs": pairs, "judges": judges, "aggregate": aggregate}
+    with pytest.raises(UsageError, match=message):
+        check(Recipe.of({"stages": [stage]}), offered)
+    with pytest.raises(UsageError, match="'compare' stands for preferences, which cannot be asked"):
+        check(
+            Recipe.of(
+                {
+                    "stages": [
+                        {**stage, "judges": ["knowing"], "aggregate": ["majority"]},
+                        {**stage, "name": "second", "judges": ["compare"], "aggregate": ["majority"]},
+                    ]
+                }
+            ),
+            offered,
+        )
 
 
 def test_a_saved_jury_is_refused_other_judges_before_anything_is_asked(
@@ -502,9 +637,75 @@ def test_votes_are_needed_and_the_subject_must_be_there(offered: Any, write_rows
     voted = load_labelled(
         Path(write_rows({"item": 1, "label": "A", "votes": [{"judge": "x", "verdict": "A"}]}))
     )
-    with pytest.raises(UsageError, match="is called 'majorty'; did you mean 'majority'"):
-        validate(voted, jury, offered, subject="majorty")
     assert validate(voted, jury, offered, subject="x").subject == "x"
+
+
+def test_whoever_voted_must_be_whom_an_aggregator_can_decide_for(
+    offered: Any, write_rows: Write, labelled: str, tmp_path: Path
+) -> None:
+    votes = [{"judge": "gpt", "verdict": "A", "version": "v1"}, {"judge": "claude", "verdict": "B"}]
+    voted = load_labelled(Path(write_rows({"item": 1, "label": "A", "votes": votes})))
+    wrong = [
+        Aggregation.of([{"use": "weighted", "weights": {"gtp": 1, "claude": 1}}], offered),
+        Aggregation.of(["majority"], offered),
+    ]
+    with pytest.raises(UsageError, match=r"weights\.gtp: no judge has this name; did you mean 'gpt'"):
+        validate(voted, wrong, offered)
+    right = Aggregation.of([{"use": "weighted", "weights": {"gpt": 2, "claude": 1}}], offered)
+    assert validate(voted, [right], offered).accuracy.mean == 1
+
+    saved = run(validation(labelled, aggregate=["flag"]), tmp_path / "run", offered).stages[0].folder
+    jury = Aggregation.of([{"use": "flag", "model": str(saved / "jury")}], offered)
+    with pytest.raises(UsageError, match="it was learnt from other judges"):
+        validate(voted, [jury], offered)
+    (fitted, *rest) = load_labelled(saved / "verdicts.jsonl")
+    late = tuple(vote.model_copy(update={"version": "v2"}) for vote in fitted.votes)
+    with pytest.raises(UsageError, match="it was learnt from other judges"):
+        validate([*rest, fitted.model_copy(update={"votes": late})], [jury], offered)
+
+
+def test_what_nobody_knows_the_price_of_is_not_free(
+    offered: Any, labelled: str, rows: Rows, tmp_path: Path
+) -> None:
+    offered.offer("chat_model", "priced", f"{__name__}:Priced")
+    judges = [
+        {"use": "tuned", "model": "a"},
+        {"use": "priced", "model": "a"},
+        {
+            "use": "repeat",
+            "name": "inside",
+            "samples": 2,
+            "judge": {"use": "tuned", "model": "b", "name": "b"},
+        },
+        "knowing",
+    ]
+    judges[2]["judge"]["temperature"] = 1  # type: ignore[index]
+    done = run(validation(labelled, judges=judges, limit=2), tmp_path / "run", offered)
+    votes = rows(done.stages[0].folder / "verdicts.jsonl")[0]["votes"]
+    found = {vote["judge"]: vote["usd"] for vote in votes}
+    assert found == {"tuned": None, "priced": 0.0, "inside": None, "knowing": 0.001}
+
+
+def test_what_the_user_changed_is_no_drift(offered: Any, labelled: str, rows: Rows, tmp_path: Path) -> None:
+    offered.offer("judge", "literal", f"{__name__}:Literal")
+    first = validation(labelled, judges=["literal"], principles="sampled", require="none")
+    verdicts = run(first, tmp_path / "first", offered).stages[0].folder / "verdicts.jsonl"
+    assert {vote["seed"] for row in rows(verdicts) for vote in row["votes"]} == {0}
+
+    def found(number: int, recipe: dict[str, Any], **settings: Any) -> tuple[str, bool]:
+        stage = {**first.stages[0].model_dump(), "anchors": str(verdicts), **settings}
+        guarded = Recipe.of({**recipe, "stages": [stage]})
+        (judge,) = run(guarded, tmp_path / str(number), offered).stages[0].summary["drift"]["judges"]
+        return judge["settings"], judge["changed"] > 0
+
+    assert found(0, {}) == ("same", False)
+    assert found(1, {"seed": 1}) == ("changed", True)
+    assert found(2, {}, principles="none") == ("changed", True)
+    assert found(3, {}, principles="all") == ("changed", True)
+    principles = [{"name": name, "description": f"Be {name}."} for name in ("kind", "brief", "plain", "warm")]
+    assert found(4, {"constitution": {"name": "mine", "principles": principles}}) == ("changed", True)
+    assert found(5, {}, orders="one") == ("changed", False)
+    assert found(6, {}, on_flip="abstain") == ("changed", False)
 
 
 def test_a_plugin_that_returns_something_else_is_named(offered: Any, write_rows: Write) -> None:

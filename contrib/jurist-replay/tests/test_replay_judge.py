@@ -74,6 +74,7 @@ class TestReplayJudge(JudgeContract):
         ([vote("B", confidence=0.75), vote("A", "ba", confidence=0.75)], 0.25, 0.25),
         ([vote("A"), vote(None, "ba")], 1.0, "unparsed"),
         ([vote("A", "ba")], "missing", 0.0),
+        ([vote("A", "either")], 1.0, 0.0),
     ],
 )
 def test_verdicts_come_back_in_the_order_shown(

@@ -26,7 +26,7 @@ from jurist.errors import JuristError, ProviderError, UsageError
 from jurist.hookspecs import hookimpl
 from jurist.judges.of_judges import JudgeOfJudges, JudgeReference
 from jurist.limits import Limits
-from jurist.options import Operational, Options
+from jurist.options import LocalPath, Operational, Options
 from jurist.prices import Price
 from jurist.recipe import Recipe
 from jurist.records import (
@@ -70,6 +70,7 @@ __all__ = [
     "Judgment",
     "JuristError",
     "Limits",
+    "LocalPath",
     "Message",
     "Operational",
     "Options",

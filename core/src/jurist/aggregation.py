@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -19,40 +19,55 @@ from jurist.recipe import Reference
 
 @dataclass(frozen=True)
 class Aggregation:
-    """Aggregators that are asked in turn; nothing is built until :meth:`build`."""
+    """Aggregators that are asked in turn; nothing is built until :meth:`build`.
+
+    ``learner`` is the one of them that is to be learnt, where one is.
+    """
 
     selections: tuple[Selection, ...]
+    learner: Selection | None = None
 
     @classmethod
     def of(
-        cls, references: Iterable[Reference], source: ComponentSource, where: str = "aggregate"
+        cls,
+        references: Iterable[Reference],
+        source: ComponentSource,
+        where: str = "aggregate",
+        *,
+        handed: Collection[int] = (),
     ) -> Aggregation:
         """The aggregators behind references.
+
+        Those at the places ``handed`` come from earlier stages: they have learnt by the time they are asked.
 
         Raises:
             UsageError: settings are wrong, one decides before judges are asked, or more than one is to be
                 learnt; lists every fault.
         """
-        selections, faults = [], []
+        selections, learning, faults = [], [], []
         for number, reference in enumerate(references):
             try:
-                selections.append(select("aggregator", reference, source, f"{where}.{number}"))
+                selected = select("aggregator", reference, source, f"{where}.{number}")
             except (UsageError, PluginError) as error:
                 faults.append("\n    ".join(str(error).splitlines()))
+                continue
+            selections.append(selected)
+            if learns(selected) and number not in handed:
+                learning.append(selected)
         faults += [
             f"{where}: '{each.label}' decides before judges are asked and says nothing of them; leave it out"
             for each in selections
             if cast(type[Aggregator], each.implementation).before_judging
         ]
-        learning = [each.label for each in selections if learns(each)]
         if len(learning) > 1:
+            names = " and ".join(each.label for each in learning)
             faults.append(
-                f"{where}: {' and '.join(learning)} are to be learnt, and only one can be; give the others "
+                f"{where}: {names} are to be learnt, and only one can be; give the others "
                 "the 'model:' of one that was learnt before"
             )
         if faults:
             raise UsageError.of_faults("a chain that cannot be measured", faults)
-        return cls(tuple(selections))
+        return cls(tuple(selections), learning[0] if learning else None)
 
     @property
     def name(self) -> str:
@@ -62,13 +77,13 @@ class Aggregation:
     @property
     def learnt_component(self) -> dict[str, JsonValue] | None:
         """The settings of the aggregator that is still to be learnt; None where there is none."""
-        return next((each.settings for each in self.selections if learns(each)), None)
+        return None if self.learner is None else self.learner.settings
 
     def build(self) -> Chain:
         """A new chain, a :class:`LearntAggregator` as well where one of it is to be learnt."""
         aggregators = [cast(Aggregator, each.implementation(each.options)) for each in self.selections]
         for selection, aggregator in zip(self.selections, aggregators, strict=True):
-            if learns(selection):
+            if selection is self.learner:
                 return LearntChain(aggregators, cast(LearntAggregator, aggregator))
         return Chain(aggregators)
 

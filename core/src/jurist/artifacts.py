@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import JsonValue
+from pydantic import Field, JsonValue
 
 from jurist.errors import UsageError
 from jurist.options import near_miss
-from jurist.recipe import Reference
+from jurist.recipe import ARTIFACTS, Reference
 from jurist.records import Record
 
 Kind = Literal["policy", "reward_model", "labeler", "revisions", "preferences", "jury"]
@@ -19,7 +19,8 @@ class StageArtifact(Record):
     """Something a stage made, or a policy that the recipe starts from.
 
     ``path`` is a dataset or a checkpoint; ``component`` the settings that answer with a policy,
-    judge with a labeler, or decide with a jury that was learnt.
+    judge with a labeler, or decide with a jury that was learnt. ``judges`` are those whom such a jury is
+    learnt for, by name, each with its version; '' where that is not known yet.
     ``fingerprint`` changes whenever the content may have changed.
     """
 
@@ -27,6 +28,7 @@ class StageArtifact(Record):
     fingerprint: str
     path: Path | None = None
     component: dict[str, JsonValue] | None = None
+    judges: dict[str, str] = Field(default={})
 
 
 class Artifacts:
@@ -62,12 +64,41 @@ class Artifacts:
         return self._known.get(name)
 
     def component(self, reference: Reference) -> Reference:
-        """The settings behind a reference: those of a policy or labeler artifact, or the reference itself."""
+        """The settings behind a reference: those of an artifact, or the reference itself.
+
+        Raises:
+            UsageError: the artifact is nothing that can be asked, or no earlier stage makes it.
+        """
         if isinstance(reference, str) and reference in self._known:
             artifact = self._known[reference]
             if artifact.component is None:
-                raise UsageError(f"'{reference}' is a {artifact.kind}, which cannot answer prompts")
+                raise UsageError(
+                    f"'{reference}' stands for {_NOUNS[artifact.kind]}, which cannot be asked anything here",
+                    hint="name a component, or an artifact that is one: a policy, a labeler or a jury",
+                )
             return artifact.component
-        if reference == "policy":
-            raise UsageError("the recipe has no 'policy'", hint="add policy: {use: hf, model: PATH}")
+        if isinstance(reference, str) and reference in ARTIFACTS:
+            raise UsageError(f"no earlier stage makes '{reference}'", hint=_MADE_BY[reference])
         return reference
+
+
+_NOUNS = {
+    "policy": "a policy",
+    "reward_model": "a reward model",
+    "labeler": "a labeler",
+    "revisions": "revisions",
+    "preferences": "preferences",
+    "jury": "a jury",
+}
+
+_BASE = "set 'policy:' in the recipe, as in policy: {use: hf, model: PATH}"
+_MADE_BY = {
+    "base": _BASE,
+    "policy": _BASE,
+    "reward_model": "put a stage 'train' with a trainer of reward models before this one",
+    "labeler": "put a stage 'train' with a trainer of labelers before this one",
+    "revisions": "put a stage 'revise' before this one",
+    "preferences": "put a stage 'compare' before this one",
+    "jury": "put a stage 'validate' before this one, with an aggregator that is to be learnt",
+}
+"""What makes each artifact."""

@@ -12,14 +12,14 @@ from pydantic import JsonValue, SecretStr, ValidationError
 
 from jurist.batches import Batching
 from jurist.component import Component
-from jurist.contracts import BatchChatModel, Contract, Judge
+from jurist.contracts import BatchChatModel, ChatModel, Contract, Judge
 from jurist.engine import Engine
 from jurist.errors import PluginError, UsageError
 from jurist.fingerprint import settings_fingerprint
-from jurist.judges.of_judges import JudgeOfJudges, inner_references
+from jurist.judges.of_judges import JudgeOfJudges, judges_inside
 from jurist.limits import Limits
 from jurist.metered import metered
-from jurist.options import Options, fault_line, holds_components
+from jurist.options import Options, fault_line, faults_of, holds_components
 from jurist.orders import InOrders
 from jurist.recipe import Reference, expand, resolve_path
 from jurist.records import content_id
@@ -80,37 +80,25 @@ def select(kind: str, reference: Reference, source: ComponentSource, where: str 
         PluginError: the component's plugin is broken.
     """
     where = where or kind
-    settings = expanded({"use": reference} if isinstance(reference, str) else reference)
-    name = settings.get("use")
-    if not isinstance(name, str):
-        raise UsageError(f"{where}: a component needs 'use: NAME'", hint="jurist plugins list")
-    try:
-        component = source.find(kind, name)
-    except (UsageError, PluginError) as error:
-        error.what = f"{where}: {error.what}"
-        raise
+    written = {"use": reference} if isinstance(reference, str) else reference
+    settings = expanded(written)
+    component = _found(kind, settings, source, where)
     implementation = component.load()
     role = ROLES.get(kind) if component.kind == "chat_model" and kind != "chat_model" else None
-    given = {key: value for key, value in settings.items() if key not in _COMMON}
-    judges, inner_faults = _judges_inside(implementation, reference, source, where)
-    if not isinstance(reference, str):  # judges inside stay as they are written, with no secret in sight
-        fields = implementation.Options.model_fields.items()
-        held = (name for name, field in fields if holds_components(field))
-        given.update({name: reference[name] for name in held if name in reference})
-    parts = [implementation.Options, *([role.Options] if role else [])]
-    options, faults = _validate(parts, given, where)
-    limits, limit_faults = _limits(settings.get("limits"), implementation, f"{where}.limits")
-    batching, batch_faults = _batching(
-        settings.get("batch"), settings.get("limits"), implementation, f"{where}.batch"
-    )
-    if batching is not None:  # a batch holds all that is waiting, for as long as the provider takes
-        limits = limits.model_copy(update={"concurrency": batching.size, "timeout": None})
-    faults += [*limit_faults, *batch_faults, *_open_secrets(options, reference, where), *inner_faults]
+    options, faults = _options(implementation, role, settings, written, where)
+    limits, batching, pace_faults = _pace(implementation, settings, where)
+    judges: dict[str, Selection] = {}
+    inner_faults: list[str] = []
+    if issubclass(implementation, JudgeOfJudges):
+        judges, inner_faults = judges_inside(
+            implementation.Options, written, lambda inner, place: select("judge", inner, source, place), where
+        )
+    faults += [*pace_faults, *_open_secrets(options, written, where), *inner_faults]
     if faults:
         raise UsageError.of_faults(
-            f"{where}: {component.kind} '{name}' of {component.distribution}",
+            f"{where}: {component.kind} '{component.name}' of {component.distribution}",
             faults,
-            hint=f"jurist plugins show {name}",
+            hint=f"jurist plugins show {component.name}",
         )
     return Selection(
         kind=kind,
@@ -118,7 +106,7 @@ def select(kind: str, reference: Reference, source: ComponentSource, where: str 
         implementation=implementation,
         options=options[0],
         role_options=options[1] if role else None,
-        label=str(settings.get("name") or name),
+        label=str(settings.get("name") or settings["use"]),
         limits=limits,
         settings=settings,
         batching=batching,
@@ -126,24 +114,43 @@ def select(kind: str, reference: Reference, source: ComponentSource, where: str 
     )
 
 
-def _judges_inside(
-    implementation: type[Contract], reference: Reference, source: ComponentSource, where: str
-) -> tuple[dict[str, Selection], list[str]]:
-    """The judges that a judge of judges asks, and what is wrong with them."""
-    judges: dict[str, Selection] = {}
-    if not issubclass(implementation, JudgeOfJudges) or isinstance(reference, str):
-        return judges, []
-    faults = [
-        f"{where}.{name}: it makes no calls of its own; give this to the judges inside"
-        for name in ("limits", "batch")
-        if name in reference
-    ]
-    for place, inner in inner_references(implementation.Options, reference):
-        try:
-            judges[place] = select("judge", inner, source, f"{where}.{place}")
-        except (UsageError, PluginError) as error:
-            faults.append("\n    ".join(str(error).splitlines()))
-    return judges, faults
+def _found(kind: str, settings: Mapping[str, Any], source: ComponentSource, where: str) -> Component:
+    name = settings.get("use")
+    if not isinstance(name, str):
+        raise UsageError(f"{where}: a component needs 'use: NAME'", hint="jurist plugins list")
+    try:
+        return source.find(kind, name)
+    except (UsageError, PluginError) as error:
+        error.what = f"{where}: {error.what}"
+        raise
+
+
+def _options(
+    implementation: type[Contract],
+    role: type[Contract] | None,
+    settings: Mapping[str, Any],
+    written: Mapping[str, Any],
+    where: str,
+) -> tuple[list[Options], list[str]]:
+    """The component's options and those of its role; judges inside stay as written, no secret in sight."""
+    given = {key: value for key, value in settings.items() if key not in _COMMON}
+    fields = implementation.Options.model_fields.items()
+    held = [name for name, field in fields if holds_components(field)]
+    given.update({name: written[name] for name in held if name in written})
+    return _validate([implementation.Options, *([role.Options] if role else [])], given, where)
+
+
+def _pace(
+    implementation: type[Contract], settings: Mapping[str, Any], where: str
+) -> tuple[Limits, Batching | None, list[str]]:
+    """How it may be called, and how calls go in the provider's batches, if they are to."""
+    limits, faults = _limits(settings.get("limits"), implementation, f"{where}.limits")
+    batching, batch_faults = _batching(
+        settings.get("batch"), settings.get("limits"), implementation, f"{where}.batch"
+    )
+    if batching is not None:  # a batch holds all that is waiting, for as long as the provider takes
+        limits = limits.model_copy(update={"concurrency": batching.size, "timeout": None})
+    return limits, batching, faults + batch_faults
 
 
 def _batching(
@@ -172,9 +179,8 @@ def _limits(given: Any, implementation: type[Contract], where: str) -> tuple[Lim
     return (cast(Limits, limits[0]) if limits else implementation.limits), faults
 
 
-def _open_secrets(options: Iterable[Options], reference: Reference, where: str) -> list[str]:
+def _open_secrets(options: Iterable[Options], given: Mapping[str, Any], where: str) -> list[str]:
     """Secrets written out in the recipe, which the run directory would keep for everyone to read."""
-    given = {} if isinstance(reference, str) else reference
     secrets = [name for each in options for name, value in each if isinstance(value, SecretStr)]
     return [
         f"{where}.{name}: a secret does not belong in a recipe; write ${{NAME}} and set that variable"
@@ -199,7 +205,7 @@ def _validate(models: list[type[Options]], given: Any, where: str) -> tuple[list
         try:
             options.append(model.model_validate(mine))
         except ValidationError as error:
-            faults += [fault_line(entry, known, where) for entry in error.errors()]
+            faults += faults_of(error, known, where)
     return options, faults
 
 
@@ -275,6 +281,11 @@ class Assembly:
             batching=selection.batching,
         )
 
+    def unpriced(self, selection: Selection) -> bool:
+        """Whether some calls of it, or of judges inside, cost nobody knows what."""
+        models = (each for _, each in selection.within("") if issubclass(each.implementation, ChatModel))
+        return any(cast(ChatModel, self._implementation(each)).price() is None for each in models)
+
     async def close(self) -> None:
         """Close every component that was built, the last one first; what is built later is new."""
         await self._engine.release()
@@ -297,8 +308,10 @@ def fingerprint_of(selection: Selection) -> JsonValue:
     """What of a selection can change a result: no secrets, nothing operational, files by content."""
     role = selection.role_options
     options = [selection.options.identity(), role.identity() if role is not None else None]
-    inside: dict[str, JsonValue] = {place: fingerprint_of(each) for place, each in selection.judges.items()}
-    own: list[JsonValue] = [selection.component.target, selection.label, settings_fingerprint(options)]
+    settings = settings_fingerprint(options, selection.options.paths())
+    own: list[JsonValue] = [selection.component.target, selection.label, settings]
+    # A list: the first judge that is sure, or whose tag fits, is asked first.
+    inside: list[JsonValue] = [[place, fingerprint_of(each)] for place, each in selection.judges.items()]
     return [*own, inside] if inside else own
 
 

@@ -270,6 +270,18 @@ class LearntAggregator(Aggregator):
     Its option ``model`` is the folder that a learnt one was saved in; without it, it is to be fitted first.
     """
 
+    @property
+    def is_learnt(self) -> bool:
+        """Whether it was saved before, so that it decides as it is."""
+        return getattr(self.options, "model", None) is not None
+
+    def learnt_prompts(self) -> frozenset[str] | None:
+        """The ids of the prompts of all items it learnt from; None where it does not know them.
+
+        Whoever measures a saved one says on how many of these it was measured.
+        """
+        return None
+
     @abstractmethod
     def fit(self, items: Sequence[LabelledItem]) -> None:
         """Learn from the votes and labels of ``items``; what was learnt before is forgotten.

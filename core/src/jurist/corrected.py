@@ -5,11 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import NormalDist, fmean, variance
+from statistics import fmean, variance
 
-from jurist.intervals import Estimate
-
-_Z = NormalDist().inv_cdf(0.975)
+from jurist.intervals import Estimate, Z
 
 
 @dataclass(frozen=True)
@@ -65,7 +63,7 @@ def corrected_share(strata: Sequence[Stratum]) -> Estimate:
         mean += share * (trust * stratum.claimed + fmean(stratum.errors(trust)))
         spread += share**2 * stratum.unchecked * stratum.variance(trust) / len(stratum.checked)
     mean = min(1.0, max(0.0, mean))
-    half = _Z * math.sqrt(spread)
+    half = Z * math.sqrt(spread)
     n = sum(len(stratum.checked) for stratum in strata)
     return Estimate(mean=mean, low=max(0.0, mean - half), high=min(1.0, mean + half), n=n)
 

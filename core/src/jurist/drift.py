@@ -18,12 +18,13 @@ _LEVEL = 0.05
 class JudgeDrift(Record):
     """How one judge's verdicts differ from those it gave before.
 
-    ``settings``: whether its settings are those of before; where they are not it is another judge, which has
-    not drifted. Of ``compared`` items the verdict is another one on ``changed`` (an abstention counts as a
-    verdict, a failure as none). ``chance`` is the probability of as many changes, or more, of a judge that
-    changes just what is tolerated (exact binomial test). ``moved`` is the mean absolute change of P(A is
-    better). Of the labelled items ``lost`` were right before alone and ``won`` are right now alone;
-    ``right_chance`` is the two-sided probability of that if it is as good as it was (McNemar's exact test).
+    ``settings``: whether its settings, and how it was asked, are those of before; where they are not it is
+    another judge, which has not drifted. Of ``compared`` items the verdict is another one on ``changed`` (an
+    abstention counts as a verdict, a failure as none). ``chance`` is the probability of as many changes, or
+    more, of a judge that changes just what is tolerated (exact binomial test). ``moved`` is the mean absolute
+    change of P(A is better). Of the labelled items ``lost`` were right before alone and ``won`` are right now
+    alone; ``right_chance`` is the two-sided probability of that if it is as good as it was (McNemar's exact
+    test).
     """
 
     judge: str
@@ -48,7 +49,7 @@ class JudgeDrift(Record):
         if self.lost or self.won:
             parts.append(f"right on {self.won:,} more and {self.lost:,} fewer, p={self.right_chance:.3f}")
         if self.settings == "changed":
-            parts.append("its settings were others before, so this is no drift")
+            parts.append("its settings, or how it was asked, were others before, so this is no drift")
         return "; ".join(parts)
 
 
@@ -130,10 +131,10 @@ def _settings(
     judge: str, pairs: Sequence[tuple[LabelledItem, LabelledItem]]
 ) -> Literal["same", "changed", "unknown"]:
     before, now = (
-        {vote.version for pair in pairs for vote in pair[place].votes if vote.judge == judge}
+        {(vote.version, vote.seed) for pair in pairs for vote in pair[place].votes if vote.judge == judge}
         for place in (0, 1)
     )
-    if "" in before | now or not before:
+    if not before or "" in {version for version, _ in before | now}:
         return "unknown"
     return "same" if before == now else "changed"
 

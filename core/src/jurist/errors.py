@@ -48,14 +48,21 @@ class JuristError(Exception):
 
 
 class UsageError(JuristError):
-    """The user asked for something that cannot be done; lists every fault found."""
+    """The user asked for something that cannot be done; lists every fault found.
+
+    ``faults`` are those that it lists, where it was made of some.
+    """
+
+    faults: tuple[str, ...] = ()
 
     @classmethod
     def of_faults(cls, subject: str, faults: Iterable[str], *, hint: str | None = None) -> UsageError:
         """One error that lists all ``faults`` of ``subject``, one per line."""
         lines = list(faults)
         count = "1 fault" if len(lines) == 1 else f"{len(lines)} faults"
-        return cls("\n".join([f"{subject}: {count}", *(f"  - {line}" for line in lines)]), hint=hint)
+        error = cls("\n".join([f"{subject}: {count}", *(f"  - {line}" for line in lines)]), hint=hint)
+        error.faults = tuple(lines)
+        return error
 
 
 class PluginError(JuristError):

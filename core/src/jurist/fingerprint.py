@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable
+from os.path import isdir, isfile  # False of what can be no path, a long text among them
 from pathlib import Path
 from typing import Any
 
@@ -16,25 +17,14 @@ def file_digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def settings_fingerprint(settings: Any) -> str:
-    """Changes with the settings and with every local file or folder that they name.
+def settings_fingerprint(settings: Any, paths: Iterable[Path]) -> str:
+    """Changes with the settings and with every local file or folder among ``paths``, which they name.
 
     Files count by content. Folders (checkpoints, too large to read for this) count by the names,
     sizes and times of the files in them.
     """
-    return content_id(settings, [[str(path), _state(path)] for path in sorted(set(_paths(settings)))])
-
-
-def _paths(settings: Any) -> Iterator[Path]:
-    if isinstance(settings, Mapping):
-        settings = list(settings.values())
-    if isinstance(settings, (list, tuple)):
-        for value in settings:
-            yield from _paths(value)
-    elif isinstance(settings, str) and 0 < len(settings) < 1024 and "\0" not in settings:
-        path = Path(settings)
-        if path.is_file() or path.is_dir():
-            yield path
+    here = sorted(path for path in set(paths) if isfile(path) or isdir(path))
+    return content_id(settings, [[str(path), _state(path)] for path in here])
 
 
 def _state(path: Path) -> Any:

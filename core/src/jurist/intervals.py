@@ -8,7 +8,8 @@ from statistics import NormalDist, fmean, stdev
 
 from jurist.records import Record
 
-_Z = NormalDist().inv_cdf(0.975)
+Z = NormalDist().inv_cdf(0.975)
+"""Standard errors from a mean to either end of its 95% interval."""
 
 
 class Estimate(Record):
@@ -31,8 +32,16 @@ def estimate(values: Sequence[float]) -> Estimate:
         raise ValueError("there is no mean of no values")
     mean = fmean(values)
     if set(values) <= {0, 1}:
-        centre = (mean + _Z**2 / (2 * n)) / (1 + _Z**2 / n)
-        half = _Z / (1 + _Z**2 / n) * math.sqrt(mean * (1 - mean) / n + _Z**2 / (4 * n**2))
-        return Estimate(mean=mean, low=max(0.0, centre - half), high=min(1.0, centre + half), n=n)
-    half = _Z * stdev(values) / math.sqrt(n) if n > 1 else math.inf
+        return wilson(mean, n, n)
+    half = Z * stdev(values) / math.sqrt(n) if n > 1 else math.inf
     return Estimate(mean=mean, low=mean - half, high=mean + half, n=n)
+
+
+def wilson(share: float, effective: float, n: int) -> Estimate:
+    """A share of ``n`` items with Wilson's score interval at the ``effective`` number of items."""
+    centre = (share + Z**2 / (2 * effective)) / (1 + Z**2 / effective)
+    spread = share * (1 - share) / effective + Z**2 / (4 * effective**2)
+    half = Z / (1 + Z**2 / effective) * math.sqrt(spread)
+    # Rounding must not put the share outside its own interval.
+    low, high = min(max(0.0, centre - half), share), max(min(1.0, centre + half), share)
+    return Estimate(mean=share, low=low, high=high, n=n)

@@ -16,9 +16,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from statistics import fmean
-from typing import Any, Literal
+from typing import Any, Literal, Self, get_args
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from jurist.errors import UsageError
 from jurist.orders import merged
@@ -39,36 +39,67 @@ from jurist.records import (
 )
 
 Label = Literal["A", "B", "tie"]
+ShownOrder = Literal["ab", "ba", "either", "mixed"]
 _LEAST_SIDED = 0.51
-"""P(side) of a verdict whose stated confidence is lower: no confidence turns a verdict round."""
+"""P(side) of a verdict whose stated confidence is one half or less: none turns a verdict round."""
+
+
+class Provenance(Record):
+    """Where the votes of a stage come from, as they record it.
+
+    ``versions`` has a fingerprint for each judge's name, of its settings and of how it was asked. ``seed`` is
+    that of the recipe where it said which principle was sampled, else None. ``unpriced`` are the judges some
+    of whose calls cost nobody knows what.
+    """
+
+    versions: dict[str, str] = Field(default={})
+    seed: int | None = None
+    unpriced: tuple[str, ...] = ()
+
+
+_NOT_KNOWN = Provenance()
 
 
 class Vote(Record):
     """What one judge said of an item in one presentation order.
 
-    ``confidence`` is the stated probability, from 0 to 1, that the verdict is right. ``reason`` says why
-    there is no verdict: a reason of an abstention, or ``failure``. ``version`` is a fingerprint of the
-    judge's settings, ``usd`` what the vote cost. Several votes of one judge in one order are repeated
-    samples.
+    ``confidence`` is the stated probability, from 0 to 1, that the verdict is right. ``probability`` is P(A
+    is better), for a verdict B whose confidence, being one minus that, was rounded. ``reason`` says why there
+    is no verdict: a reason of an abstention, or ``failure``. ``version`` is a fingerprint of the judge's
+    settings and of how it was asked, ``seed`` that of the sampled principles. ``usd`` is what the vote cost,
+    None where that is not known. Several votes of one judge in one order are repeated samples.
+
+    ``order`` is ``either`` where the order plays no part for this judge, and ``mixed`` where what it said
+    rests on both and cannot be told apart by order.
     """
 
     judge: str
-    order: Literal["ab", "ba"] = "ab"
+    order: ShownOrder = "ab"
     verdict: Label | None
     confidence: float | None = Field(default=None, ge=0, le=1)
+    probability: float | None = Field(default=None, ge=0, lt=0.5)
     reason: Reason | Literal["failure", ""] = ""
     version: str = ""
+    seed: int | None = None
     usd: float | None = Field(default=None, ge=0)
 
+    @model_validator(mode="after")
+    def _probability_of_b(self) -> Self:
+        if self.probability is not None and self.verdict != "B":
+            raise ValueError("a 'probability' below one half, that A is better, is of a verdict B")
+        return self
+
     @classmethod
-    def of(cls, outcome: JudgeOutcome, version: str = "") -> Vote:
+    def of(cls, outcome: JudgeOutcome, provenance: Provenance = _NOT_KNOWN) -> Vote:
         """The vote that an outcome of one order is."""
-        order: Literal["ab", "ba"] = "ba" if outcome.order == "ba" else "ab"
+        order: ShownOrder = "mixed" if outcome.order == "both" else outcome.order or "ab"
+        judge = outcome.source
         common: dict[str, Any] = {
-            "judge": outcome.source,
+            "judge": judge,
             "order": order,
-            "version": version,
-            "usd": outcome.usage.usd,
+            "version": provenance.versions.get(judge, ""),
+            "seed": provenance.seed,
+            "usd": None if judge in provenance.unpriced else outcome.usage.usd,
         }
         if isinstance(outcome, Failure):
             return cls(verdict=None, reason="failure", **common)
@@ -77,8 +108,13 @@ class Vote(Record):
         preference = outcome.preference
         if preference == 0.5:
             return cls(verdict="tie", **common)
-        sure = None if preference in (0, 1) else max(preference, 1 - preference)
-        return cls(verdict="A" if preference > 0.5 else "B", confidence=sure, **common)
+        if preference in (0, 1):
+            return cls(verdict="A" if preference else "B", **common)
+        if preference > 0.5:
+            return cls(verdict="A", confidence=preference, **common)
+        sure = 1 - preference
+        exact = 1 - sure == preference
+        return cls(verdict="B", confidence=sure, probability=None if exact else preference, **common)
 
     @property
     def preference(self) -> float | None:
@@ -87,7 +123,10 @@ class Vote(Record):
             return None
         if self.verdict == "tie":
             return 0.5
-        sure = 1.0 if self.confidence is None else max(self.confidence, _LEAST_SIDED)
+        if self.probability is not None:
+            return self.probability
+        sure = 1.0 if self.confidence is None else self.confidence
+        sure = sure if sure > 0.5 else _LEAST_SIDED
         return sure if self.verdict == "A" else 1 - sure
 
     def outcome(self) -> JudgeOutcome:
@@ -115,6 +154,16 @@ class LabelledItem(Record):
     response_b: str | None = None
     votes: tuple[Vote, ...] = ()
     on_flip: Literal["average", "abstain"] = "average"
+
+    @model_validator(mode="after")
+    def _in_plain_orders(self) -> Self:
+        for judge, votes in self.votes_by_judge().items():
+            shown = {vote.order for vote in votes}
+            if len(shown) > 1 and shown != {"ab", "ba"}:
+                raise ValueError(
+                    f"the votes of '{judge}' are of {' and '.join(sorted(shown))}: which are they?"
+                )
+        return self
 
     @cached_property
     def id(self) -> str:
@@ -148,13 +197,28 @@ class LabelledItem(Record):
         return {judge: tuple(votes) for judge, votes in found.items()}
 
 
-def votes_of(outcomes: Iterable[JudgeOutcome], versions: Mapping[str, str]) -> tuple[Vote, ...]:
-    """The votes that a jury's outcomes are: one of each judge in each order that it saw."""
+def votes_of(
+    outcomes: Iterable[JudgeOutcome],
+    provenance: Provenance,
+    on_flip: Literal["average", "abstain"] = "average",
+) -> tuple[Vote, ...]:
+    """The votes that a jury's outcomes are: one of each judge in each order that it saw.
+
+    With ``on_flip: abstain`` a judge of judges may side though its orders do not, each of those inside being
+    consistent: that is one vote, since two would be read as an abstention.
+    """
     return tuple(
-        Vote.of(part, versions.get(part.source, ""))
-        for outcome in outcomes
-        for part in (outcome.parts if outcome.order == "both" else (outcome,))
+        Vote.of(part, provenance) for outcome in outcomes for part in _by_shown_order(outcome, on_flip)
     )
+
+
+def _by_shown_order(
+    outcome: JudgeOutcome, on_flip: Literal["average", "abstain"]
+) -> tuple[JudgeOutcome, ...]:
+    if outcome.order != "both":
+        return (outcome,)
+    ab, ba = outcome.parts
+    return (ab, ba) if merged(ab, ba, on_flip).kind == outcome.kind else (outcome,)
 
 
 def load_labelled(path: Path) -> list[LabelledItem]:
@@ -218,7 +282,7 @@ def _outcome(votes: Sequence[Vote], on_flip: Literal["average", "abstain"]) -> J
 
 
 def _by_order(votes: Sequence[Vote]) -> Iterator[list[Vote]]:
-    for order in ("ab", "ba"):
+    for order in get_args(ShownOrder):
         if of_order := [vote for vote in votes if vote.order == order]:
             yield of_order
 

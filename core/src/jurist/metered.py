@@ -341,7 +341,11 @@ class MeteredJudge(_Metered, Judge):
 
     async def judge(self, comparison: Comparison, principles: Sequence[Principle]) -> JudgeOutcome:
         """P(A is better), or an Abstention, or a Failure."""
-        return await self._meter.ask(self._meter.inner.judge, (comparison, principles), Judgment, _JUDGE)
+        outcome = await self._meter.ask(self._meter.inner.judge, (comparison, principles), Judgment, _JUDGE)
+        if outcome.order != "both":
+            return outcome
+        halves = tuple(part.model_copy(update={"source": outcome.source}) for part in outcome.parts)
+        return outcome.model_copy(update={"parts": halves})
 
 
 class MeteredScorer(_Metered, Scorer):

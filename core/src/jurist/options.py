@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
 from textwrap import shorten
 from typing import Any, get_args
 
@@ -26,6 +27,22 @@ class Inner:
     """
 
 
+class LocalPath:
+    """Marks an option of text that may be the path of a file or folder.
+
+    Write ``model: Annotated[str, LocalPath]``. A run does a stage again when the content of such a file has
+    changed. Options of the type ``Path`` need no mark.
+    """
+
+
+class Faults(ValueError):
+    """Several faults of one option, for a validator to raise; each is a line of its own."""
+
+    def __init__(self, faults: Iterable[str]) -> None:
+        self.faults = tuple(faults)
+        super().__init__("; ".join(self.faults))
+
+
 class Options(BaseModel):
     """Base of every component's options."""
 
@@ -42,6 +59,17 @@ class Options(BaseModel):
             if Operational in field.metadata or is_secret(field.annotation) or holds_components(field)
         }
         return self.model_dump(mode="json", exclude=skipped)
+
+    def paths(self) -> Iterator[Path]:
+        """The paths among the options that can change an answer."""
+        for name, field in type(self).model_fields.items():
+            if Operational not in field.metadata and (
+                LocalPath in field.metadata or _is_path(field.annotation)
+            ):
+                value = getattr(self, name)
+                for each in value if isinstance(value, (tuple, list)) else (value,):
+                    if isinstance(each, (str, Path)):
+                        yield Path(each)
 
 
 def checked_address(address: str | None) -> str | None:
@@ -60,32 +88,55 @@ def is_secret(annotation: Any) -> bool:
     return annotation is SecretStr or SecretStr in get_args(annotation)
 
 
+def _is_path(annotation: Any) -> bool:
+    return annotation is Path or any(_is_path(argument) for argument in get_args(annotation))
+
+
 def holds_components(field: FieldInfo) -> bool:
     """Whether an option refers to other components: to one, or to several in a list or mapping."""
     return Inner in field.metadata or _refers(field.annotation)
 
 
+def is_inner(annotation: Any) -> bool:
+    """Whether a type is that of a reference to another component."""
+    return Inner in getattr(annotation, "__metadata__", ())
+
+
 def _refers(annotation: Any) -> bool:
-    marked = Inner in getattr(annotation, "__metadata__", ())
-    return marked or any(_refers(argument) for argument in get_args(annotation))
+    return is_inner(annotation) or any(_refers(argument) for argument in get_args(annotation))
 
 
 def faults_of(error: ValidationError, known: Iterable[str], where: str) -> list[str]:
     """One readable line per fault of ``error``; unknown names get the near miss among ``known``."""
     names = list(known)
-    return [fault_line(entry, names, where) for entry in error.errors()]
+    return [line for entry in error.errors() for line in _fault_lines(entry, names, where)]
+
+
+def _fault_lines(entry: Mapping[str, Any], known: Iterable[str], where: str) -> list[str]:
+    found = entry.get("ctx", {}).get("error")
+    if not isinstance(found, Faults):
+        return [fault_line(entry, known, where)]
+    return [f"{_place(entry, where)}: {fault}" for fault in found.faults]
 
 
 def fault_line(entry: Mapping[str, Any], known: Iterable[str], where: str) -> str:
     """One entry of ``ValidationError.errors()`` as a line for a person."""
-    path = ".".join(str(part) for part in entry["loc"])
-    place = f"{where}.{path}" if path else where
+    path, place = _path(entry), _place(entry, where)
     if entry["type"] == "extra_forbidden" and len(entry["loc"]) == 1:
         return f"{place}: unknown option{near_miss(path, known)}"
     if entry["type"] == "missing":
         return f"{place}: required, but not given"
     given = "" if isinstance(entry["input"], Mapping) else f" (given: {shorten(repr(entry['input']), 80)})"
     return f"{place}: {entry['msg']}{given}"
+
+
+def _path(entry: Mapping[str, Any]) -> str:
+    return ".".join(str(part) for part in entry["loc"])
+
+
+def _place(entry: Mapping[str, Any], where: str) -> str:
+    path = _path(entry)
+    return f"{where}.{path}" if path else where
 
 
 def near_miss(name: str, known: Iterable[str]) -> str:

@@ -6,7 +6,7 @@ Adaptive orders ask in one, and in the other where that leaves the judge unsure.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 from pydantic import Field, JsonValue
@@ -14,10 +14,7 @@ from pydantic import Field, JsonValue
 from jurist.constitution import Principle
 from jurist.contracts import Judge
 from jurist.options import Options
-from jurist.records import Abstention, Comparison, Failure, JudgeOutcome, Judgment
-
-_ROUNDING = 1e-15
-"""Preferences nearer to 0 or 1 are those numbers, once they were taken from 1."""
+from jurist.records import ROUNDING, Abstention, Comparison, Failure, JudgeOutcome, Judgment
 
 
 class BothOrdersOptions(Options):
@@ -48,7 +45,7 @@ class BothOrders(Judge):
     async def judge(self, comparison: Comparison, principles: Sequence[Principle]) -> JudgeOutcome:
         """The mean of both orders' preferences, or why there is none."""
         if "symmetric" in self.inner.capabilities:
-            return await self.inner.judge(comparison, principles)
+            return _in_either_order(await self.inner.judge(comparison, principles))
         shown, swapped = await asyncio.gather(
             self.inner.judge(comparison, principles),
             self.inner.judge(comparison.swapped(), principles),
@@ -80,10 +77,9 @@ class OneOrder(Judge):
     async def judge(self, comparison: Comparison, principles: Sequence[Principle]) -> JudgeOutcome:
         """The preference in the one order that is shown, or why there is none."""
         if "symmetric" in self.inner.capabilities:
-            return await self.inner.judge(comparison, principles)
+            return _in_either_order(await self.inner.judge(comparison, principles))
         swapped = comparison.swapped()
-        outcome = await _shown(self.inner, _drawn(comparison, swapped), principles, comparison)
-        return outcome.model_copy(update={"parts": ()})  # they are in the A and B that were shown
+        return await _shown(self.inner, _drawn(comparison, swapped), principles, comparison)
 
     async def close(self) -> None:
         """Close the wrapped judge."""
@@ -118,12 +114,12 @@ class AdaptiveOrders(Judge):
     async def judge(self, comparison: Comparison, principles: Sequence[Principle]) -> JudgeOutcome:
         """The preference in the first order, or of both."""
         if "symmetric" in self.inner.capabilities:
-            return await self.inner.judge(comparison, principles)
+            return _in_either_order(await self.inner.judge(comparison, principles))
         swapped = comparison.swapped()
         first = _drawn(comparison, swapped)
         outcome = await _shown(self.inner, first, principles, comparison)
         if not isinstance(outcome, Judgment) or self._is_decisive(outcome.preference):
-            return outcome.model_copy(update={"parts": ()})
+            return outcome
         other = await _shown(
             self.inner, swapped if first is comparison else comparison, principles, comparison
         )
@@ -131,9 +127,7 @@ class AdaptiveOrders(Judge):
         return merged(ab, ba, self.options.on_flip)
 
     def _is_decisive(self, preference: float) -> bool:
-        return _ROUNDING < preference < 1 - _ROUNDING and (
-            max(preference, 1 - preference) >= self.options.decisive
-        )
+        return ROUNDING < preference < 1 - ROUNDING and is_sure(preference, self.options.decisive)
 
     async def close(self) -> None:
         """Close the wrapped judge."""
@@ -167,7 +161,8 @@ def merged(
         "parts": (ab, ba),
     }
     if not (isinstance(ab, Judgment) and isinstance(ba, Judgment)):
-        return _missing((ab, ba), common)
+        names = [f"order {part.order}" for part in (ab, ba)]
+        return silence_of((ab, ba), names, common)
     if on_flip == "abstain" and flipped(ab, ba):
         detail = f"P(A) is {ab.preference:.2f} with A first and {ba.preference:.2f} with B first"
         return Abstention(reason="inconsistent", detail=detail, **common)
@@ -178,9 +173,43 @@ def merged(
     )
 
 
+def silence_of(
+    parts: Sequence[JudgeOutcome], names: Sequence[str], common: Mapping[str, Any]
+) -> Abstention | Failure:
+    """Why there is no judgment of ``parts``, which ``names`` tell apart: what is missing of them.
+
+    A failure where there is one, since repeating the run may mend it; else the first abstention.
+    """
+    named = list(zip(names, parts, strict=True))
+    for name, part in named:
+        if isinstance(part, Failure):
+            return Failure(error=f"{name}: {part.error}", retryable=part.retryable, **common)
+    name, abstention = next((name, part) for name, part in named if isinstance(part, Abstention))
+    detail = f"{name}: {abstention.detail}".strip(": ")
+    return Abstention(reason=abstention.reason, detail=detail, **common)
+
+
+def is_sure(preference: float, sure: float) -> bool:
+    """Whether the better side is at least as probable as ``sure``."""
+    return max(preference, 1 - preference) >= sure - ROUNDING
+
+
 def flipped(ab: Judgment, ba: Judgment) -> bool:
     """Whether the verdicts of the two orders contradict each other (a tie contradicts nothing)."""
     return (ab.preference - 0.5) * (ba.preference - 0.5) < 0
+
+
+def inside(
+    outcome: JudgeOutcome, on_flip: Literal["average", "abstain"] = "average"
+) -> tuple[JudgeOutcome, ...]:
+    """What the judges inside a judge of judges said, each in all the orders that it was shown."""
+    if outcome.order != "both":
+        return outcome.parts
+    ab, ba = (half.parts for half in outcome.parts)
+    return tuple(
+        first if first.order == "either" else merged(first, second, on_flip)
+        for first, second in zip(ab, ba, strict=True)
+    )
 
 
 def _drawn(comparison: Comparison, swapped: Comparison) -> Comparison:
@@ -196,21 +225,20 @@ async def _shown(
     return _in_order_ab(outcome) if shown is comparison else _in_order_ba(outcome)
 
 
+# The parts of what is shown are in the A and B that were shown, so they are left out.
+
+
 def _in_order_ab(outcome: JudgeOutcome) -> JudgeOutcome:
-    return outcome.model_copy(update={"order": "ab"})
+    return outcome.model_copy(update={"order": "ab", "parts": ()})
 
 
 def _in_order_ba(outcome: JudgeOutcome) -> JudgeOutcome:
     if isinstance(outcome, Judgment):
-        return outcome.model_copy(update={"order": "ba", "preference": 1 - outcome.preference})
-    return outcome.model_copy(update={"order": "ba"})
+        preference = 1 - outcome.preference
+        return outcome.model_copy(update={"order": "ba", "preference": preference, "parts": ()})
+    return outcome.model_copy(update={"order": "ba", "parts": ()})
 
 
-def _missing(parts: tuple[JudgeOutcome, JudgeOutcome], common: dict[str, Any]) -> Abstention | Failure:
-    """A failure where there is one, since repeating the run may mend it; else the abstention."""
-    for part in parts:
-        if isinstance(part, Failure):
-            return Failure(error=f"order {part.order}: {part.error}", retryable=part.retryable, **common)
-    abstention = next(part for part in parts if isinstance(part, Abstention))
-    detail = f"order {abstention.order}: {abstention.detail}".rstrip(": ")
-    return Abstention(reason=abstention.reason, detail=detail, **common)
+def _in_either_order(outcome: JudgeOutcome) -> JudgeOutcome:
+    """What a symmetric judge says, which may itself be of both orders."""
+    return outcome if outcome.order == "both" else outcome.model_copy(update={"order": "either"})

@@ -180,17 +180,17 @@ class _Findings:
         if isinstance(stage, TrainStage):
             for name in () if self._unknown else stage.inputs():
                 self.of(lambda n=name: artifacts.get(n, where))  # type: ignore[misc]
-        sound = len(self._faults) == before
+        unknown = any(reference in self._unknown for _, _, reference in stage.references())
+        sound = len(self._faults) == before and not unknown
         if isinstance(stage, ValidateStage) and not (
-            sound and self.holds(lambda: stage.prepare(artifacts, source))
+            sound and self.holds(lambda: stage.prepare(artifacts, source, constitution))
         ):
             self._unknown += [stage.name, "jury"]
         self._faults += self.of(stage.check) or []
         if isinstance(stage, JudgingStage):
             self._faults += jury_faults(stage, constitution, artifacts, source)
-            handed = [ref for _, _, ref in stage.references() if isinstance(ref, str) and artifacts.find(ref)]
-            if sound and not handed:  # else the stage looks at it itself, when what it is handed is there
-                self._faults += self.of(lambda: stage.refusals(artifacts, source)) or []
+            if sound and constitution is not None:
+                self._faults += self.of(lambda: stage.refusals(artifacts, source, constitution)) or []
         made = stage.makes()
         if made is None:
             return

@@ -22,13 +22,14 @@ from jurist.chat import Sampling
 from jurist.errors import UsageError
 from jurist.options import Options, fault_line
 from jurist.overrides import apply_override
-from jurist.validation import Thresholds
+from jurist.validation import Required, Thresholds
 from jurist.yaml_text import load_yaml
 
 Reference = str | dict[str, JsonValue]
 """A component: ``{use: name, …options}``, the name alone, or the name of an artifact."""
 
-_ARTIFACTS = {"base", "policy", "reward_model", "labeler", "revisions", "preferences", "jury"}
+ARTIFACTS = frozenset({"base", "policy", "reward_model", "labeler", "revisions", "preferences", "jury"})
+"""Names that artifacts have, whichever stage makes them."""
 
 Principles = Literal["all", "sampled", "none"]
 
@@ -115,6 +116,7 @@ class JudgingSettings(StageSettings):
 class CompareSettings(JudgingSettings):
     """AI feedback: K responses per prompt, compared in pairs by a jury.
 
+    With ``ask: in_turn`` judges are asked one after the other, until the first aggregator can decide.
     ``pairs`` labels an existing file of comparisons instead of sampling responses. ``critic`` holds
     each response against the hard principles, for the constitution filter; principles with
     deterministic checks need no critic.
@@ -126,6 +128,7 @@ class CompareSettings(JudgingSettings):
     samples: int = Field(default=2, ge=2)
     sampling: Sampling = Sampling()
     pairing: Literal["all", "adjacent", "best", "tournament"] = "all"
+    ask: Literal["all", "in_turn"] = "all"
     critic: Reference | None = None
 
 
@@ -141,7 +144,7 @@ class ValidateSettings(JudgingSettings):
     labelled: str
     limit: int | None = Field(default=None, ge=1)
     thresholds: Thresholds = Thresholds()
-    require: Literal["trust", "warn", "none"] = "warn"
+    require: Required = "warn"
     anchors: str | None = None
     max_drift: float = Field(default=0.05, ge=0, lt=1)
 
@@ -208,7 +211,7 @@ class Recipe(Options):
             raise ValueError("a recipe needs at least one stage")
         named = tuple(s if s.name else s.model_copy(update={"name": s.stage}) for s in stages)
         names = [stage.name for stage in named]
-        taken = sorted(set(names) & _ARTIFACTS)
+        taken = sorted(set(names) & ARTIFACTS)
         if taken:
             raise ValueError(f"artifacts have these names, so stages cannot: {', '.join(taken)}")
         twice = sorted({name for name in names if names.count(name) > 1})

@@ -19,7 +19,13 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 
 Role = Literal["system", "user", "assistant"]
-Order = Literal["ab", "ba", "both"]
+Order = Literal["ab", "ba", "both", "either", "mixed"]
+"""The order that was shown: one; both, one by one; either, since it plays no part; or several in a mixture
+that cannot be told apart."""
+
+ROUNDING = 1e-12
+"""Probabilities that are nearer to each other differ by rounding alone."""
+
 Reason = Literal[
     "unparsed",  # no explicit answer could be read from the text
     "refused",  # the model declined, or its provider's content filter stopped it

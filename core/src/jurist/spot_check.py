@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from statistics import fmean
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import ConfigDict
 
@@ -16,7 +16,7 @@ from jurist.corrected import Stratum, corrected_share
 from jurist.errors import UsageError
 from jurist.intervals import Estimate, estimate
 from jurist.jsonl import read_rows, write_json, write_lines
-from jurist.labelled import Label, LabelledItem, load_labelled, votes_of
+from jurist.labelled import Label, LabelledItem, Provenance, load_labelled, votes_of
 from jurist.options import near_miss
 from jurist.records import Abstention, Message, Record
 from jurist.row_faults import RowFaults
@@ -81,6 +81,8 @@ class SpotCheck:
 
     def __init__(self, run: Path, stage: str = "") -> None:
         self.folder = _stage_folder(run, stage)
+        self.all_labels_file = run / "human_labels.jsonl"
+        """Where every label that people gave in this run is kept, whatever became of its stage."""
         self.stage = self.folder.name.partition("-")[2]
         self._claims = {
             str(row["comparison_id"]): float(row["probability"])
@@ -92,7 +94,7 @@ class SpotCheck:
 
     @property
     def labels_file(self) -> Path:
-        """Where the labels of people are kept, as labelled items with the votes of the jury."""
+        """Where the labels of people on this stage's comparisons are put, with the votes of the jury."""
         return self.folder / "human_labels.jsonl"
 
     def sample(self, size: int, seed: int = 0) -> list[ToLabel]:
@@ -110,7 +112,7 @@ class SpotCheck:
             if item not in labelled:
                 waiting.setdefault(stratum, []).append(item)
         if not waiting:
-            raise UsageError("people have labelled everything already", hint=f"see {self.labels_file}")
+            raise UsageError("people have labelled everything already", hint=f"see {self.all_labels_file}")
         if size < len(waiting):
             raise UsageError(
                 f"a sample of {size} cannot look at each of {len(waiting)} strata: {', '.join(waiting)}",
@@ -130,8 +132,9 @@ class SpotCheck:
     def import_labels(self, path: Path) -> SpotChecked:
         """Read labelled rows of a sample, add them to the labels there are, and estimate from all of them.
 
-        Writes the labels and ``spot_check.json`` into the stage's folder. Of two labels of an item the newer
-        counts. Rows without a label are left for later.
+        Of two labels of an item the newer counts. Rows without a label are left for later. All labels are
+        kept in the run's folder, where they outlast the stage: made anew, it has those of the comparisons
+        that it makes again. Into its folder go these, with the votes of the jury, and ``spot_check.json``.
 
         Raises:
             UsageError: no row has a label, or rows are faulty; lists them by line.
@@ -139,7 +142,8 @@ class SpotCheck:
         given, skipped = self._read(path)
         if not given:
             raise UsageError(f"{path} has no labels yet", hint="write A, B or tie in place of null")
-        labels = {**self._labels(), **given}
+        self._keep(given)
+        labels = self._labels()
         with write_lines(self.labels_file) as lines:
             for item in self._items(labels):
                 lines.write(item.to_json())
@@ -154,11 +158,22 @@ class SpotCheck:
             if judged.comparison.id in self._claims:
                 yield judged
 
-    def _labels(self) -> dict[str, Label]:
-        """The labels that people gave so far."""
-        if not self.labels_file.exists():
+    def _kept(self) -> dict[str, LabelledItem]:
+        """Everything that people labelled in this run, by comparison, without votes."""
+        if not self.all_labels_file.exists():
             return {}
-        return {item.item: item.label for item in load_labelled(self.labels_file)}
+        return {item.item: item for item in load_labelled(self.all_labels_file)}
+
+    def _keep(self, given: Mapping[str, Label]) -> None:
+        """Add labels to those that are kept; what this stage has not compared is left as it is."""
+        new = {item.item: item.model_copy(update={"votes": ()}) for item in self._items(given)}
+        with write_lines(self.all_labels_file) as lines:
+            for item in {**self._kept(), **new}.values():
+                lines.write(item.to_json())
+
+    def _labels(self) -> dict[str, Label]:
+        """The labels that people gave so far to what this stage compared."""
+        return {name: item.label for name, item in self._kept().items() if name in self._claims}
 
     def _to_label(self, judged: Judged, drawn: Mapping[str, float]) -> ToLabel:
         comparison = judged.comparison
@@ -200,10 +215,14 @@ class SpotCheck:
     def _items(self, labels: Mapping[str, Label]) -> Iterator[LabelledItem]:
         """Labelled items with the votes of the jury, for ``jurist validate`` and to learn from."""
         summary = json.loads((self.folder / "summary.json").read_text(encoding="utf-8"))
+        provenance = Provenance(
+            **{name: summary[name] for name in Provenance.model_fields if name in summary}
+        )
         for judged in self._judged():
             comparison = judged.comparison
             if comparison.id not in labels:
                 continue
+            on_flip: Literal["average", "abstain"] = "abstain" if _abstains_on_flips(judged) else "average"
             yield LabelledItem(
                 item=comparison.id,
                 label=labels[comparison.id],
@@ -211,8 +230,8 @@ class SpotCheck:
                 prompt=comparison.prompt.messages,
                 response_a=comparison.response_a.text,
                 response_b=comparison.response_b.text,
-                votes=votes_of(judged.outcomes, summary.get("versions", {})),
-                on_flip="abstain" if _abstains_on_flips(judged) else "average",
+                votes=votes_of(judged.outcomes, provenance, on_flip),
+                on_flip=on_flip,
             )
 
     def _checked(self, labels: Mapping[str, Label], skipped: int) -> SpotChecked:

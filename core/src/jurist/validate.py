@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, Literal
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 from jurist.aggregation import Aggregation
 from jurist.assembly import ComponentSource
 from jurist.errors import ContractError, GateStop, UsageError
 from jurist.labelled import LabelledItem
-from jurist.options import near_miss
-from jurist.validation import Thresholds, Validation
-
-Required = Literal["trust", "warn", "none"]
+from jurist.validation import Required, Thresholds, Validation
 
 _LEVELS = ("distrust", "warn", "trust")
 
@@ -32,23 +29,20 @@ def validate(
     aggregation. One that is to be learnt is never measured on items that it was learnt from.
 
     Raises:
-        UsageError: no plugin measures, the items have no votes, or nothing is called ``subject``.
+        UsageError: no plugin measures, the items have no votes, nothing is called ``subject``, or an
+            aggregation cannot decide for the judges who voted.
     """
     measure = measurement(source)
-    judges = {vote.judge for item in items for vote in item.votes}
-    if not judges:
+    if not any(item.votes for item in items):
         raise UsageError(
             "there are labels but no votes to hold against them",
             hint="have judges asked: jurist validate LABELLED --judges FILE",
         )
-    subject = subject or aggregations[0].name
-    known = {*judges, *(each.name for each in aggregations)}
-    if subject not in known:
-        raise UsageError(f"nothing that is measured is called '{subject}'{near_miss(subject, known)}")
+    _check_judges(items, aggregations)
     measured = measure(
         items=items,
         aggregators={each.name: each.build for each in aggregations},
-        subject=subject,
+        subject=subject or aggregations[0].name,
         thresholds=thresholds or Thresholds(),
         seed=seed,
     )
@@ -58,6 +52,32 @@ def validate(
             hint="jurist plugins doctor",
         )
     return measured
+
+
+def _check_judges(items: Sequence[LabelledItem], aggregations: Sequence[Aggregation]) -> None:
+    """Have every aggregation that is not to be learnt look at who voted."""
+    faults = []
+    for aggregation in aggregations:
+        if aggregation.learner is not None:
+            continue  # it will be learnt for whoever voted
+        chain = aggregation.build()
+        try:
+            for versions in _voters(items):
+                chain.check_judges(versions)
+        except UsageError as error:
+            faults.append("\n    ".join(str(error).splitlines()))
+    if faults:
+        raise UsageError.of_faults("these verdicts cannot be aggregated", faults)
+
+
+def _voters(items: Sequence[LabelledItem]) -> Iterator[dict[str, str]]:
+    """The judges who voted, each with its version; once more for as many versions as one of them has."""
+    found: dict[str, dict[str, None]] = {}
+    for item in items:
+        for vote in item.votes:
+            found.setdefault(vote.judge, {})[vote.version] = None
+    for number in range(max(map(len, found.values()))):
+        yield {judge: list(known)[min(number, len(known) - 1)] for judge, known in found.items()}
 
 
 def measurement(source: ComponentSource) -> Any:

@@ -10,6 +10,9 @@ from jurist.intervals import Estimate
 from jurist.options import Options
 from jurist.records import Record
 
+Required = Literal["trust", "warn", "none"]
+"""The recommendation below which a run ends."""
+
 
 class Thresholds(Options):
     """Accuracies from which a jury is used with a warning, and from which it is trusted."""

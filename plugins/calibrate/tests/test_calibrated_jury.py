@@ -314,6 +314,19 @@ def test_what_was_saved_decides_the_same(saved: Path, planted: Planted) -> None:
     assert list(saved.iterdir()) == [saved / "calibrated.json"]
 
 
+def test_it_knows_the_prompts_it_learnt_from(saved: Path, planted: Planted, tmp_path: Path) -> None:
+    loaded = CalibratedJury(CalibratedJuryOptions(model=saved))
+    assert loaded.is_learnt
+    ids = {item.comparison.prompt.id for item in planted(100, JUDGES)}
+    assert len(ids) == 100
+    assert loaded.learnt_prompts() == ids
+    assert not fitted(planted(40, JUDGES)).is_learnt
+    row = json.loads((saved / "calibrated.json").read_text())
+    del row["prompts"]
+    (saved / "calibrated.json").write_text(json.dumps(row))
+    assert CalibratedJury(CalibratedJuryOptions(model=saved)).learnt_prompts() is None
+
+
 def test_its_identity_is_what_it_learnt_and_not_where_that_is_kept(
     saved: Path, planted: Planted, tmp_path: Path
 ) -> None:

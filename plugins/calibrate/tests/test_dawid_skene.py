@@ -182,6 +182,20 @@ def test_a_judge_shown_in_one_order_alone_has_no_order(planted: Planted) -> None
     assert decided_alone(jury, one_vote("one", "ba", 1.0)) == for_a
 
 
+@pytest.mark.parametrize("order", ["either", "mixed"])
+def test_a_verdict_of_no_single_order_says_nothing_of_a_lean(planted: Planted, order: Any) -> None:
+    items = [
+        item.model_copy(update={"votes": tuple(vote.model_copy(update={"order": order}) for vote in votes)})
+        for item in planted(100, {"one": 0.8})
+        for votes in [item.votes[:1]]
+    ]
+    jury = fitted(items)
+    assert list(jury.learnt.confusion.rates) == ["any/one"]
+    for_a, for_b = (decided_alone(jury, one_vote("one", order, p)) for p in (1.0, 0.0))
+    assert for_a > 0.6
+    assert for_a == pytest.approx(1 - for_b)
+
+
 def test_silence_adds_nothing_and_all_silence_decides_nothing(planted: Planted) -> None:
     jury = fitted(planted(100, {"one": 0.8, "two": 0.6}))
     comparison = LabelledItem(item="0", label="A").comparison

@@ -8,6 +8,7 @@ from math import comb, isclose
 
 import pytest
 
+from jurist.aggregators import MajorityVote
 from jurist.intervals import estimate
 from jurist.labelled import LabelledItem, Vote, read_labelled
 from jurist_validate.absences import absences
@@ -20,6 +21,7 @@ from jurist_validate.coverage import coverage
 from jurist_validate.given_labels import given_labels
 from jurist_validate.intervals import share, share_of
 from jurist_validate.judges import judge_raters
+from jurist_validate.juries import jury_rater
 from jurist_validate.jury import jury
 from jurist_validate.kappa import cohen, fleiss, kappas
 from jurist_validate.length import length
@@ -41,6 +43,51 @@ def soft(number: int, label: str, preference: float, **fields: object) -> Labell
         "confidence": max(preference, 1 - preference),
     }
     return read_labelled({"item": str(number), "label": label, "votes": [vote], **fields})
+
+
+# --- which order was shown ----------------------------------------------------------------------------
+
+
+def voted(*votes: tuple[str, str, str]) -> list[LabelledItem]:
+    """Three items, labelled A, with the same votes: judge, order and verdict."""
+    rows = [{"judge": judge, "order": order, "verdict": verdict} for judge, order, verdict in votes]
+    return [read_labelled({"item": str(n), "label": "A", "votes": rows}) for n in range(3)]
+
+
+@pytest.mark.parametrize(
+    ("orders", "shown"),
+    [
+        (("either", "ba"), {"ba"}),  # to a symmetric judge it is all the same
+        (("either", "ab"), {"ab"}),
+        (("ab", "ab"), {"ab"}),
+        (("either", "either"), {"ab", "ba"}),
+        (("ab", "ba"), {"mixed"}),
+        (("ba", "mixed"), {"mixed"}),
+    ],
+)
+def test_a_jury_is_shown_the_order_that_its_judges_share(orders: tuple[str, str], shown: set[str]) -> None:
+    items = voted(*((f"j{number}", order, "A") for number, order in enumerate(orders)))
+    rater = jury_rater("majority", MajorityVote, items, 0)
+    assert [set(reading.shown) for reading in rater.readings] == [shown] * 3
+    assert {p for reading in rater.readings for p in reading.shown.values()} == {1.0}
+
+
+def test_a_jury_of_judges_in_both_orders_and_one_that_mixes_them_is_not_taken_apart() -> None:
+    items = voted(("j", "ab", "A"), ("j", "ba", "A"), ("k", "mixed", "A"))
+    assert {tuple(r.shown) for r in jury_rater("majority", MajorityVote, items, 0).readings} == {("mixed",)}
+
+
+def test_position_is_measured_where_it_is_known_and_agreement_everywhere() -> None:
+    mixed, either = readings(voted(("j", "mixed", "A"))), readings(voted(("j", "either", "A")))
+    assert position(mixed).first_chosen is None
+    assert position(mixed).order_agreement is None
+    assert kappas(mixed).cohen is None
+    assert agreement(mixed).mean_of_orders == share([1.0] * 3)
+    found = position(either)
+    assert found.first_chosen is not None
+    assert found.first_chosen.mean == 0.5
+    assert found.order_agreement is not None
+    assert found.order_agreement.mean == 1
 
 
 # --- the four definitions ----------------------------------------------------------------------------

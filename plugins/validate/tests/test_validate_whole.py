@@ -198,6 +198,52 @@ def test_a_chain_with_something_to_learn_is_fitted_in_folds_too():
     assert found.overall.labels.accuracy.mean < 0.65
 
 
+class Saved(Memory):
+    """A memory that comes with what it learnt, and may know of which prompts."""
+
+    def __init__(self, items: Sequence[LabelledItem], *, tells: bool = True) -> None:
+        super().__init__()
+        Memory.fit(self, items)
+        self.prompts = frozenset(item.comparison.prompt.id for item in items) if tells else None
+
+    @property
+    def is_learnt(self) -> bool:
+        return True
+
+    def learnt_prompts(self) -> frozenset[str] | None:
+        return self.prompts
+
+    def fit(self, items: Sequence[LabelledItem]) -> None:
+        raise AssertionError("it decides as it is")
+
+
+def test_a_saved_one_is_measured_as_it_is_and_said_to_know_what_it_knows():
+    draw = random.Random(7)
+    items = [item.model_copy(update={"label": draw.choice("AB")}) for item in panel(200)]
+    for make in (lambda: Saved(items[:50]), lambda: Chain([Saved(items[:50]), MajorityVote()])):
+        validation = validate(items, "memory", memory=make)
+        found = rater(validation, "memory")
+        assert (found.folds, found.saved, found.seen) == (None, True, 50)
+        assert "(as saved)" in validation.reason
+        assert "It learnt from 50 of these 200 items, or others with their prompts" in validation.reason
+        assert "† memory: as saved; it learnt from 50 of these 200 items" in validation.text.replace(
+            "\n  ", " "
+        )
+        assert "memory†" in validation.text
+    assert rater(validate(items[:50], "memory", memory=lambda: Saved(items)), "memory").seen == 50
+    unseen = validate(items[50:], "memory", memory=lambda: Saved(items[:50]))
+    assert rater(unseen, "memory").seen == 0
+    assert "It learnt from" not in unseen.reason
+    assert 0.3 < unseen.accuracy.mean < 0.7
+    silent = validate(items, "memory", memory=lambda: Saved(items, tells=False))
+    assert rater(silent, "memory").seen is None
+    assert "does not say which items it learnt from" in silent.reason
+    both = rater(validate(items, "both", both=lambda: Chain([Saved(items[:50]), Memory()])), "both")
+    assert (both.folds, both.saved, both.seen) == (5, True, 50)
+    plain = rater(validate(items), "majority")
+    assert (plain.folds, plain.saved, plain.seen) == (None, False, 0)
+
+
 def test_folds_hold_every_item_once_and_labels_evenly():
     items = panel(100)
     folds = folds_of(items, 0)
@@ -383,7 +429,7 @@ def test_the_text_fits_a_terminal():
     for name in (*aggregators, "judge0", "judge5", "longest-response", "easy", "hard"):
         assert name in text
     assert "learnt*" in text
-    assert "* fitted in folds" in text
+    assert "* cross-validated in 5 folds" in text
 
 
 def test_long_names_keep_both_ends():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import yaml
 
 from jurist.errors import UsageError
 from jurist.recipe import Recipe
+from jurist.yaml_text import load_yaml
 
 _OF_THE_RECIPE = ("constitution", "policy", "seed", "budget")
 
@@ -21,7 +23,7 @@ def settings_of(path: Path) -> dict[str, Any]:
         UsageError: it is not YAML, or names no judges.
     """
     try:
-        loaded = yaml.safe_load(path.read_text(encoding="utf-8"))
+        loaded = load_yaml(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise UsageError(f"{path} is not valid YAML", cause=error) from error
     if isinstance(loaded, list):
@@ -34,11 +36,13 @@ def settings_of(path: Path) -> dict[str, Any]:
 def one_stage_recipe(settings: Mapping[str, Any], name: str, subject: str) -> Recipe:
     """The recipe of one stage: its ``settings``, among which may be some of the recipe's own.
 
-    Those are ``constitution``, ``policy``, ``seed`` and ``budget``.
+    Those are ``constitution``, ``policy``, ``seed`` and ``budget``. What the name of a recipe cannot have
+    becomes ``-`` in ``name``, which may hold the name of any file.
 
     Raises:
         UsageError: settings are wrong; lists every fault of ``subject``.
     """
     general = {name: settings[name] for name in _OF_THE_RECIPE if name in settings}
     stage = {name: value for name, value in settings.items() if name not in _OF_THE_RECIPE}
+    name = re.sub(r"[^\w.-]", "-", name)
     return Recipe.of({"name": name, **general, "stages": [stage]}, subject=subject)

@@ -21,12 +21,13 @@ PREFERENCE = {"A": 1.0, "tie": 0.5, "B": 0.0}
 class Vote(Record):
     """What one judge said in one order.
 
-    ``verdict`` is in the item's own A and B, whatever ``order`` was shown; None is an answer that
-    nobody could read. ``confidence`` is P(verdict), where the judge stated it; a tie has none.
+    ``verdict`` is in the item's own A and B, whatever ``order`` was shown; ``either`` is that of a judge
+    to whom it is all the same. None is an answer that nobody could read. ``confidence`` is P(verdict),
+    where the judge stated it; a tie has none.
     """
 
     judge: str = Field(min_length=1)
-    order: Literal["ab", "ba"]
+    order: Literal["ab", "ba", "either"]
     verdict: Verdict | None
     confidence: float | None = Field(default=None, ge=0, le=1)
 
@@ -142,9 +143,9 @@ def _as_shown(item: Item) -> Iterator[tuple[str, str, float | None]]:
     swapped = comparison.swapped()
     for vote in item.votes:
         preference = vote.preference
-        if vote.order == "ab":
+        if vote.order != "ba":
             yield vote.judge, comparison.id, preference
-        elif swapped.id != comparison.id:
+        if vote.order != "ab" and swapped.id != comparison.id:
             yield vote.judge, swapped.id, None if preference is None else 1 - preference
 
 

@@ -60,6 +60,11 @@ class Chain(Aggregator):
                 return decision
         return None
 
+    def is_enough(self, comparison: Comparison, outcomes: Sequence[JudgeOutcome]) -> bool:
+        """Whether the first aggregator that goes by judges decides by these outcomes alone."""
+        first = next((each for each in self.aggregators if not each.before_judging), None)
+        return first is not None and _ask(first, comparison, outcomes).status == "decided"
+
     def check_judges(self, versions: Mapping[str, str]) -> None:
         """Have every aggregator look at them."""
         for aggregator in self.aggregators:

@@ -17,6 +17,11 @@ class LearntChain(Chain, LearntAggregator):
         super().__init__(aggregators)
         self.learns = learns
 
+    @property
+    def is_learnt(self) -> bool:
+        """It is not: one of its aggregators is to be learnt."""
+        return False
+
     def fit(self, items: Sequence[LabelledItem]) -> None:
         """Have it learn from the items."""
         self.learns.fit(items)

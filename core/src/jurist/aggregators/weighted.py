@@ -11,10 +11,7 @@ from jurist.aggregators.votes import Votes
 from jurist.contracts import Aggregator
 from jurist.errors import UsageError
 from jurist.options import Options, near_miss
-from jurist.records import Comparison, Decision, JudgeOutcome, Judgment, Reason
-
-_LEAST = 1e-9
-"""Means nearer to 0.5 differ from it by rounding alone."""
+from jurist.records import ROUNDING, Comparison, Decision, JudgeOutcome, Judgment, Reason
 
 
 class WeightedOptions(Options):
@@ -72,7 +69,7 @@ class WeightedMean(Aggregator):
         if votes.ties == len(votes.preferences):
             return _undecided("tie", str(votes))
         mean = self._mean([outcome for outcome in counted if isinstance(outcome, Judgment)])
-        if abs(mean - 0.5) < _LEAST or max(mean, 1 - mean) < self.options.threshold - _LEAST:
+        if abs(mean - 0.5) < ROUNDING or max(mean, 1 - mean) < self.options.threshold - ROUNDING:
             return _undecided("low_confidence", f"weighted mean preference {mean:.3f}; {votes}")
         return Decision(status="decided", probability=mean, aggregator="weighted")
 

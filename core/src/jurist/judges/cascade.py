@@ -7,12 +7,11 @@ from collections.abc import Sequence
 from pydantic import Field
 
 from jurist.constitution import Principle
-from jurist.judges.combined import mean_of, shared
+from jurist.judges.combined import silence_of, word_of
 from jurist.judges.of_judges import JudgeOfJudges, JudgeReference
 from jurist.options import Options
-from jurist.records import Comparison, JudgeOutcome, Judgment
-
-_ROUNDING = 1e-9
+from jurist.orders import is_sure
+from jurist.records import ROUNDING, Comparison, JudgeOutcome, Judgment
 
 
 class CascadeOptions(Options):
@@ -23,10 +22,11 @@ class CascadeOptions(Options):
 
 
 class Cascade(JudgeOfJudges):
-    """The preference of the first judge that is sure; where none is, the mean of all who judged.
+    """The preference of the first judge that is sure; where none is, that of the one who was surest.
 
-    Selective judging, as in Trust or Escalate (arXiv 2407.18370). Whoever abstains or fails is not sure.
-    In both presentation orders a judge without soft labels is sure exactly when its orders agree.
+    Selective judging, as in Trust or Escalate (arXiv 2407.18370). Whoever abstains or fails is not sure;
+    where the last one does, there is no judgment: those before it were not sure. In both presentation
+    orders a judge without soft labels is sure exactly when its orders agree.
     """
 
     Options = CascadeOptions
@@ -38,9 +38,14 @@ class Cascade(JudgeOfJudges):
         for judge in self.judges.values():
             outcome = await judge.judge(comparison, principles)
             said.append(outcome)
-            if isinstance(outcome, Judgment) and self._is_sure(outcome.preference):
-                return Judgment(preference=outcome.preference, method=outcome.method, **shared(said))
-        return mean_of(said)
+            if isinstance(outcome, Judgment) and is_sure(outcome.preference, self.options.sure):
+                return word_of(said, len(said) - 1)
+        if not isinstance(said[-1], Judgment):
+            return silence_of(said)
+        return word_of(said, _surest(said))
 
-    def _is_sure(self, preference: float) -> bool:
-        return max(preference, 1 - preference) >= self.options.sure - _ROUNDING
+
+def _surest(said: Sequence[JudgeOutcome]) -> int:
+    """Who leans to a side the most, the last of equals; there must be a judgment."""
+    leans = {n: abs(part.preference - 0.5) for n, part in enumerate(said) if isinstance(part, Judgment)}
+    return max(number for number, lean in leans.items() if lean >= max(leans.values()) - ROUNDING)

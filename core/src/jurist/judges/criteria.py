@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
@@ -38,7 +39,7 @@ NAMES = tuple(KNOWN["en"])
 class CriteriaOptions(Options):
     """``criteria``: names of known criteria, or names of one's own with what they mean.
 
-    ``weights``: how much each counts in the preference; 1 where nothing is said.
+    ``weights``: how much each counts in the preference; 1 where nothing is said. One of 0 is not asked about.
     """
 
     judge: JudgeReference
@@ -54,6 +55,9 @@ class CriteriaOptions(Options):
         if unknown:
             name = unknown[0]
             raise ValueError(f"say what '{name}' means: {{{name}: …}}{near_miss(name, NAMES)}")
+        twice = sorted(name for name, times in Counter(tuple(criteria)).items() if times > 1)
+        if twice:
+            raise ValueError(f"'{twice[0]}' stands there more than once; to count it more, give it a weight")
         return criteria
 
     @model_validator(mode="after")
@@ -61,20 +65,20 @@ class CriteriaOptions(Options):
         unknown = [name for name in self.weights if name not in self.criteria]
         if unknown:
             raise ValueError(f"weights: no criterion '{unknown[0]}'{near_miss(unknown[0], self.criteria)}")
-        if any(not 0 <= weight < float("inf") for weight in self.weights.values()) or not any(self.shares):
+        if any(not 0 <= weight < float("inf") for weight in self.weights.values()) or not self.shares:
             raise ValueError("weights are numbers from 0, not all of them 0")
         return self
 
     @property
-    def shares(self) -> tuple[float, ...]:
-        """The weight of each criterion, in their order."""
-        return tuple(self.weights.get(name, 1.0) for name in self.criteria)
+    def shares(self) -> dict[str, float]:
+        """The weight of each criterion that counts, in their order."""
+        given = {name: self.weights.get(name, 1.0) for name in self.criteria}
+        return {name: weight for name, weight in given.items() if weight}
 
     def principles(self, language: Language) -> tuple[Principle, ...]:
-        """Each criterion as a principle to judge by."""
-        own = self.criteria if isinstance(self.criteria, dict) else {}
-        known = KNOWN[language]
-        return tuple(Principle(name=n, description=own[n] if own else known[n]) for n in self.criteria)
+        """Each criterion that counts as a principle to judge by."""
+        meanings = self.criteria if isinstance(self.criteria, dict) else KNOWN[language]
+        return tuple(Principle(name=name, description=meanings[name]) for name in self.shares)
 
 
 class Criteria(JudgeOfJudges):
@@ -91,15 +95,22 @@ class Criteria(JudgeOfJudges):
     def __init__(self, options: CriteriaOptions, judges: Mapping[str, Judge]) -> None:
         super().__init__(options, judges)
         self._asked = {language: options.principles(language) for language in KNOWN}
+        self._weights = tuple(options.shares.values())
 
     async def judge(self, comparison: Comparison, principles: Sequence[Principle]) -> JudgeOutcome:
         """The outcome of all criteria; ``principles`` play no part."""
         inner, asked = self.judges["judge"], self._asked[language_of((), comparison.prompt)]
         said = await asyncio.gather(*(inner.judge(comparison, [criterion]) for criterion in asked))
-        named = [
-            outcome.model_copy(update={"source": f"{outcome.source}/{criterion.name}"})
-            for outcome, criterion in zip(said, asked, strict=True)
-        ]
+        named = [_named(outcome, criterion.name) for outcome, criterion in zip(said, asked, strict=True)]
         if all(isinstance(outcome, Judgment) for outcome in named):
-            return mean_of(named, self.options.shares)
+            return mean_of(named, self._weights)
         return silence_of(named)
+
+
+def _named(outcome: JudgeOutcome, criterion: str) -> JudgeOutcome:
+    """The outcome as that of a judge by one criterion, in every order it was shown."""
+    halves = outcome.parts if outcome.order == "both" else ()
+    update: dict[str, object] = {"source": f"{outcome.source}/{criterion}"}
+    if halves:
+        update["parts"] = tuple(_named(half, criterion) for half in halves)
+    return outcome.model_copy(update=update)

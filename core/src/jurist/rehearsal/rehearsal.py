@@ -9,7 +9,7 @@ from jurist.artifacts import Artifacts
 from jurist.assembly import ComponentSource, Selection, select
 from jurist.constitution import Constitution
 from jurist.contracts import Aggregator, Contract, Critic, Judge
-from jurist.orders import InOrders
+from jurist.orders import AdaptiveOrders, InOrders
 from jurist.recipe import Reference
 from jurist.rehearsal.answers import Answers
 from jurist.rehearsal.models import UnmeteredModels
@@ -26,7 +26,7 @@ from jurist.rehearsal.stand_ins import (
     StandInScorer,
 )
 from jurist.rehearsal.tally import Tally
-from jurist.roles import ROLES
+from jurist.roles import ROLES, ChatJudge
 
 _STAND_INS: MappingProxyType[str, type[StandIn]] = MappingProxyType(
     {
@@ -37,6 +37,9 @@ _STAND_INS: MappingProxyType[str, type[StandIn]] = MappingProxyType(
         "scorer": StandInScorer,
     }
 )
+
+_ALMOST = 1e-9
+"""How near a soft label is to 0 or 1 that is neither."""
 
 
 class Rehearsal:
@@ -89,7 +92,9 @@ class Rehearsal:
             return judge
         component = self._component(selection, self._tally(selection, where))
         if isinstance(component, Judge):
-            rehearsed = RehearsedJudge(component, self._answers)
+            is_adaptive = orders is not None and isinstance(orders(component), AdaptiveOrders)
+            least, most = _extremes(component, is_adaptive=is_adaptive)
+            rehearsed = RehearsedJudge(component, self._answers, least, most)
             return rehearsed if orders is None else orders(rehearsed)
         if not isinstance(component, Critic):
             return component
@@ -114,3 +119,17 @@ class Rehearsal:
         tally = Tally(selection, where, model, None if model is None else model.price())
         self.tallies.append(tally)
         return tally
+
+
+def _extremes(judge: Judge, *, is_adaptive: bool) -> tuple[float, float]:
+    """The lowest and the highest preference it may give, and so how few calls it may take.
+
+    In adaptive orders 0 and 1 are written verdicts, which are never decisive: soft labels are not quite that.
+    """
+    least, most, is_written = 0.0, 1.0, False
+    if isinstance(judge, ChatJudge):
+        least, most = judge.options.extremes(judge.model.capabilities)
+        is_written = judge.options.labels_by(judge.model.capabilities) == "verdict"
+    if is_written or not is_adaptive:
+        return least, most
+    return max(least, _ALMOST), min(most, 1 - _ALMOST)

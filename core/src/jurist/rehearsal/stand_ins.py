@@ -126,21 +126,24 @@ class RehearsedCritic(Critic):
 class RehearsedJudge(Judge):
     """Asks a judge, and is as sure as fortune has it: of the same response in both orders, or of neither.
 
-    Whoever would ask further is then content with the first answer, or has to ask all there are.
+    Whoever would ask further is then content with the first answer, or has to ask all there are. Its
+    preferences are from ``least`` to ``most``.
     """
 
-    def __init__(self, inner: Judge, answers: Answers) -> None:
+    def __init__(self, inner: Judge, answers: Answers, least: float = 0.0, most: float = 1.0) -> None:
         super().__init__(inner.options)
         vars(self).update(capabilities=inner.capabilities)
         self._inner = inner
         self._fortunate = answers.fortunate
+        self._least, self._most = least, most
 
     async def judge(self, comparison: Comparison, principles: Sequence[Principle]) -> JudgeOutcome:
-        """A soft label near 0 or 1, or a tie."""
+        """As sure as it can be, or a tie."""
         await self._inner.judge(comparison, principles)
         if not self._fortunate:
             return Judgment(preference=0.5)
-        return Judgment(preference=0.999 if comparison.id <= comparison.swapped().id else 0.001)
+        is_first = comparison.id <= comparison.swapped().id
+        return Judgment(preference=self._most if is_first else self._least)
 
 
 class StandInAggregator(Aggregator):

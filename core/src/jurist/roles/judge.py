@@ -29,6 +29,9 @@ from jurist.roles.judge_options import Example, JudgeOptions
 from jurist.templates import Wording
 
 CHOICES = ("A", "B")
+SAMPLE_STRIDE = 1000
+"""What cannot be read is asked for again under the next numbers, so samples keep a distance, always the
+same: with more ``reasks`` all answers that were paid for are found again."""
 
 Read = Callable[[ChatReply], float | None]
 """Reads P(A is better) from a reply; None where it does not say."""
@@ -59,10 +62,7 @@ class ChatJudge(TemplateRole, Judge):
 
     @cached_property
     def _labels(self) -> Literal["logprobs", "verdict", "stated"]:
-        if self.options.labels != "auto":
-            return self.options.labels
-        choices = "logprobs" in self.model.capabilities and not self.options.chain_of_thought
-        return "logprobs" if choices else "verdict"
+        return self.options.labels_by(self.model.capabilities)
 
     def _template(self, words: Wording) -> str:
         if self._labels == "stated":
@@ -78,8 +78,7 @@ class ChatJudge(TemplateRole, Judge):
         before = self._examples(words, standards) if self.options.examples else ()
         values = self._values(words, comparison.response_a.text, comparison.response_b.text, standards)
         request = self.request(self._template(words), comparison.prompt, words, values, before)
-        # What cannot be read is asked for again under the next numbers, so samples keep their distance.
-        return sampled(request, comparison.sample * (self.options.reasks + 2))
+        return sampled(request, comparison.sample * SAMPLE_STRIDE)
 
     def _values(self, words: Wording, response_a: str, response_b: str, standards: str) -> dict[str, str]:
         values = {"response_a": response_a, "response_b": response_b, "principles": standards}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -10,6 +10,8 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field, field_validator, model_validator
 
 from jurist.errors import UsageError
+from jurist.options import Faults
+from jurist.parsing.confidence import CERTAIN
 from jurist.prompts import read_messages
 from jurist.record_file import RecordFile
 from jurist.records import Message, Record, content_id
@@ -69,6 +71,22 @@ class JudgeOptions(RoleOptions):
     clamp: tuple[float, float] | None = (0.4, 0.6)
     examples: tuple[Example, ...] = ()
 
+    def labels_by(self, capabilities: Collection[str]) -> Literal["logprobs", "verdict", "stated"]:
+        """Where the soft label of a model with these capabilities comes from."""
+        if self.labels != "auto":
+            return self.labels
+        return "logprobs" if "logprobs" in capabilities and not self.chain_of_thought else "verdict"
+
+    def extremes(self, capabilities: Collection[str]) -> tuple[float, float]:
+        """The lowest and the highest preference that a model with these capabilities can give."""
+        labels = self.labels_by(capabilities)
+        if labels == "stated":
+            in_words = self.confidence == "words"
+            most = min(self.word_probabilities[-1], CERTAIN) if in_words else CERTAIN
+            return 1 - most, most
+        bounded = labels == "logprobs" and self.chain_of_thought and self.clamp is not None
+        return self.clamp if bounded and self.clamp is not None else (0.0, 1.0)
+
     @field_validator("clamp")
     @classmethod
     def _bounds(cls, clamp: tuple[float, float] | None) -> tuple[float, float] | None:
@@ -91,7 +109,8 @@ class JudgeOptions(RoleOptions):
         try:
             return tuple(RecordFile(Path(examples), _example, "examples"))
         except UsageError as error:
-            raise ValueError(str(error)) from error
+            cause = f" ({error.cause})" if error.cause else ""
+            raise Faults(error.faults or [f"{error.what}{cause}"]) from error
 
     @model_validator(mode="after")
     def _fitting(self) -> JudgeOptions:
@@ -101,7 +120,7 @@ class JudgeOptions(RoleOptions):
             for fault in self._lacks(example)
         ]
         if faults:
-            raise ValueError("; ".join(faults))
+            raise Faults(faults)
         return self
 
     def _lacks(self, example: Example) -> list[str]:

@@ -42,7 +42,7 @@ class RoleOptions(SamplingOptions):
 
     language: Literal["auto", "en", "zh"] = "auto"
     template: str | None = None
-    reasks: int = Field(default=2, ge=0)
+    reasks: int = Field(default=2, ge=0, le=100)
 
     @field_validator("template")
     @classmethod

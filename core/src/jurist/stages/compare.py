@@ -26,7 +26,6 @@ from jurist.records import (
 )
 from jurist.stages.base import Stage, StageContext, StageResult, Surroundings, Work
 from jurist.stages.jury import Judged, Jury
-from jurist.stages.jury import outcome_of as outcome_of
 from jurist.stages.panel import JudgingStage, Panel
 from jurist.stages.sampled import Sampled, Tallies, second_is_better
 
@@ -92,11 +91,12 @@ class CompareStage(JudgingStage):
         return len(self.records()) * each
 
     def goes_by_verdicts(self) -> bool:
-        """Whether its pairing does."""
-        return super().goes_by_verdicts() or (self.settings.pairs is None and self._pairing.adaptive)
+        """Whether who is asked next, or what is compared next, depends on what was said."""
+        adaptive = self.settings.pairs is None and self._pairing.adaptive
+        return adaptive or self.settings.ask == "in_turn" or super().goes_by_verdicts()
 
     def check(self) -> list[str]:
-        """Its prompts or pairs, and that no two judges share a name."""
+        """Its prompts or pairs."""
         faults = super().check()
         if self.settings.pairs is None:
             return faults + Stage.check(self)
@@ -106,10 +106,10 @@ class CompareStage(JudgingStage):
 
     async def execute(self, context: StageContext, folder: Path) -> StageResult:
         """Write every comparison with its outcomes, the preferences, and what was set aside."""
-        self.check_judges(context.artifacts, context.assembly.source)
+        self.check_judges(context)
         work = self.work(context)
         context.events.stage_started(stage=self.name, total=self.comparisons_made())
-        tallies = Tallies()
+        tallies = Tallies(self.settings.on_flip)
         with (
             write_lines(folder / "judgments.jsonl") as judgments,
             write_lines(folder / "preferences.jsonl") as preferences,
@@ -129,7 +129,7 @@ class CompareStage(JudgingStage):
             "preferences": preferences.count,
             "set_aside": set_aside.count,
             **tallies.summary(),
-            "versions": self.versions(context.artifacts, context.assembly.source),
+            **self.provenance(context).model_dump(mode="json"),
         }
         artifact = self.makes().model_copy(update={"path": folder / "preferences.jsonl"})
         return StageResult(summary, artifact, tallies.faults())
@@ -196,6 +196,7 @@ class CompareStage(JudgingStage):
             chain=self.chain(surroundings),
             critic=cast(Critic | None, built),
             constitution=surroundings.constitution,
+            in_turn=self.settings.ask == "in_turn",
         )
 
 

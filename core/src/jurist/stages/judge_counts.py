@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from typing import Literal
 
-from jurist.orders import flipped
+from jurist.orders import flipped, inside
 from jurist.records import Abstention, Failure, JudgeOutcome, Judgment, Outcome
 
 
 class JudgeCounts:
-    """Counts over comparisons, by judge, for the summary; and the first error of everyone who failed."""
+    """Counts over comparisons, by judge, for the summary; and the first error of everyone who failed.
 
-    def __init__(self) -> None:
+    ``on_flip`` is what two orders make that contradict each other, as in the recipe.
+    """
+
+    def __init__(self, on_flip: Literal["average", "abstain"] = "average") -> None:
+        self._on_flip = on_flip
         self._counts: dict[str, Counter[str]] = {}
         self._errors: dict[str, str] = {}
 
@@ -23,8 +28,8 @@ class JudgeCounts:
         """
         for outcome in outcomes:
             self._count(outcome, decided)
-            if outcome.order != "both":
-                self.add((part for part in outcome.parts if part.source), decided)
+            if outcome.parts:
+                self.add((part for part in inside(outcome, self._on_flip) if part.source), decided)
 
     def _count(self, outcome: JudgeOutcome, decided: float | None) -> None:
         self.note_error(outcome)

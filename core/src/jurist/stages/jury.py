@@ -41,7 +41,10 @@ SAME_TEXT = Decision(
 
 
 class Jury:
-    """The judges, the aggregators and, for the hard principles, the critic."""
+    """The judges, the aggregators and, for the hard principles, the critic.
+
+    ``in_turn``: judges are asked one after the other, until the first aggregator can decide.
+    """
 
     def __init__(
         self,
@@ -50,7 +53,9 @@ class Jury:
         chain: Chain,
         critic: Critic | None,
         constitution: Constitution,
+        in_turn: bool = False,
     ) -> None:
+        self._in_turn = in_turn
         self._panel = panel
         self._chain = chain
         self._critic = critic
@@ -69,9 +74,16 @@ class Jury:
             early = self._chain.decide_early(comparison)
             if early is not None:
                 return Judged(comparison=comparison, outcomes=(), decision=early)
-        outcomes = await self._panel.ask(comparison)
+        outcomes = await self._ask(comparison)
         decision = self._chain.decide(comparison, outcomes)
         return Judged(comparison=comparison, outcomes=outcomes, decision=decision)
+
+    async def _ask(self, comparison: Comparison) -> tuple[JudgeOutcome, ...]:
+        if not self._in_turn:
+            return await self._panel.ask(comparison)
+        return await self._panel.ask_in_turn(
+            comparison, lambda outcomes: self._chain.is_enough(comparison, outcomes)
+        )
 
     async def _held_against_hard(self, comparison: Comparison) -> Comparison:
         first, second = await asyncio.gather(

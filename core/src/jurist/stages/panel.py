@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import ClassVar, cast
 
 from jurist.aggregation import learns
 from jurist.aggregators.chain import Chain
-from jurist.artifacts import Artifacts
-from jurist.assembly import ComponentSource, Selection, labels_of, select, versions_of
-from jurist.constitution import Constitution
+from jurist.artifacts import Artifacts, StageArtifact
+from jurist.assembly import ComponentSource, Selection, select, versions_of
+from jurist.constitution import Constitution, Principle
 from jurist.contracts import Aggregator, Judge
 from jurist.errors import UsageError
+from jurist.labelled import Provenance
+from jurist.options import near_miss
 from jurist.orders import in_orders
 from jurist.recipe import JudgingSettings, Principles
-from jurist.records import Comparison, JudgeOutcome
-from jurist.stages.base import Stage, Surroundings, choose_principles
+from jurist.records import Comparison, JudgeOutcome, content_id
+from jurist.stages.base import Stage, StageContext, Surroundings, choose_principles
 
 
 class Panel:
@@ -43,10 +45,24 @@ class Panel:
 
     async def ask(self, comparison: Comparison) -> tuple[JudgeOutcome, ...]:
         """What each judge says of it, all asked at the same time."""
-        seed = f"{self._seed}:{comparison.id}"
-        principles = choose_principles(self._constitution, self._principles, seed)
+        principles = self._principles_for(comparison)
         asked = [judge.judge(comparison, principles) for judge in self._judges]
         return tuple(await asyncio.gather(*asked)) if len(asked) > 1 else (await asked[0],)
+
+    async def ask_in_turn(
+        self, comparison: Comparison, enough: Callable[[Sequence[JudgeOutcome]], bool]
+    ) -> tuple[JudgeOutcome, ...]:
+        """What the first judges say of it, one asked after the other until that is ``enough``."""
+        principles = self._principles_for(comparison)
+        outcomes: list[JudgeOutcome] = []
+        for judge in self._judges:
+            outcomes.append(await judge.judge(comparison, principles))
+            if enough(outcomes):
+                break
+        return tuple(outcomes)
+
+    def _principles_for(self, comparison: Comparison) -> tuple[Principle, ...]:
+        return choose_principles(self._constitution, self._principles, f"{self._seed}:{comparison.id}")
 
 
 class JudgingStage(Stage):
@@ -75,14 +91,8 @@ class JudgingStage(Stage):
         return self.settings.orders == "adaptive"
 
     def check(self) -> list[str]:
-        """That no two judges share a name."""
-        labels = labels_of(self.settings.judges)
-        return [
-            f"stages.{self.name}.judges: {labels.count(label)} judges are called '{label}'; "
-            "give each its own 'name:'"
-            for label in sorted(set(labels))
-            if labels.count(label) > 1
-        ]
+        """Nothing but its judges, of whom :func:`jurist.jury_faults.jury_faults` knows who they are."""
+        return []
 
     def chain(self, surroundings: Surroundings) -> Chain:
         """The aggregators, to be asked in turn."""
@@ -93,42 +103,122 @@ class JudgingStage(Stage):
             ]
         )
 
-    def versions(self, artifacts: Artifacts, source: ComponentSource) -> dict[str, str]:
-        """Each judge's name with a fingerprint of its settings."""
-        return versions_of([artifacts.component(judge) for judge in self.settings.judges], source)
+    def versions(
+        self, artifacts: Artifacts, source: ComponentSource, constitution: Constitution
+    ) -> dict[str, str]:
+        """Each judge's name with its version: its settings, its orders, and the principles it goes by.
 
-    def check_judges(self, artifacts: Artifacts, source: ComponentSource) -> None:
+        The seed that samples principles is no part of it.
+        """
+        settings, asked = self.settings, "one order"
+        if settings.orders != "one":
+            asked = f"{settings.orders} orders, {settings.on_flip}"
+        if settings.orders == "adaptive":
+            asked += f" below {settings.decisive:g}"
+        if settings.principles == "none":
+            asked += "; no principles"
+        else:
+            asked += f"; {settings.principles} principles of {content_id(*constitution.principles)}"
+        of_judges = versions_of([artifacts.component(judge) for judge in settings.judges], source)
+        return {judge: f"{version}: {asked}" for judge, version in of_judges.items()}
+
+    def versions_known(
+        self, artifacts: Artifacts, source: ComponentSource, constitution: Constitution
+    ) -> dict[str, str]:
+        """The same before the run: '' for judges that earlier stages are yet to make."""
+        found = self.versions(artifacts, source, constitution)
+        for judge in self.settings.judges:
+            if _handed(judge, artifacts) is not None:
+                found[select("judge", artifacts.component(judge), source).label] = ""
+        return found
+
+    def provenance(self, context: StageContext) -> Provenance:
+        """What the votes of its judges record of themselves."""
+        assembly = context.assembly
+        judges = [
+            select("judge", context.artifacts.component(judge), assembly.source)
+            for judge in self.settings.judges
+        ]
+        return Provenance(
+            versions=self.versions(context.artifacts, assembly.source, context.constitution),
+            seed=self.recipe.seed if self.settings.principles == "sampled" else None,
+            unpriced=tuple(judge.label for judge in judges if assembly.unpriced(judge)),
+        )
+
+    def check_judges(self, context: StageContext) -> None:
         """Have every aggregator look at who the judges are, before any of them is asked.
 
         Raises:
             UsageError: some cannot decide for these judges, or have not learnt to decide at all.
         """
-        faults = self.refusals(artifacts, source)
+        artifacts, source = context.artifacts, context.assembly.source
+        versions = self.versions(artifacts, source, context.constitution)
+        faults = self._refusals(artifacts, source, versions)
         if faults:
             raise UsageError.of_faults(f"stage '{self.name}' cannot begin", faults)
 
-    def refusals(self, artifacts: Artifacts, source: ComponentSource) -> list[str]:
-        """Why aggregators cannot decide for these judges, one for each that cannot.
+    def refusals(
+        self, artifacts: Artifacts, source: ComponentSource, constitution: Constitution
+    ) -> list[str]:
+        """Why aggregators cannot decide for these judges, as far as that is known before the run.
 
         Raises:
             UsageError: the settings of a judge or an aggregator are wrong.
         """
-        versions, found = self.versions(artifacts, source), []
+        return self._refusals(artifacts, source, self.versions_known(artifacts, source, constitution))
+
+    def _refusals(self, artifacts: Artifacts, source: ComponentSource, versions: dict[str, str]) -> list[str]:
+        found = []
         for number, reference in enumerate(self.settings.aggregate):
             where = f"stages.{self.name}.aggregate.{number}"
-            selection = select("aggregator", artifacts.component(reference), source, where)
+            handed = _handed(reference, artifacts)
             try:
-                self._check(selection, versions)
+                if handed is not None and handed.kind == "jury" and handed.path is None:
+                    _check_learnt_for(handed.judges, versions)
+                else:
+                    selection = select("aggregator", artifacts.component(reference), source, where)
+                    self._check(selection, versions)
             except UsageError as error:
                 found.append("\n    ".join(f"{where}: {error}".splitlines()))
         return found
 
     def _check(self, selection: Selection, versions: dict[str, str]) -> None:
         if not learns(selection):
-            cast(Aggregator, selection.implementation(selection.options)).check_judges(versions)
+            if all(versions.values()):  # else the stage looks at it itself, when what it is handed is there
+                cast(Aggregator, selection.implementation(selection.options)).check_judges(versions)
         elif not self.may_learn:
             raise UsageError(
                 f"'{selection.label}' has yet to learn from labelled items",
                 hint="put a stage 'validate' with it before this one and write 'aggregate: [jury]' here, or "
                 "give it the 'model:' of one that has learnt",
             )
+
+
+def _handed(reference: object, artifacts: Artifacts) -> StageArtifact | None:
+    """The artifact that a reference names, if it does."""
+    return artifacts.find(reference) if isinstance(reference, str) else None
+
+
+def _check_learnt_for(judges: Mapping[str, str], asked: Mapping[str, str]) -> None:
+    """See to it that a jury that is yet to be learnt will be for these judges; '' is any version.
+
+    Raises:
+        UsageError: lists every judge that differs.
+    """
+    faults = [
+        f"judge '{name}' is not among those it will have learnt from{near_miss(name, judges)}"
+        for name in asked.keys() - judges.keys()
+    ]
+    missing = judges.keys() - asked.keys()
+    faults += [f"judge '{name}', from whom it will have learnt, is not asked" for name in missing]
+    faults += [
+        f"judge '{name}' is asked otherwise ({asked[name]}) than where it learns ({version})"
+        for name, version in judges.items()
+        if version and asked.get(name) and asked[name] != version
+    ]
+    if faults:
+        raise UsageError.of_faults(
+            "the jury learns from other judges",
+            sorted(faults),
+            hint="give both stages the same judges, 'orders', 'on_flip' and 'principles'",
+        )

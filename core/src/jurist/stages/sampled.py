@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from jurist.records import Decision, Prompt, Response, ResponseOutcome
 from jurist.stages.base import tally
@@ -58,12 +58,12 @@ def second_is_better(decision: Decision) -> bool | None:
 
 
 class Tallies:
-    """Counts over comparisons, for the summary."""
+    """Counts over comparisons, for the summary; ``on_flip`` is that of the stage."""
 
-    def __init__(self) -> None:
+    def __init__(self, on_flip: Literal["average", "abstain"]) -> None:
         self._decisions: Counter[str] = Counter()
         self._responses: Counter[str] = Counter()
-        self._judges = JudgeCounts()
+        self._judges = JudgeCounts(on_flip)
         self._triads = Triads()
 
     def add(self, sampled: Sampled) -> list[str]:

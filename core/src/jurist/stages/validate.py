@@ -13,6 +13,7 @@ from pydantic import JsonValue
 from jurist.aggregation import Aggregation, measured_beside
 from jurist.artifacts import Artifacts, StageArtifact
 from jurist.assembly import ComponentSource
+from jurist.constitution import Constitution
 from jurist.drift import Drift
 from jurist.errors import GateStop, UsageError
 from jurist.jsonl import write_json, write_lines
@@ -46,22 +47,24 @@ class ValidateStage(JudgingStage):
         super().__init__(settings, recipe)
         self._labelled: RecordFile[LabelledItem] | None = None
         self._anchors: list[LabelledItem] | None = None
-        self._learns: dict[str, JsonValue] | None = None
+        self._made: StageArtifact | None = None
 
-    def prepare(self, artifacts: Artifacts, source: ComponentSource) -> None:
-        """Find out whether its jury is to be learnt.
+    def prepare(
+        self, artifacts: Artifacts, source: ComponentSource, constitution: Constitution | None
+    ) -> None:
+        """Find out whether its jury is to be learnt, and for which judges.
 
         Raises:
             UsageError: it cannot be measured.
         """
-        self._learns = self._aggregation(artifacts, source).learnt_component
+        learns = self._aggregation(artifacts, source).learnt_component
+        judges = self.versions_known(artifacts, source, constitution) if learns and constitution else {}
+        self._made = _jury(learns, judges)
         measurement(source)
 
     def makes(self) -> StageArtifact | None:
         """The jury that was learnt, where one is to be."""
-        if self._learns is None:
-            return None
-        return StageArtifact(kind="jury", fingerprint="", component=self._learns)
+        return self._made
 
     def input_files(self) -> list[Path]:
         """The labelled items, and the anchors."""
@@ -125,10 +128,10 @@ class ValidateStage(JudgingStage):
     async def execute(self, context: StageContext, folder: Path) -> StageResult:
         """Write every verdict, have them measured, and learn the jury that is to be learnt."""
         aggregation = self._aggregation(context.artifacts, context.assembly.source)
-        self.check_judges(context.artifacts, context.assembly.source)
+        self.check_judges(context)
         total = len(self.records()) + len(self.anchors())
         context.events.stage_started(stage=self.name, total=total)
-        counts, work = JudgeCounts(), self.work(context)
+        counts, work = JudgeCounts(self.settings.on_flip), self.work(context)
         drift = await self._guarded(context, work, folder)
         items = await self._ask(context, work, self.records(), folder / "verdicts.jsonl", counts)
         if counts.all_failed:
@@ -138,7 +141,7 @@ class ValidateStage(JudgingStage):
         with write_lines(folder / "validation.txt") as lines:
             lines.write(measured.text.rstrip())
         context.events.notice(self.name, f"{measured.recommendation}: {measured.reason}")
-        artifact = self.makes()
+        artifact = _jury(aggregation.learnt_component, self.provenance(context).versions)
         if artifact is not None:
             jury = await asyncio.to_thread(aggregation.learn, items)
             await asyncio.to_thread(jury.save, folder / "jury")
@@ -189,14 +192,13 @@ class ValidateStage(JudgingStage):
         counts: JudgeCounts,
     ) -> list[LabelledItem]:
         """The items with the votes on them, which are on disk then."""
-        versions = self.versions(context.artifacts, context.assembly.source)
+        provenance = self.provenance(context)
         found = []
         with write_lines(file) as lines:
             async for asked in context.engine.map(work, items):
                 counts.add(asked.outcomes)
-                voted = asked.item.model_copy(
-                    update={"votes": votes_of(asked.outcomes, versions), "on_flip": self.settings.on_flip}
-                )
+                votes = votes_of(asked.outcomes, provenance, self.settings.on_flip)
+                voted = asked.item.model_copy(update={"votes": votes, "on_flip": self.settings.on_flip})
                 lines.write(voted.to_json())
                 found.append(voted)
                 said = any(isinstance(outcome, Judgment) for outcome in asked.outcomes)
@@ -215,8 +217,17 @@ class ValidateStage(JudgingStage):
         )
 
     def _aggregation(self, artifacts: Artifacts, source: ComponentSource) -> Aggregation:
-        references = [artifacts.component(each) for each in self.settings.aggregate]
-        return Aggregation.of(references, source, f"stages.{self.name}.aggregate")
+        given = self.settings.aggregate
+        handed = [n for n, each in enumerate(given) if isinstance(each, str) and artifacts.find(each)]
+        references = [artifacts.component(each) for each in given]
+        return Aggregation.of(references, source, f"stages.{self.name}.aggregate", handed=handed)
+
+
+def _jury(component: dict[str, JsonValue] | None, judges: dict[str, str]) -> StageArtifact | None:
+    """The artifact of an aggregator that learns for ``judges``; None where there is none."""
+    if component is None:
+        return None
+    return StageArtifact(kind="jury", fingerprint="", component=component, judges=judges)
 
 
 def _unreadable(where: str, items: Sequence[LabelledItem]) -> list[str]:

@@ -26,7 +26,8 @@ class DawidSkeneOptions(LearntJuryOptions):
 class FittedDawidSkene(Learnt):
     """The confusion matrices of workers: ``ab/JUDGE`` and ``ba/JUDGE``.
 
-    A judge that was shown one of the orders alone is ``any/JUDGE``: nothing says which position it leans to.
+    A judge that was shown one of the orders alone, or to whom the order is all the same, is ``any/JUDGE``:
+    nothing says which position it leans to.
     """
 
     confusion: Confusion
@@ -99,7 +100,9 @@ def _verdicts(item: LabelledItem) -> Iterator[tuple[str, str, Label]]:
 
 
 def _order(judgment: Judgment) -> str:
-    """The order it was given in; a mean of both that does not say what they were counts as of the first."""
+    """The order it was given in, or ``any``; a mean of both that keeps neither counts as of the first."""
+    if judgment.order in ("either", "mixed"):
+        return "any"
     return "ba" if judgment.order == "ba" else "ab"
 
 

@@ -30,12 +30,16 @@ class LearntJuryOptions(Options):
 
 
 class Learnt(Record):
-    """What was learnt, from how many ``items``, and the version of each judge by its name ('': not known)."""
+    """What was learnt, from how many ``items``, and the version of each judge by its name ('': not known).
+
+    ``prompts`` are the ids of their prompts.
+    """
 
     format: int = FORMAT
     made_by: str = Field(default_factory=lambda: f"jurist-calibrate {version('jurist-calibrate')}")
     items: int
     versions: dict[str, str]
+    prompts: tuple[str, ...] = ()
 
 
 Model = TypeVar("Model", bound=Learnt)
@@ -66,7 +70,12 @@ class LearntJury(LearntAggregator, Generic[Model]):
         Raises:
             UsageError: nothing can be learnt from them, or a judge voted with different settings.
         """
-        self._learnt = self.learn(items)
+        prompts = tuple(sorted({item.comparison.prompt.id for item in items}))
+        self._learnt = self.learn(items).model_copy(update={"prompts": prompts})
+
+    def learnt_prompts(self) -> frozenset[str] | None:
+        """The ids of the prompts of the items it was fitted on; None of a file that has none."""
+        return frozenset(self.learnt.prompts) or None
 
     @abstractmethod
     def learn(self, items: Sequence[LabelledItem]) -> Model:

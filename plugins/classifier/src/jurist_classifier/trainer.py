@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from jurist.contracts import Artifact, Trainer, TrainJob, TrainProgress
-from jurist.options import Operational, Options
+from jurist.options import LocalPath, Operational, Options
 
 HeadName = Literal["bradley_terry", "cross_encoder"]
 
@@ -23,7 +23,7 @@ class ClassifierOptions(Options):
     is a number of steps, or a share of all steps when below 1.
     """
 
-    base: str | None = None
+    base: Annotated[str | None, LocalPath] = None
     head: HeadName = "bradley_terry"
     max_length: int = Field(default=512, ge=8)
     learning_rate: float = Field(default=2e-5, gt=0)

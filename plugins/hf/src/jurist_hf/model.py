@@ -15,7 +15,7 @@ from jurist.chat import ChatReply, ChatRequest
 from jurist.contracts import ChatModel
 from jurist.errors import ProviderError
 from jurist.limits import Limits
-from jurist.options import Operational, Options
+from jurist.options import LocalPath, Operational, Options
 from jurist.prices import FREE, Price
 from jurist_hf.checkpoint import PROVIDED_BY, find_checkpoint
 
@@ -37,10 +37,10 @@ class TransformersOptions(Options):
     float32 on a CPU and the checkpoint's own elsewhere.
     """
 
-    model: str
-    tokenizer: str | None = None
-    adapter: str | None = None
-    chat_template: str | None = None
+    model: Annotated[str, LocalPath]
+    tokenizer: Annotated[str | None, LocalPath] = None
+    adapter: Annotated[str | None, LocalPath] = None
+    chat_template: Annotated[str | None, LocalPath] = None
     chat_template_kwargs: dict[str, JsonValue] = Field(default_factory=dict)
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     max_length: int | None = Field(default=None, ge=2)

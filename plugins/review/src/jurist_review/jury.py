@@ -8,8 +8,7 @@ from typing import Any
 
 from jurist.intervals import Estimate, estimate
 from jurist.records import JudgeOutcome, Judgment
-from jurist.stages.compare import outcome_of
-from jurist.stages.jury import Judged
+from jurist.stages.jury import Judged, outcome_of
 from jurist_review.selection import Selection
 
 SAMPLES = 12
@@ -26,8 +25,8 @@ class Leaning:
 
     def add(self, judged: Judged, outcome: JudgeOutcome) -> None:
         """Count one outcome: each order it was asked in, and the length of what it chose."""
-        for part in outcome.parts or (outcome,):
-            if isinstance(part, Judgment) and part.preference != 0.5 and part.order != "both":
+        for part in outcome.parts if outcome.order == "both" else (outcome,):
+            if isinstance(part, Judgment) and part.preference != 0.5 and part.order in ("ab", "ba"):
                 self.verdicts += 1
                 self.first += (part.preference > 0.5) == (part.order == "ab")
         comparison = judged.comparison

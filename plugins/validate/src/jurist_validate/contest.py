@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from math import sqrt
-from statistics import NormalDist
 
 from scipy.stats import binomtest
 
-from jurist.intervals import Estimate
+from jurist.intervals import Estimate, Z
 from jurist_validate.given_labels import is_right
 from jurist_validate.rater import Rater
 from jurist_validate.report import Contest
-
-_Z = NormalDist().inv_cdf(0.975)
 
 
 def contest(rater: Rater, other: Rater) -> Contest:
@@ -36,6 +33,6 @@ def contest(rater: Rater, other: Rater) -> Contest:
 def _difference(won: int, lost: int, n: int) -> Estimate:
     mean = (won - lost) / n
     centre = (won - lost) / (n + 2)
-    half = _Z * sqrt(won + lost + 1 - (won - lost) ** 2 / (n + 2)) / (n + 2)
+    half = Z * sqrt(won + lost + 1 - (won - lost) ** 2 / (n + 2)) / (n + 2)
     low, high = max(-1.0, centre - half), min(1.0, centre + half)
     return Estimate(mean=mean, low=min(low, mean), high=max(high, mean), n=n)

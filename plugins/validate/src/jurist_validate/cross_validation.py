@@ -18,8 +18,15 @@ FOLDS = 5
 
 def learners_of(aggregator: Aggregator) -> list[LearntAggregator]:
     """What of ``aggregator`` has to be fitted: itself, or links of the chain that it is."""
-    if isinstance(aggregator, LearntAggregator):
-        return [aggregator]
+    return [each for each in _learnt(aggregator) if not each.is_learnt]
+
+
+def saved_in(aggregator: Aggregator) -> list[LearntAggregator]:
+    """What of ``aggregator`` was learnt before and decides as it is."""
+    return [each for each in _learnt(aggregator) if each.is_learnt]
+
+
+def _learnt(aggregator: Aggregator) -> list[LearntAggregator]:
     links = aggregator.aggregators if isinstance(aggregator, Chain) else (aggregator,)
     return [link for link in links if isinstance(link, LearntAggregator)]
 

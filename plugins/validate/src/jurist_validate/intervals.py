@@ -7,9 +7,8 @@ from statistics import fmean
 
 import numpy as np
 from numpy.typing import NDArray
-from statsmodels.stats.proportion import proportion_confint
 
-from jurist.intervals import Estimate
+from jurist.intervals import Estimate, wilson
 
 RESAMPLES = 500
 """How many resamples the bootstrap draws."""
@@ -27,12 +26,12 @@ def share(values: Sequence[float]) -> Estimate | None:
     mean, variance, n = fmean(values), float(np.var(values)), len(values)
     independent = mean * (1 - mean) / variance if variance else 2.0
     effective = n if mean in (0, 1) else n * min(independent, 2.0)
-    return _wilson(mean, effective, n)
+    return wilson(mean, effective, n)
 
 
 def share_of(count: float, n: int) -> Estimate | None:
     """``count`` of ``n`` items, with Wilson's 95% interval; None of no items."""
-    return _wilson(count / n, n, n) if n else None
+    return wilson(count / n, n, n) if n else None
 
 
 def resampled(statistic: Callable[[NDArray[np.intp]], float], n: int, seed: int) -> tuple[float, float]:
@@ -50,10 +49,3 @@ def resampled(statistic: Callable[[NDArray[np.intp]], float], n: int, seed: int)
         return -np.inf, np.inf
     low, high = np.percentile(drawn, [2.5, 97.5])
     return float(low), float(high)
-
-
-def _wilson(mean: float, effective: float, n: int) -> Estimate:
-    low, high = proportion_confint(mean * effective, effective, method="wilson")
-    return Estimate(
-        mean=mean, low=min(max(0.0, float(low)), mean), high=max(min(1.0, float(high)), mean), n=n
-    )

@@ -38,5 +38,9 @@ def _reason(outcome: JudgeOutcome) -> str:
 
 
 def _shown(outcome: JudgeOutcome) -> dict[ShownOrder, float | None]:
-    alone = outcome.parts if outcome.order == "both" else (outcome,)
-    return {"ba" if part.order == "ba" else "ab": preference_of(part) for part in alone}
+    if outcome.order == "both":
+        return {"ba" if part.order == "ba" else "ab": preference_of(part) for part in outcome.parts}
+    said = preference_of(outcome)
+    if outcome.order == "either":  # the order plays no part, so it says the same in both
+        return {"ab": said, "ba": said}
+    return {"mixed" if outcome.order == "mixed" else "ba" if outcome.order == "ba" else "ab": said}

@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Literal
 
 from jurist.contracts import Aggregator
 from jurist.errors import UsageError
 from jurist.labelled import LabelledItem
 from jurist.records import Decision, JudgeOutcome
-from jurist_validate.cross_validation import folds_of, learners_of
-from jurist_validate.rater import Rater, Reading, ShownOrder
+from jurist_validate.cross_validation import folds_of, learners_of, saved_in
+from jurist_validate.rater import Fit, Rater, Reading, ShownOrder
 
 
 def jury_rater(name: str, make: Callable[[], Aggregator], items: Sequence[LabelledItem], seed: int) -> Rater:
-    """The aggregator that ``make`` makes; one that learns decides only what it was not fitted on.
+    """The aggregator that ``make`` makes; one that is to be learnt decides only what it was not fitted on.
+
+    One that was saved decides as it is, and it is told on how many of the items it may have learnt.
 
     One that refuses to be fitted or to decide has no readings, and its message as ``problem``.
     """
     try:
         aggregator = make()
         if not learners_of(aggregator):
-            return Rater(name, "aggregator", tuple(read(aggregator, item) for item in items))
+            readings = tuple(read(aggregator, item) for item in items)
+            return Rater(name, "aggregator", readings, fit=_fit(aggregator, items))
         return _cross_validated(name, make, items, seed)
     except UsageError as error:
         return Rater(name, "aggregator", (), problem=_one_line(error))
@@ -47,7 +51,16 @@ def _cross_validated(
             learner.fit(rest)
         readings.update({number: read(aggregator, items[number]) for number in held_out})
     ordered = tuple(readings[number] for number in range(len(items)))
-    return Rater(name, "aggregator", ordered, folds=len(folds))
+    return Rater(name, "aggregator", ordered, fit=_fit(aggregator, items, len(folds)))
+
+
+def _fit(aggregator: Aggregator, items: Sequence[LabelledItem], folds: int | None = None) -> Fit:
+    """How it came to be, and how many of the items have a prompt that what was saved of it learnt from."""
+    saved = saved_in(aggregator)
+    prompts = [each.learnt_prompts() for each in saved]
+    known = [each for each in prompts if each is not None]
+    seen = sum(any(item.comparison.prompt.id in each for each in known) for item in items)
+    return Fit(folds=folds, saved=bool(saved), seen=seen if len(known) == len(prompts) else None)
 
 
 def _preference(decision: Decision) -> float | None:
@@ -62,12 +75,19 @@ def _shown(
 
     Empty where the aggregator refuses to decide from one order.
     """
-    orders = {outcome.order for outcome in item.outcomes}
+    if not item.outcomes:
+        return {}
+    orders = {outcome.order for outcome in item.outcomes} - {"either"}
+    if not orders:
+        return {"ab": decided, "ba": decided}
+    if "mixed" in orders or orders == {"ab", "ba"}:
+        return {"mixed": decided}
     if "both" not in orders:
-        return {"ba" if orders == {"ba"} else "ab": decided} if orders else {}
+        return {"ba" if orders == {"ba"} else "ab": decided}
     shown: dict[ShownOrder, float | None] = {}
     try:
-        for order in ("ab", "ba"):
+        one_by_one: tuple[Literal["ab", "ba"], ...] = ("ab", "ba")
+        for order in one_by_one:
             seen = [_in_order(outcome, order) for outcome in item.outcomes]
             shown[order] = _preference(aggregator.decide(item.comparison, seen))
     except UsageError:

@@ -48,7 +48,7 @@ def _ratings(judge: Rater) -> Ratings:
     return {
         (reading.item.item, order): slot(verdict, order)
         for reading in judge.readings
-        for order, verdict in reading.verdicts.items()
+        for order, verdict in reading.by_slot.items()
         if verdict is not None
     }
 

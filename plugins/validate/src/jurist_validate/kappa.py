@@ -26,10 +26,10 @@ def kappas(readings: Sequence[Reading]) -> Kappas:
     """Cohen's and Fleiss' kappa of a rater and the labels as two raters.
 
     Fleiss' kappa takes chance from the ratings of both together (PRD prints it), Cohen's from each one's
-    own. Orders without a verdict are left out.
+    own. Orders without a verdict are left out, as is a verdict that mixes both orders.
     """
     pairs = [
-        [(slot(v, order), slot(r.item.label, order)) for order, v in r.verdicts.items() if v is not None]
+        [(slot(v, order), slot(r.item.label, order)) for order, v in r.by_slot.items() if v is not None]
         for r in readings
     ]
     return Kappas(cohen=cohen(pairs), fleiss=fleiss(pairs))

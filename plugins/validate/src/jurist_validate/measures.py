@@ -24,7 +24,9 @@ def measured(rater: Rater, tags: Iterable[str], seed: int) -> RaterReport:
     return RaterReport(
         name=rater.name,
         kind=rater.kind,
-        folds=rater.folds,
+        folds=rater.fit.folds,
+        saved=rater.fit.saved,
+        seen=rater.fit.seen,
         problem=rater.problem,
         overall=measures(rater.readings, rater.kind, seed) if rater.readings else None,
         by_tag={tag: measures(readings, rater.kind, seed) for tag, readings in tagged.items() if readings},

@@ -37,7 +37,7 @@ def position(readings: Sequence[Reading]) -> Position:
 
 def same_slot(reading: Reading) -> str | None:
     """The slot that won in both orders, where one did."""
-    slots = [slot(verdict, order) for order, verdict in reading.verdicts.items() if verdict is not None]
+    slots = [slot(verdict, order) for order, verdict in reading.by_slot.items() if verdict is not None]
     return slots[0] if len(slots) == 2 and slots[0] == slots[1] != "tie" else None
 
 
@@ -45,7 +45,7 @@ def _first_slot(readings: Sequence[Reading]) -> tuple[list[float], list[float]]:
     """For each item, the shares of its sided verdicts, and of their labels, that are for the first slot."""
     chosen, labelled = [], []
     for reading in readings:
-        sided = [(order, v) for order, v in reading.verdicts.items() if v in ("A", "B")]
+        sided = [(order, v) for order, v in reading.by_slot.items() if v in ("A", "B")]
         if sided and reading.labelled_side:
             chosen.append(fmean(slot(v, order) == "first" for order, v in sided if v))
             labelled.append(fmean(slot(reading.item.label, order) == "first" for order, _ in sided))

@@ -9,7 +9,7 @@ from typing import Literal
 
 from jurist.labelled import Label, LabelledItem, Vote
 
-ShownOrder = Literal["ab", "ba"]
+ShownOrder = Literal["ab", "ba", "mixed"]
 Kind = Literal["judge", "aggregator", "baseline"]
 Slot = Literal["first", "second", "tie"]
 
@@ -23,7 +23,8 @@ class Reading:
 
     ``preference`` is P(A is better) by the label that it gives the item, 0.5 a tie, None where it gives
     none; ``reason`` then says why. ``shown`` has its preference in each presentation order by itself, None
-    where it had no verdict there. ``votes`` are those it rests on.
+    where it had no verdict there; under ``mixed`` one that rests on both and says nothing of either.
+    ``votes`` are those it rests on.
     """
 
     item: LabelledItem
@@ -43,24 +44,42 @@ class Reading:
         """Whether people gave the item to a side."""
         return self.item.label != "tie"
 
+    @property
+    def by_slot(self) -> dict[Literal["ab", "ba"], Label | None]:
+        """The verdicts of which it is known what was shown first."""
+        return {order: label for order, label in self.verdicts.items() if order != "mixed"}
+
     @cached_property
     def verdicts(self) -> dict[ShownOrder, Label | None]:
         """The verdict in each order that was shown, in the item's own A and B."""
         return {order: verdict(preference) for order, preference in self.shown.items()}
 
 
+@dataclass(frozen=True)
+class Fit:
+    """How an aggregator came to be.
+
+    ``folds``: in how many it was fitted, None where it was not. ``saved``: it, or a part of it, was learnt
+    before. ``seen``: on how many of the items it is measured on it had learnt then, counting every item
+    with the same prompt; None where it does not know.
+    """
+
+    folds: int | None = None
+    saved: bool = False
+    seen: int | None = 0
+
+
 @dataclass(frozen=True, eq=False)
 class Rater:
     """Who labelled, and the readings of the items it was asked about.
 
-    ``folds`` says in how many folds it was fitted, None where it learns nothing. ``problem`` says why there
-    are no readings.
+    ``fit`` says what was learnt, where something was. ``problem`` says why there are no readings.
     """
 
     name: str
     kind: Kind
     readings: tuple[Reading, ...]
-    folds: int | None = None
+    fit: Fit = Fit()
     problem: str = ""
 
     def on(self, tag: str) -> Rater:
@@ -77,6 +96,6 @@ def verdict(preference: float | None) -> Label | None:
     return "A" if preference > 0.5 else "B"
 
 
-def slot(label: Label, order: ShownOrder) -> Slot:
+def slot(label: Label, order: Literal["ab", "ba"]) -> Slot:
     """Where what ``label`` names was shown: a rating that does not depend on which response is called A."""
     return _SLOTS[label if order == "ab" else _SWAPPED[label]]

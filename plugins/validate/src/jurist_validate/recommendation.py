@@ -7,8 +7,9 @@ from typing import Literal, NamedTuple
 
 from jurist.intervals import Estimate
 from jurist.validation import Thresholds
-from jurist_validate.rater import Rater
+from jurist_validate.rater import Fit, Rater
 from jurist_validate.report import Contest, GivenLabels
+from jurist_validate.table import percent
 
 NOTHING = Estimate(mean=0.0, low=0.0, high=1.0, n=0)
 """The accuracy of a rater that gave no label."""
@@ -43,20 +44,33 @@ def recommend(
         return Recommendation("distrust", reason, NOTHING)
     accuracy = labels.accuracy
     word, why = _weighed(accuracy, thresholds)
-    fitted = (
-        f" (fitted in {subject.folds} folds, on other items than it is measured on)" if subject.folds else ""
-    )
     reason = (
-        f"{subject.name} is right on {percent(accuracy.mean)}% of the sides it gives{fitted}, "
+        f"{subject.name} is right on {percent(accuracy.mean)}% of the sides it gives{_how(subject.fit)}, "
         f"95% interval {percent(accuracy.low)}–{percent(accuracy.high)}%: {why}. "
         f"It gives one on {percent(labels.coverage.mean)}% of {labels.coverage.n} items."
     )
-    return Recommendation(word, " ".join([reason, *_better(contests)]), accuracy)
+    sentences = [reason, *_seen(subject), *_better(contests)]
+    return Recommendation(word, " ".join(sentences), accuracy)
 
 
-def percent(fraction: float) -> str:
-    """A share in percent, with one decimal."""
-    return f"{100 * fraction:.1f}".removesuffix(".0")
+def _how(fit: Fit) -> str:
+    """How it came to be, where it learnt."""
+    how = ["as saved"] if fit.saved else []
+    how += [f"cross-validated in {fit.folds} folds"] if fit.folds else []
+    return f" ({', '.join(how)})" if how else ""
+
+
+def _seen(subject: Rater) -> list[str]:
+    """A sentence where it is measured on items that it learnt from, or may be."""
+    fit = subject.fit
+    if fit.seen is None:
+        return ["It does not say which items it learnt from; on these the accuracy is too high."]
+    if not fit.seen:
+        return []
+    return [
+        f"It learnt from {fit.seen} of these {len(subject.readings)} items, or others with their prompts, so "
+        "the accuracy is too high: measure it on other items."
+    ]
 
 
 def _weighed(accuracy: Estimate, thresholds: Thresholds) -> tuple[Literal["trust", "warn", "distrust"], str]:

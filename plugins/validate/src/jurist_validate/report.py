@@ -122,13 +122,17 @@ class Measures(Record):
 class RaterReport(Record):
     """One judge, aggregator or baseline.
 
-    ``folds``: in how many folds it was fitted, null where it learns nothing. ``problem``: why nothing was
-    measured. ``overall`` and ``by_tag``: the measures on all items and on those with each tag.
+    ``folds``: in how many folds it was fitted, null where it was not. ``saved``: it was learnt before, and
+    measured as it is. ``seen``: on how many of the items it had learnt then, counting all with the same
+    prompt; null where that is not known. ``problem``: why nothing was measured. ``overall`` and ``by_tag``:
+    the measures on all items and on those with each tag.
     """
 
     name: str
     kind: Literal["judge", "aggregator", "baseline"]
     folds: int | None
+    saved: bool
+    seen: int | None
     problem: str
     overall: Measures | None
     by_tag: dict[str, Measures]

@@ -32,11 +32,16 @@ def shortened(name: str, width: int) -> str:
     return name.ljust(width)
 
 
-def percent(found: Estimate | None, *, interval: bool = True) -> str:
+def percent(fraction: float) -> str:
+    """A share in percent, with one decimal where there is one: ``84.5``."""
+    return f"{100 * fraction:.1f}".removesuffix(".0")
+
+
+def share(found: Estimate | None, *, interval: bool = True) -> str:
     """A share in percent with its interval: ``84.5 [81–88]``."""
     if found is None:
         return NOTHING
-    mean = f"{100 * found.mean:.1f}".removesuffix(".0")
+    mean = percent(found.mean)
     return f"{mean} [{100 * found.low:.0f}–{100 * found.high:.0f}]" if interval else mean
 
 

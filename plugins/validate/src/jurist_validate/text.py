@@ -5,8 +5,8 @@ from __future__ import annotations
 from textwrap import wrap
 
 from jurist.intervals import Estimate
-from jurist_validate.report import Measures, Report
-from jurist_validate.table import NOTHING, number, percent, shortened, table
+from jurist_validate.report import Measures, RaterReport, Report
+from jurist_validate.table import NOTHING, number, share, shortened, table
 
 WIDTH = 100
 SHOWN_TAGS = 5
@@ -16,7 +16,7 @@ Rows = dict[str, Measures]
 
 def text_of(report: Report) -> str:
     """The whole report, at most 100 columns wide."""
-    rows = {each.name + _mark(each.folds): each.overall for each in report.raters if each.overall}
+    rows = {each.name + _mark(each): each.overall for each in report.raters if each.overall}
     parts = [
         _head(report),
         _accuracy(rows),
@@ -29,8 +29,8 @@ def text_of(report: Report) -> str:
     return "\n\n".join("\n".join(part) for part in parts if part) + "\n"
 
 
-def _mark(folds: int | None) -> str:
-    return "*" if folds else ""
+def _mark(rater: RaterReport) -> str:
+    return ("*" if rater.folds else "") + ("†" if rater.saved else "")
 
 
 def _head(report: Report) -> list[str]:
@@ -50,11 +50,11 @@ def _accuracy(rows: Rows) -> list[str]:
         columns,
         {
             name: [
-                percent(found.labels.accuracy),
-                percent(found.agreement.right_in_both),
-                percent(found.agreement.mean_of_orders),
-                percent(found.agreement.sum_of_verdicts),
-                percent(found.agreement.ties_dropped),
+                share(found.labels.accuracy),
+                share(found.agreement.right_in_both),
+                share(found.agreement.mean_of_orders),
+                share(found.agreement.sum_of_verdicts),
+                share(found.agreement.ties_dropped),
             ]
             for name, found in rows.items()
         },
@@ -68,10 +68,10 @@ def _reliability(rows: Rows) -> list[str]:
         columns,
         {
             name: [
-                percent(found.labels.coverage),
-                percent(found.absences.abstained),
-                percent(found.absences.failed),
-                percent(found.position.same_slot),
+                share(found.labels.coverage),
+                share(found.absences.abstained),
+                share(found.absences.failed),
+                share(found.position.same_slot),
                 _first(found),
             ]
             for name, found in rows.items()
@@ -83,7 +83,13 @@ def _first(found: Measures) -> str:
     p = found.position.p_value
     if p is None:
         return NOTHING
-    return f"{percent(found.position.same_slot_first)} {_p(p)}"
+    return f"{share(found.position.same_slot_first)} {_p(p)}"
+
+
+def _seen(rater: RaterReport, items: int) -> str:
+    if rater.seen is None:
+        return "; which items it learnt from is not known"
+    return f"; it learnt from {rater.seen} of these {items} items, or others with their prompts"
 
 
 def _points(found: Estimate) -> str:
@@ -103,9 +109,9 @@ def _agreement(rows: Rows) -> list[str]:
             name: [
                 number(found.kappa.cohen),
                 number(found.calibration.ece if found.calibration else None),
-                percent(found.length.longer_chosen if found.length else None),
-                percent(found.length.longer_labelled if found.length else None, interval=False),
-                percent(found.self_consistency),
+                share(found.length.longer_chosen if found.length else None),
+                share(found.length.longer_labelled if found.length else None, interval=False),
+                share(found.self_consistency),
                 f"{cost.mean:.2g}" if (cost := found.usd_per_right_label) else NOTHING,
             ]
             for name, found in rows.items()
@@ -118,8 +124,8 @@ def _tags(report: Report) -> list[str]:
     if not tags:
         return []
     rows = {
-        each.name + _mark(each.folds): [
-            percent(each.by_tag[tag].agreement.mean_of_orders) if tag in each.by_tag else NOTHING
+        each.name + _mark(each): [
+            share(each.by_tag[tag].agreement.mean_of_orders) if tag in each.by_tag else NOTHING
             for tag in tags
         ]
         for each in report.raters
@@ -136,7 +142,7 @@ def _coverage(rows: Rows) -> list[str]:
     return table(
         "most confident",
         targets,
-        {name: [percent(point.accuracy) for point in points] for name, points in found.items()},
+        {name: [share(point.accuracy) for point in points] for name, points in found.items()},
     )
 
 
@@ -156,6 +162,6 @@ def _foot(report: Report) -> list[str]:
         if found.difference
     ]
     lines += [f"Not measured: {each.name}: {each.problem}" for each in report.raters if each.problem]
-    if any(each.folds for each in report.raters):
-        lines.append("* fitted in folds, each item measured by a fit without it")
+    lines += [f"* cross-validated in {n} folds" for n in sorted({r.folds for r in report.raters if r.folds})]
+    lines += [f"† {each.name}: as saved{_seen(each, report.items)}" for each in report.raters if each.saved]
     return [part for line in lines for part in wrap(line, WIDTH, subsequent_indent="  ")]

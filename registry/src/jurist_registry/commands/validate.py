@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, cast, get_args
 
 import click
 import yaml
 
 from jurist.errors import GateStop, PluginError, UsageError
+from jurist.validation import Required
+from jurist.yaml_text import load_yaml
 from jurist_registry.commands.execution import carry_out, no_plugin_option, out_option, spending_options
 from jurist_registry.jury_file import one_stage_recipe, settings_of
 from jurist_registry.registry import Registry
@@ -51,7 +53,7 @@ _RECORDED = {"subject": "--subject"}
 @click.option("--warn", type=_SHARE, help="The accuracy from which the jury is used with a warning.")
 @click.option("--trust", type=_SHARE, help="The accuracy from which it is trusted.")
 @click.option(
-    "--require", type=click.Choice(["trust", "warn", "none"]), help="Exit with code 4 below; default none."
+    "--require", type=click.Choice(get_args(Required)), help="Exit with code 4 below; default none."
 )
 @click.option("--seed", type=int, help="Of the folds and resamples; default 0.")
 @click.option(
@@ -135,8 +137,9 @@ def _recipe(given: dict[str, Any]) -> Recipe:
     if given["aggregate"]:
         stage["aggregate"] = [_reference(text) for text in given["aggregate"]]
     thresholds = {name: given[name] for name in ("warn", "trust") if given[name] is not None}
-    if thresholds:
-        stage["thresholds"] = {**(stage.get("thresholds") or {}), **thresholds}
+    in_file = stage.get("thresholds") or {}
+    if thresholds and isinstance(in_file, dict):  # what is no mapping is refused with all other faults
+        stage["thresholds"] = {**in_file, **thresholds}
     if given["seed"] is not None:
         stage["seed"] = given["seed"]
     return one_stage_recipe(stage, f"validate-{given['labelled'].stem}", subject=str(given["jury"]))
@@ -231,7 +234,7 @@ def _learnt(registry: Registry) -> list[Aggregation]:
 def _reference(text: str) -> Any:
     """A component as a recipe has it."""
     try:
-        reference = yaml.safe_load(text)
+        reference = load_yaml(text)
     except yaml.YAMLError as error:
         raise UsageError(f"--aggregate {text}: not valid YAML", cause=error) from error
     if not isinstance(reference, (str, dict)):

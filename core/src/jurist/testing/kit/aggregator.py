@@ -29,7 +29,7 @@ VOICES: tuple[JudgeOutcome, ...] = (
         parts=(Judgment(preference=0.9, order="ab"), Judgment(preference=0.2, order="ba")),
     ),
 )
-OTHER_ORDER = {"ab": "ba", "ba": "ab", "both": "both", None: None}
+OTHER_ORDER = {"ab": "ba", "ba": "ab"}
 
 
 class AggregatorContract(ComponentContract):
@@ -95,7 +95,7 @@ class AggregatorContract(ComponentContract):
 def swapped(outcome: JudgeOutcome) -> JudgeOutcome:
     """What the judge would have said of the swapped comparison."""
     changes: dict[str, object] = {
-        "order": OTHER_ORDER[outcome.order],
+        "order": OTHER_ORDER.get(outcome.order or "", outcome.order),
         "parts": tuple(swapped(part) for part in reversed(outcome.parts)),
     }
     if isinstance(outcome, Judgment):
