@@ -20,8 +20,8 @@ from statistics import fmean
 
 from jurist.aggregators import Chain
 from jurist.contracts import Aggregator
-from jurist.labelled import LabelledItem, load_labelled
 from jurist.records import JudgeOutcome, Judgment
+from jurist.validation.labelled import LabelledItem, load_labelled
 from jurist_calibrate.calibrated import CalibratedJury, CalibratedJuryOptions
 from jurist_calibrate.dawid_skene import DawidSkene, DawidSkeneOptions
 

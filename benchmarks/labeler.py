@@ -27,8 +27,8 @@ from scipy.optimize import minimize
 from scipy.sparse import csr_matrix
 
 from jurist.contracts import TrainJob
+from jurist.files.training_data import PreferenceRow
 from jurist.records import Comparison, Judgment, Prompt, Response
-from jurist.training_data import PreferenceRow
 from jurist_classifier.agreement import accuracy, longer
 from jurist_classifier.calibration import calibration_error
 from jurist_classifier.judge import ClassifierJudge, ClassifierJudgeOptions

@@ -30,7 +30,7 @@ from jurist.aggregators import ConfidenceThreshold, MajorityVote
 from jurist.constitution import Principle
 from jurist.contracts import Aggregator, Judge
 from jurist.judges import Cascade
-from jurist.orders import AdaptiveOrders, BothOrders, InOrders
+from jurist.judges.orders import AdaptiveOrders, BothOrders, InOrders
 from jurist.records import Abstention, Comparison, JudgeOutcome, Judgment, Prompt, Response
 
 LLMBAR = ("Natural", "Neighbor", "GPTInst", "GPTOut", "Manual")

@@ -30,7 +30,7 @@ from savings import (
 from jurist.constitution import Principle
 from jurist.judges import Cascade
 from jurist.judges.combined import mean_of, silence_of, word_of
-from jurist.orders import BothOrders, is_sure
+from jurist.judges.orders import BothOrders, is_sure
 from jurist.records import Comparison, JudgeOutcome, Judgment
 
 

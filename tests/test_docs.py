@@ -23,14 +23,13 @@ from click.testing import CliRunner
 from pydantic import BaseModel, JsonValue, SecretStr
 
 from jurist import hookspecs
-from jurist.batches import Batching
 from jurist.chat import ChatReply, ChatRequest, Sampling
 from jurist.component import Component
 from jurist.constitution import Check, Constitution, Principle
 from jurist.contracts import CONTRACTS, Contract, TrainJob
+from jurist.engine.batches import Batching
+from jurist.engine.limits import Limits
 from jurist.errors import JuristError
-from jurist.labelled import LabelledItem, Vote
-from jurist.limits import Limits
 from jurist.preflight import check
 from jurist.prices import Price
 from jurist.recipe import (
@@ -48,12 +47,13 @@ from jurist.recipe import (
 from jurist.records import Decision, Preference, Reason, Trajectory
 from jurist.roles import ROLES
 from jurist.roles.judge_options import Example
-from jurist.spot_check import CheckedStratum, SpotChecked, ToLabel
 from jurist.stages.compare import SetAside
 from jurist.stages.evaluate import Evaluated
 from jurist.stages.jury import Judged
 from jurist.stages.revise import Revision
-from jurist.validation import Thresholds
+from jurist.validation.labelled import LabelledItem, Vote
+from jurist.validation.result import Thresholds
+from jurist.validation.spot_check import CheckedStratum, SpotChecked, ToLabel
 from jurist_registry.main import cli
 from jurist_registry.registry import Registry
 from jurist_trl.settings import LoraOptions

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 import yaml
 
-from jurist.aggregation import Aggregation, measured_beside
-from jurist.labelled import load_labelled
-from jurist.spot_check import SpotCheck
-from jurist.validate import validate
-from jurist.validation import Validation
+from jurist.aggregators.aggregation import Aggregation, measured_beside
+from jurist.validation.labelled import load_labelled
+from jurist.validation.measurement import validate
+from jurist.validation.result import Validation
+from jurist.validation.spot_check import SpotCheck
 from jurist_registry.main import main
 from jurist_registry.registry import Registry
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from jurist.ledger import Ledger
+from jurist.engine.ledger import Ledger
 
 Rows = Callable[[Path], list[Any]]
 Start = Callable[..., "subprocess.Popen[bytes]"]

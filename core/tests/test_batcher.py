@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jurist.batcher import Batcher
+from jurist.engine.batcher import Batcher
 from jurist.errors import ContractError
 
 

@@ -8,18 +8,18 @@ from typing import Any
 
 import pytest
 
-from jurist.batches import Batching
-from jurist.budget import Budget
 from jurist.chat import ChatReply, ChatRequest, Sampling
 from jurist.contracts import BatchChatModel, BatchState, ChatModel
-from jurist.engine import Engine
+from jurist.engine.batches import Batching
+from jurist.engine.budget import Budget
+from jurist.engine.engine import Engine
+from jurist.engine.ledger import BatchEntry, Ledger
+from jurist.engine.limits import Limits
+from jurist.engine.metered import BatchedChatModel, metered
+from jurist.engine.retry import Backoff
 from jurist.errors import BudgetStop, Interrupted, ProviderError, UsageError
-from jurist.ledger import BatchEntry, Ledger
-from jurist.limits import Limits
-from jurist.metered import BatchedChatModel, metered
 from jurist.prices import Price
 from jurist.records import Message, Usage
-from jurist.retry import Backoff
 
 
 def ask(text: str) -> ChatRequest:
@@ -259,7 +259,7 @@ async def test_looks_that_fail_are_made_again(ledger: Ledger, provider: Provider
 async def test_a_batch_that_cannot_be_looked_at_ends_the_run_and_stays(
     ledger: Ledger, provider: Provider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("jurist.batches._PATIENCE", 3)
+    monkeypatch.setattr("jurist.engine.batches._PATIENCE", 3)
     provider.looks = [ProviderError("502", retryable=True)] * 3
     model, engine = batched(provider, ledger)
     (error,) = await texts(model, "a")

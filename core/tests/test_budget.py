@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jurist.budget import Budget, Cost
+from jurist.engine.budget import Budget, Cost
+from jurist.engine.ledger import Tally
 from jurist.errors import BudgetStop
-from jurist.ledger import Tally
 from jurist.records import Usage
 
 

@@ -10,8 +10,7 @@ import pytest
 from jurist.contracts import Judge
 from jurist.judges import Cascade, Criteria, Repeat, Route
 from jurist.judges.combined import mean_of, shared, silence_of
-from jurist.labelled import LabelledItem, Provenance, read_labelled, votes_of
-from jurist.orders import AdaptiveOrders, BothOrders, BothOrdersOptions, OneOrder, inside
+from jurist.judges.orders import AdaptiveOrders, BothOrders, BothOrdersOptions, OneOrder, inside
 from jurist.records import (
     Abstention,
     Comparison,
@@ -24,6 +23,7 @@ from jurist.records import (
     Usage,
 )
 from jurist.stages.judge_counts import JudgeCounts
+from jurist.validation.labelled import LabelledItem, Provenance, read_labelled, votes_of
 
 
 class FirstSlot(Judge):

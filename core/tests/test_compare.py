@@ -15,13 +15,13 @@ from jurist.constitution import Principle
 from jurist.contracts import Judge
 from jurist.events import Events
 from jurist.options import Options
-from jurist.pairing import PAIRINGS
 from jurist.preflight import plan
 from jurist.recipe import Recipe
 from jurist.records import Abstention, Comparison, JudgeOutcome, Judgment
 from jurist.run import run
 from jurist.run_directory import Run
-from jurist.triads import Triads
+from jurist.stages.pairing import PAIRINGS
+from jurist.stages.triads import Triads
 
 Write = Callable[..., str]
 Rows = Callable[[Path], list[Any]]

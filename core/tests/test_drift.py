@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from jurist.drift import Drift
-from jurist.labelled import LabelledItem, Vote
+from jurist.validation.drift import Drift
+from jurist.validation.labelled import LabelledItem, Vote
 
 Said = str | None
 

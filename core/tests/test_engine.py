@@ -13,14 +13,14 @@ from typing import Any
 
 import pytest
 
-from jurist.budget import Budget, Cost
 from jurist.chat import ChatReply
-from jurist.engine import SILENCE, Callee, Engine, Returned
+from jurist.engine.budget import Budget, Cost
+from jurist.engine.engine import SILENCE, Callee, Engine, Returned
+from jurist.engine.ledger import Ledger
+from jurist.engine.limits import Limits
+from jurist.engine.retry import Backoff
 from jurist.errors import BudgetStop, Interrupted, ProviderError, UsageError
-from jurist.ledger import Ledger
-from jurist.limits import Limits
 from jurist.records import Failure, Usage
-from jurist.retry import Backoff
 
 COST = Usage(prompt_tokens=3, completion_tokens=2, usd=0.01, seconds=0.1)
 
@@ -422,7 +422,7 @@ async def test_results_come_in_the_order_of_the_items(ledger):
 
 @pytest.mark.parametrize("slow", [False, True])
 async def test_the_window_bounds_what_is_taken_from_a_long_source(ledger, slow, monkeypatch):
-    monkeypatch.setattr("jurist.stream._FINISHED", 8)
+    monkeypatch.setattr("jurist.engine.stream._FINISHED", 8)
     taken = given = most = running = most_running = 0
 
     def source() -> Iterator[int]:
@@ -688,9 +688,9 @@ PROGRAM = textwrap.dedent("""
     import asyncio, json, sys
     from pathlib import Path
     from jurist.chat import ChatReply
-    from jurist.engine import Callee, Engine
-    from jurist.ledger import Ledger
-    from jurist.limits import Limits
+    from jurist.engine.engine import Callee, Engine
+    from jurist.engine.ledger import Ledger
+    from jurist.engine.limits import Limits
 
     async def main(folder, stall):
         asked = open(folder / "asked", "a", buffering=1)

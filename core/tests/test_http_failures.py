@@ -2,7 +2,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from jurist.http_failures import http_failure, retry_after
+from jurist.engine.http_failures import http_failure, retry_after
 
 NOW = datetime(2026, 11, 23, 12, 0, 0, tzinfo=UTC)
 

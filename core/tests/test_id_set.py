@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-from jurist.id_set import IdSet
+from jurist.files.id_set import IdSet
 
 
 def test_it_knows_what_a_set_knows() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from jurist.errors import UsageError
-from jurist.jsonl import read_rows, write_json, write_lines
+from jurist.files.jsonl import read_rows, write_json, write_lines
 
 
 def test_what_is_written_is_read(tmp_path: Path) -> None:

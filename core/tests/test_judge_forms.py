@@ -14,7 +14,7 @@ from jurist.assembly import select
 from jurist.chat import ChatReply
 from jurist.constitution import Principle
 from jurist.errors import UsageError
-from jurist.orders import BothOrders
+from jurist.judges.orders import BothOrders
 from jurist.records import Abstention, Comparison, JudgeOutcome, Judgment, Prompt, Response
 from jurist.roles import ChatJudge
 from jurist.testing import ScriptedChatModel

@@ -13,16 +13,16 @@ from pydantic import SecretStr, ValidationError
 
 from jurist import builtin
 from jurist.assembly import Assembly, select, versions_of
-from jurist.budget import Budget
 from jurist.chat import ChatReply, ChatRequest
 from jurist.contracts import Contract, Judge
-from jurist.engine import Engine
+from jurist.engine.budget import Budget
+from jurist.engine.engine import Engine
+from jurist.engine.ledger import Ledger
 from jurist.errors import UsageError
 from jurist.judges import Cascade, Criteria, JudgeOfJudges, JudgeReference, Repeat, Route
 from jurist.judges.of_judges import inner_references
-from jurist.ledger import Ledger
+from jurist.judges.orders import BothOrders, inside
 from jurist.options import LocalPath, Options
-from jurist.orders import BothOrders, inside
 from jurist.preflight import check, check_prices, plan
 from jurist.recipe import Recipe
 from jurist.records import (

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jurist.errors import UsageError
-from jurist.labelled import LabelledItem, Provenance, Vote, load_labelled, read_labelled, votes_of
-from jurist.orders import merged
+from jurist.judges.orders import merged
 from jurist.records import Abstention, Failure, Judgment, Usage
+from jurist.validation.labelled import LabelledItem, Provenance, Vote, load_labelled, read_labelled, votes_of
 
 ROW = {
     "item": "q7",

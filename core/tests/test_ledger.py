@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from jurist.engine.ledger import Ledger
 from jurist.errors import UsageError
-from jurist.ledger import Ledger
 from jurist.records import Usage
 
 
@@ -64,7 +64,7 @@ def test_a_second_process_is_refused_and_let_in_after_close(path: Path):
         import sys
         from pathlib import Path
         from jurist.errors import UsageError
-        from jurist.ledger import Ledger
+        from jurist.engine.ledger import Ledger
         try:
             Ledger.open(Path(sys.argv[1])).close()
         except UsageError as error:

@@ -19,11 +19,11 @@ import pytest
 
 from jurist import ledger_stats
 from jurist.chat import ChatReply
+from jurist.engine.ledger import BatchEntry, Ledger
+from jurist.engine.ledger_archive import LedgerArchive, Removal
+from jurist.engine.ledger_stats import BatchCounts, CallTimes, FailureGroup, failure_text
 from jurist.errors import ProviderError, UsageError
 from jurist.events import Events
-from jurist.ledger import BatchEntry, Ledger
-from jurist.ledger_archive import LedgerArchive, Removal
-from jurist.ledger_stats import BatchCounts, CallTimes, FailureGroup, failure_text
 from jurist.recipe import Recipe
 from jurist.records import Usage
 from jurist.run import run
@@ -31,7 +31,7 @@ from jurist.run import run
 HOLDER = textwrap.dedent("""
     import sys
     from pathlib import Path
-    from jurist.ledger import Ledger
+    from jurist.engine.ledger import Ledger
     from jurist.records import Usage
     with Ledger(Path(sys.argv[1], "ledger.sqlite")) as ledger:
         ledger.put("late", "judge", '{"text": "late"}', Usage(usd=8))

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jurist.limits import Bucket, Limiter, Limits
-from jurist.retry import Backoff
+from jurist.engine.limits import Bucket, Limiter, Limits
+from jurist.engine.retry import Backoff
 
 
 class Clock:

@@ -9,15 +9,16 @@ from typing import Annotated, Any, ClassVar
 import pytest
 from pydantic import SecretStr
 
-from jurist.budget import Budget
 from jurist.chat import ChatReply, ChatRequest, Sampling
 from jurist.constitution import Principle
 from jurist.contracts import Aggregator, ChatModel, Contract, Critic, Generator, Judge, Reviser, Scorer
-from jurist.engine import Engine
+from jurist.engine.budget import Budget
+from jurist.engine.engine import Engine
+from jurist.engine.ledger import Ledger
+from jurist.engine.limits import Limits
+from jurist.engine.metered import metered
+from jurist.engine.retry import Backoff
 from jurist.errors import BudgetStop, ContractError, ProviderError
-from jurist.ledger import Ledger
-from jurist.limits import Limits
-from jurist.metered import metered
 from jurist.options import Operational, Options
 from jurist.records import (
     Abstention,
@@ -32,7 +33,6 @@ from jurist.records import (
     Score,
     Usage,
 )
-from jurist.retry import Backoff
 
 PROMPT = Prompt.of("How do I bake bread?", tags=("kitchen",), metadata={"row": 1})
 RESPONSE = Response(text="Slowly.", source="policy", usage=Usage(usd=1.0))

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jurist.contracts import Judge
-from jurist.orders import (
+from jurist.judges.orders import (
     AdaptiveOrders,
     AdaptiveOrdersOptions,
     BothOrders,

@@ -10,7 +10,7 @@ from itertools import permutations
 
 import pytest
 
-from jurist.pairing import PAIRINGS, Pairs, adjacent, all_pairs, ranked
+from jurist.stages.pairing import PAIRINGS, Pairs, adjacent, all_pairs, ranked
 
 Verdict = Callable[[int, int], bool | None]
 ORDERS = [order for count in range(7) for order in permutations(range(count))]

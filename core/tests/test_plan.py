@@ -12,19 +12,19 @@ from typing import Annotated, Any, ClassVar
 import pytest
 from pydantic import Field
 
-from jurist.bounds import Bounds
 from jurist.chat import ChatReply, ChatRequest
 from jurist.constitution import Constitution
 from jurist.contracts import BatchChatModel, BatchState, ChatModel
 from jurist.errors import ProviderError, UsageError
 from jurist.options import Operational, Options
-from jurist.plan import ComponentPlan, Cost, Plan
+from jurist.planning.bounds import Bounds
+from jurist.planning.plan import ComponentPlan, Cost, Plan
+from jurist.planning.scenarios import Labelling
 from jurist.preflight import plan
 from jurist.prices import FREE, Price
 from jurist.recipe import Human, Recipe
 from jurist.records import Prompt, Usage
 from jurist.run import run
-from jurist.scenarios import Labelling
 from jurist.testing import ConstantJudge, ScriptedChatModel
 from jurist.tokens import estimate_tokens
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from jurist.errors import UsageError
-from jurist.prompts import load_comparisons, load_prompts, selected
+from jurist.files.prompts import load_comparisons, load_prompts, selected
 from jurist.records import Prompt
 
 Write = Callable[..., str]

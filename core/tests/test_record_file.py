@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from jurist.errors import UsageError
-from jurist.prompts import load_comparisons, load_prompts, selected
-from jurist.record_file import RecordFile
+from jurist.files.prompts import load_comparisons, load_prompts, selected
+from jurist.files.record_file import RecordFile
 from jurist.records import Prompt
 
 Write = Callable[..., str]
@@ -132,7 +132,7 @@ def test_compressed_comparisons_are_read_twice(tmp_path: Path) -> None:
 PROGRAM = """
 import sys
 from pathlib import Path
-from jurist.prompts import load_comparisons
+from jurist.files.prompts import load_comparisons
 found = load_comparisons(Path(sys.argv[1]))
 assert sum(1 for _ in found) == len(found) == int(sys.argv[2])
 print(next(line for line in open("/proc/self/status") if line.startswith("VmHWM")).split()[1])

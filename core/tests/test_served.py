@@ -1,8 +1,8 @@
 from typing import Any
 
 from jurist.chat import ChatReply
+from jurist.engine.served import Served
 from jurist.events import Events
-from jurist.served import Served
 
 
 class Told(Events):

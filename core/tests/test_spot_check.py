@@ -16,16 +16,16 @@ from pydantic import Field
 
 from jurist.assembly import versions_of
 from jurist.contracts import Judge
-from jurist.corrected import Stratum, corrected_share
 from jurist.errors import UsageError
-from jurist.labelled import load_labelled
 from jurist.options import Options
 from jurist.recipe import Recipe
 from jurist.records import Abstention, Comparison, Decision, JudgeOutcome, Judgment, Prompt, Response
 from jurist.run import run
-from jurist.spot_check import SpotCheck
 from jurist.stages.jury import Judged
-from jurist.strata import allocation, stratum_of
+from jurist.validation.corrected import Stratum, corrected_share
+from jurist.validation.labelled import load_labelled
+from jurist.validation.spot_check import SpotCheck
+from jurist.validation.strata import allocation, stratum_of
 
 Rows = Callable[[Path], list[Any]]
 

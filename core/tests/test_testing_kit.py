@@ -21,8 +21,8 @@ from jurist.aggregators.weighted import WeightedMean
 from jurist.chat import ChatReply, ChatRequest
 from jurist.contracts import Aggregator, Artifact, Contract, Critic, Judge, TrainJob, TrainProgress
 from jurist.errors import ContractError, ProviderError
+from jurist.judges.orders import BothOrders
 from jurist.options import Operational, Options
-from jurist.orders import BothOrders
 from jurist.records import (
     Abstention,
     Comparison,

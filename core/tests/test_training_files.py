@@ -11,13 +11,13 @@ import pytest
 
 from jurist.contracts import Artifact, Judge, Trainer
 from jurist.errors import UsageError
+from jurist.files.training_data import PreferenceRow, read_training_data
 from jurist.options import Options
 from jurist.preflight import check, plan
 from jurist.recipe import Recipe
 from jurist.records import Judgment
 from jurist.run import run
 from jurist.testing import ScriptedChatModel
-from jurist.training_data import PreferenceRow, read_training_data
 
 Rows = Callable[[Path], list[Any]]
 
@@ -184,7 +184,7 @@ def test_a_changed_file_is_learnt_from_again_and_judged_by_again(labelling: Any,
 
 def test_without_a_base_a_labeler_starts_from_the_policy(labelling: Any, tmp_path: Path) -> None:
     file = write(tmp_path / "h.jsonl", HUMAN)
-    with pytest.raises(UsageError, match="no 'policy'"):
+    with pytest.raises(UsageError, match=r"1 fault\n  - stages\.human\.model: no earlier stage makes 'policy'"):
         check(recipe(train(file, trainer="lengthy")), labelling)
 
 

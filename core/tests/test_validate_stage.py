@@ -12,7 +12,7 @@ import pytest
 from pydantic import Field
 
 from jurist import hookspecs
-from jurist.aggregation import Aggregation, measured_beside
+from jurist.aggregators.aggregation import Aggregation, measured_beside
 from jurist.assembly import versions_of
 from jurist.chat import ChatReply, ChatRequest
 from jurist.contracts import Aggregator, ChatModel, Judge, LearntAggregator
@@ -20,7 +20,6 @@ from jurist.errors import ContractError, GateStop, UsageError
 from jurist.events import Events
 from jurist.hookspecs import hookimpl
 from jurist.intervals import estimate
-from jurist.labelled import LabelledItem, load_labelled
 from jurist.options import Options
 from jurist.preflight import check, plan
 from jurist.prices import FREE, Price
@@ -36,8 +35,9 @@ from jurist.records import (
     content_id,
 )
 from jurist.run import run
-from jurist.validate import validate
-from jurist.validation import Thresholds, Validation
+from jurist.validation.labelled import LabelledItem, load_labelled
+from jurist.validation.measurement import validate
+from jurist.validation.result import Thresholds, Validation
 
 Write = Callable[..., str]
 Rows = Callable[[Path], list[Any]]

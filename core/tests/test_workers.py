@@ -16,7 +16,7 @@ import pytest
 from jurist.assembly import Selection, select
 from jurist.contracts import Artifact, TrainJob, TrainProgress
 from jurist.errors import Interrupted, TrainingError
-from jurist.workers import TrainerWorker
+from jurist.training.workers import TrainerWorker
 
 TRAINERS = """
 import os, signal, time
@@ -122,7 +122,7 @@ async def test_the_worker_ends_when_its_parent_is_killed(source: Any, job: Train
         from jurist.component import Component
         from jurist.assembly import select
         from jurist.contracts import TrainJob
-        from jurist.workers import TrainerWorker
+        from jurist.training.workers import TrainerWorker
         class Source:
             def find(self, kind, name):
                 return Component("odd", "odd_trainers:Odd", "").collected(kind, "test")

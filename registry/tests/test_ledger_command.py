@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from jurist.chat import ChatReply
-from jurist.ledger import BatchEntry, Ledger
+from jurist.engine.ledger import BatchEntry, Ledger
 from jurist.records import Usage
 
 STATS = """\
@@ -244,4 +244,10 @@ def test_help_imports_nothing_heavy(loaded: Any) -> None:
     program = (
         "from jurist_registry.main import main\ntry: main(['ledger', '--help'])\nexcept SystemExit: pass"
     )
-    assert not loaded(program) & {"rich", "torch", "litellm", "jurist.engine", "jurist_registry.registry"}
+    assert not loaded(program) & {
+        "rich",
+        "torch",
+        "litellm",
+        "jurist.engine.engine",
+        "jurist_registry.registry",
+    }

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from jurist.bounds import Bounds
-from jurist.plan import NO_COST, ComponentPlan, Cost, Plan, StagePlan
+from jurist.planning.bounds import Bounds
+from jurist.planning.plan import NO_COST, ComponentPlan, Cost, Plan, StagePlan
 from jurist.prices import Price
 from jurist.recipe import Budget, Human
 from jurist_registry.plan_text import plan_text

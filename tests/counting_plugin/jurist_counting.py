@@ -14,7 +14,7 @@ from typing import ClassVar
 from jurist import Component, Sampling, hookimpl
 from jurist.constitution import Principle
 from jurist.contracts import Critic, Generator, Judge, Reviser, Scorer
-from jurist.limits import Limits
+from jurist.engine.limits import Limits
 from jurist.records import (
     Comparison,
     Critique,

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from jurist.errors import UsageError
-from jurist.orders import BothOrders
+from jurist.judges.orders import BothOrders
 from jurist.records import Comparison, Judgment, Message, Prompt, Response
 from jurist.testing import JudgeContract
 from jurist.testing.kit.samples import sample_comparisons

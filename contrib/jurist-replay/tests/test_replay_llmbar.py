@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from jurist.errors import UsageError
-from jurist.orders import BothOrders, flipped
+from jurist.judges.orders import BothOrders, flipped
 from jurist.records import Judgment
 from jurist_replay.judge import ReplayJudge, ReplayOptions
 from jurist_replay.llmbar import convert, main

@@ -22,10 +22,10 @@ from jurist.contracts import (
     TrainJob,
     TrainProgress,
 )
+from jurist.engine.limits import Limits
 from jurist.errors import JuristError, ProviderError, UsageError
 from jurist.hookspecs import hookimpl
 from jurist.judges.of_judges import JudgeOfJudges, JudgeReference
-from jurist.limits import Limits
 from jurist.options import LocalPath, Operational, Options
 from jurist.prices import Price
 from jurist.recipe import Recipe

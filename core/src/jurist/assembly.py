@@ -10,17 +10,17 @@ from typing import Any, Protocol, cast
 
 from pydantic import JsonValue, SecretStr, ValidationError
 
-from jurist.batches import Batching
 from jurist.component import Component
 from jurist.contracts import BatchChatModel, ChatModel, Contract, Judge
-from jurist.engine import Engine
+from jurist.engine.batches import Batching
+from jurist.engine.engine import Engine
+from jurist.engine.limits import Limits
+from jurist.engine.metered import metered
 from jurist.errors import PluginError, UsageError
 from jurist.fingerprint import settings_fingerprint
 from jurist.judges.of_judges import JudgeOfJudges, judges_inside
-from jurist.limits import Limits
-from jurist.metered import metered
+from jurist.judges.orders import InOrders
 from jurist.options import Options, fault_line, faults_of, holds_components
-from jurist.orders import InOrders
 from jurist.recipe import Reference, expand, resolve_path
 from jurist.records import content_id
 from jurist.roles import ROLES

@@ -16,9 +16,9 @@ import yaml
 from pydantic import Field, StringConstraints, ValidationError, field_validator, model_validator
 
 from jurist.errors import UsageError
+from jurist.files.yaml_text import load_yaml
 from jurist.options import near_miss
 from jurist.records import Finding, Record
-from jurist.yaml_text import load_yaml
 
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 SHIPPED = {"default": "default.en.yaml", "default.en": "default.en.yaml", "default.zh": "default.zh.yaml"}

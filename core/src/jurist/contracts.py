@@ -3,7 +3,7 @@
 One item in, one outcome out, async. A component never sees batches of the engine, retries, rate
 limits or the ledger: it makes one call and returns the outcome, or raises
 :class:`jurist.errors.ProviderError` saying whether a retry can help. Components that want batches
-(local models) wrap their batch function in :class:`jurist.batcher.Batcher`.
+(local models) wrap their batch function in :class:`jurist.engine.batcher.Batcher`.
 
 What a component that answers (all but aggregators and trainers) may raise, and what comes of it:
 
@@ -31,8 +31,8 @@ from pydantic import Field, JsonValue
 
 from jurist.chat import ChatReply, ChatRequest, Sampling
 from jurist.constitution import Principle
+from jurist.engine.limits import Limits
 from jurist.errors import ProviderError
-from jurist.limits import Limits
 from jurist.options import Options
 from jurist.prices import Price
 from jurist.records import (
@@ -48,7 +48,7 @@ from jurist.records import (
 )
 
 if TYPE_CHECKING:
-    from jurist.labelled import LabelledItem
+    from jurist.validation.labelled import LabelledItem
 
 
 class Contract(ABC):  # noqa: B024 - its subclasses have the abstract methods

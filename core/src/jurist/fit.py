@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from jurist.chat import ChatRequest
 from jurist.contracts import ChatModel
 from jurist.errors import UsageError
-from jurist.id_set import IdSet
+from jurist.files.id_set import IdSet
 from jurist.records import content_id
 
 _SHOWN = 20

@@ -22,10 +22,10 @@ import pluggy
 if TYPE_CHECKING:
     from jurist.component import Component
     from jurist.contracts import Aggregator, TrainProgress
-    from jurist.labelled import LabelledItem
     from jurist.records import Usage
     from jurist.run_directory import Run
-    from jurist.validation import Thresholds, Validation
+    from jurist.validation.labelled import LabelledItem
+    from jurist.validation.result import Thresholds, Validation
 
 hookspec = pluggy.HookspecMarker("jurist")
 hookimpl = pluggy.HookimplMarker("jurist")

@@ -7,7 +7,7 @@ from typing import Any
 import yaml
 
 from jurist.errors import UsageError
-from jurist.yaml_text import load_yaml
+from jurist.files.yaml_text import load_yaml
 
 
 def apply_override(data: dict[str, Any], override: str) -> None:

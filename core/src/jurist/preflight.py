@@ -13,12 +13,12 @@ from jurist.assembly import ComponentSource, select
 from jurist.constitution import Constitution
 from jurist.contracts import ChatModel
 from jurist.errors import JuristError, PluginError, UsageError
-from jurist.jury_faults import jury_faults
-from jurist.plan import Plan
-from jurist.planner import Planner
+from jurist.planning.plan import Plan
+from jurist.planning.planner import Planner
+from jurist.planning.rehearsal import UnmeteredModels
 from jurist.recipe import Recipe, Reference, resolve_path
-from jurist.rehearsal import UnmeteredModels
 from jurist.stages import STAGES, Stage
+from jurist.stages.jury_faults import jury_faults
 from jurist.stages.panel import JudgingStage
 from jurist.stages.train import TrainStage
 from jurist.stages.validate import ValidateStage
@@ -178,8 +178,10 @@ class _Findings:
             if component is not None:
                 self.of(lambda p=place, k=kind, c=component: select(k, c, source, p))  # type: ignore[misc]
         if isinstance(stage, TrainStage):
+            told = {reference for _, _, reference in stage.references() if isinstance(reference, str)}
             for name in () if self._unknown else stage.inputs():
-                self.of(lambda n=name: artifacts.get(n, where))  # type: ignore[misc]
+                if name not in told:
+                    self.of(lambda n=name: artifacts.get(n, where))  # type: ignore[misc]
         unknown = any(reference in self._unknown for _, _, reference in stage.references())
         sound = len(self._faults) == before and not unknown
         if isinstance(stage, ValidateStage) and not (
@@ -199,7 +201,7 @@ class _Findings:
                 self._unknown.append(stage.name)
             self._faults += self.of(lambda: _model_faults(stage, artifacts, source)) or []
             # A policy that will be trained answers through the same component as the one it starts from.
-            start = self.of(lambda: artifacts.component(stage.settings.model)) or "none"
+            start = _start(stage, artifacts)
             if made.kind == "policy":
                 component = {"use": start} if isinstance(start, str) else start
                 made = made.model_copy(update={"component": component})
@@ -231,6 +233,14 @@ def _model_faults(stage: TrainStage, artifacts: Artifacts, source: ComponentSour
         "has it built in, and start from that"
         for name in sorted(untrained)
     ]
+
+
+def _start(stage: TrainStage, artifacts: Artifacts) -> Reference:
+    """The component of the policy that training starts from, as far as it is known."""
+    try:
+        return artifacts.component(stage.settings.model)
+    except UsageError:
+        return "none"  # reported where the reference is checked
 
 
 def _component(where: str, reference: Reference, artifacts: Artifacts) -> Reference:

@@ -20,10 +20,10 @@ from pydantic import Field, JsonValue, ValidationError, field_validator
 
 from jurist.chat import Sampling
 from jurist.errors import UsageError
+from jurist.files.yaml_text import load_yaml
 from jurist.options import Options, fault_line
 from jurist.overrides import apply_override
-from jurist.validation import Required, Thresholds
-from jurist.yaml_text import load_yaml
+from jurist.validation.result import Required, Thresholds
 
 Reference = str | dict[str, JsonValue]
 """A component: ``{use: name, …options}``, the name alone, or the name of an artifact."""

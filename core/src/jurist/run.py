@@ -13,16 +13,16 @@ from typing import cast
 from pydantic import JsonValue
 
 from jurist.assembly import Assembly, ComponentSource, fingerprint_of, select
-from jurist.budget import Budget
 from jurist.contracts import ChatModel
-from jurist.engine import Engine
+from jurist.engine.budget import Budget
+from jurist.engine.engine import Engine
+from jurist.engine.garbage import rare_collections
+from jurist.engine.ledger import Ledger
 from jurist.errors import Interrupted, UsageError
 from jurist.events import Events
+from jurist.files.jsonl import write_json
 from jurist.fingerprint import file_digest
 from jurist.fit import check_fit
-from jurist.garbage import rare_collections
-from jurist.jsonl import write_json
-from jurist.ledger import Ledger
 from jurist.preflight import Checked, base_policy, check, check_prices
 from jurist.recipe import Recipe, Reference
 from jurist.records import content_id
@@ -38,7 +38,7 @@ from jurist.run_directory import (
     write_state,
 )
 from jurist.stages import Stage, StageContext
-from jurist.workers import TrainerWorker
+from jurist.training.workers import TrainerWorker
 
 _STATUS = {"BudgetStop": "budget", "GateStop": "gate", "Interrupted": "interrupted"}
 

@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 
 from jurist.artifacts import Artifacts, StageArtifact
-from jurist.jsonl import unwritable, write_json, write_lines
+from jurist.files.jsonl import unwritable, write_json, write_lines
 from jurist.recipe import Recipe
 
 _WATCHED = (

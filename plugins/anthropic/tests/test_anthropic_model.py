@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from jurist.chat import ChatRequest
 from jurist.contracts import BatchChatModel
-from jurist.limits import Limits
+from jurist.engine.limits import Limits
 from jurist.prices import Price
 from jurist.records import Message
 from jurist.testing.simulator import Faults, Latency, Simulator

@@ -20,12 +20,12 @@ LABELLING = """
 import asyncio, json, os, signal, sys
 from pathlib import Path
 
-from jurist.batches import Batching
+from jurist.engine.batches import Batching
 from jurist.chat import ChatRequest, Sampling
-from jurist.engine import Engine
-from jurist.ledger import Ledger
-from jurist.limits import Limits
-from jurist.metered import metered
+from jurist.engine.engine import Engine
+from jurist.engine.ledger import Ledger
+from jurist.engine.limits import Limits
+from jurist.engine.metered import metered
 from jurist.records import Message
 from jurist_anthropic.model import AnthropicChatModel, AnthropicOptions
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 
 import pytest
 
-from jurist.labelled import Label, LabelledItem, Vote
+from jurist.validation.labelled import Label, LabelledItem, Vote
 
 OTHER: dict[Label, Label] = {"A": "B", "B": "A", "tie": "tie"}
 

@@ -14,9 +14,9 @@ import pytest
 
 from jurist.contracts import Aggregator
 from jurist.errors import UsageError
-from jurist.labelled import LabelledItem, Vote
 from jurist.records import Abstention, Decision, Failure, Judgment
 from jurist.testing import AggregatorContract
+from jurist.validation.labelled import LabelledItem, Vote
 from jurist_calibrate.calibrated import CalibratedJury, CalibratedJuryOptions
 
 Planted = Callable[..., list[LabelledItem]]

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from jurist.errors import UsageError
-from jurist.labelled import LabelledItem, Vote
 from jurist.records import Abstention, Decision, Judgment
 from jurist.testing import AggregatorContract
+from jurist.validation.labelled import LabelledItem, Vote
 from jurist_calibrate.confusion import confusion_by_labels, confusion_by_votes
 from jurist_calibrate.dawid_skene import DawidSkene, DawidSkeneOptions
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import pytest
 
-from jurist.labelled import LabelledItem, load_labelled
+from jurist.validation.labelled import LabelledItem, load_labelled
 from jurist_calibrate.calibrated import CalibratedJury
 
 REPOSITORY = Path(__file__).parents[3]

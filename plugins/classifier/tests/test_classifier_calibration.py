@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jurist.training_data import PreferenceRow
+from jurist.files.training_data import PreferenceRow
 from jurist_classifier.agreement import accuracy, longer
 from jurist_classifier.calibration import calibration_error, fit_temperature, loss, sigmoid
 

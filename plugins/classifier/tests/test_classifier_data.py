@@ -9,8 +9,8 @@ import pytest
 from transformers import AutoTokenizer
 
 from jurist.errors import UsageError
+from jurist.files.training_data import PreferenceRow
 from jurist.records import Message
-from jurist.training_data import PreferenceRow
 from jurist_classifier.batches import batches_of_epoch
 from jurist_classifier.encoding import Encoder, prepare
 from jurist_classifier.heads import HEADS

@@ -15,7 +15,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from jurist.contracts import Artifact, TrainJob, TrainProgress
 from jurist.errors import TrainingError, UsageError
-from jurist.training_data import PreferenceRow, read_training_data
+from jurist.files.training_data import PreferenceRow, read_training_data
 from jurist_classifier._training import learning_rate_share, preference_loss
 from jurist_classifier.facts import Facts
 from jurist_classifier.labeler import Labeler

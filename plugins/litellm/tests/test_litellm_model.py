@@ -10,8 +10,8 @@ from aiohttp import web
 from pydantic import ValidationError
 
 from jurist.chat import ChatReply, ChatRequest
+from jurist.engine.limits import Limits
 from jurist.errors import ProviderError
-from jurist.limits import Limits
 from jurist.records import Message
 from jurist.testing.simulator import Asked, Faults, Latency, Simulator
 from jurist_litellm import plugin

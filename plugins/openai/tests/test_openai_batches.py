@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from jurist.batches import Batching
 from jurist.chat import ChatReply, ChatRequest, Sampling
-from jurist.engine import Engine
+from jurist.engine.batches import Batching
+from jurist.engine.engine import Engine
+from jurist.engine.ledger import Ledger
+from jurist.engine.limits import Limits
+from jurist.engine.metered import BatchedChatModel, metered
 from jurist.errors import Interrupted, ProviderError
-from jurist.ledger import Ledger
-from jurist.limits import Limits
-from jurist.metered import BatchedChatModel, metered
 from jurist.records import Message
 from jurist.testing.simulator import Asked, Faults, Simulator
 from jurist_openai.model import OpenAIChatModel
@@ -221,7 +221,7 @@ def _handed_in(server: Simulator) -> int:
 
 
 def test_the_ledger_forgets_what_a_batch_held_once_it_has_ended(tmp_path: Path) -> None:
-    from jurist.ledger import BatchEntry
+    from jurist.engine.ledger import BatchEntry
 
     keys = {"jurist-1-0": "k0", "jurist-1-1": "k1"}
     entry = BatchEntry(name="jurist-1", owner="me", begun=1.0, keys=keys, choices={"jurist-1-1": ("A", "B")})

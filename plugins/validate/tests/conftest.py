@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from jurist.labelled import LabelledItem, read_labelled
+from jurist.validation.labelled import LabelledItem, read_labelled
 
 VERDICTS = {"A": "A", "B": "B", "t": "tie", "-": None, "!": None}
 

@@ -10,7 +10,7 @@ import pytest
 
 from jurist.aggregators import MajorityVote
 from jurist.intervals import estimate
-from jurist.labelled import LabelledItem, Vote, read_labelled
+from jurist.validation.labelled import LabelledItem, Vote, read_labelled
 from jurist_validate.absences import absences
 from jurist_validate.agreement import agreement
 from jurist_validate.baseline import longest_response

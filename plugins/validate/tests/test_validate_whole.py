@@ -15,9 +15,9 @@ import pytest
 from jurist.aggregators import Chain, ConfidenceThreshold, MajorityVote
 from jurist.contracts import LearntAggregator
 from jurist.errors import UsageError
-from jurist.labelled import LabelledItem, read_labelled
 from jurist.records import Comparison, Decision, JudgeOutcome
-from jurist.validation import Thresholds, Validation
+from jurist.validation.labelled import LabelledItem, read_labelled
+from jurist.validation.result import Thresholds, Validation
 from jurist_validate import report as records
 from jurist_validate.cross_validation import folds_of
 from jurist_validate.plugin import jurist_validation

@@ -10,8 +10,8 @@ from typing import Any
 import yaml
 
 from jurist.errors import UsageError
+from jurist.files.yaml_text import load_yaml
 from jurist.recipe import Recipe
-from jurist.yaml_text import load_yaml
 
 _OF_THE_RECIPE = ("constitution", "policy", "seed", "budget")
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from jurist.pace import FASTEST, SLOWEST
+from jurist.planning.pace import FASTEST, SLOWEST
 from jurist_registry.quantities import count_text, range_text, time_text, tokens_text, usd_text
 
 if TYPE_CHECKING:
-    from jurist.bounds import Bounds
-    from jurist.plan import CapPlan, ComponentPlan, Plan, StagePlan, Total
-    from jurist.scenarios import Labelling
+    from jurist.planning.bounds import Bounds
+    from jurist.planning.plan import CapPlan, ComponentPlan, Plan, StagePlan, Total
+    from jurist.planning.scenarios import Labelling
 
 _NOTHING = "-"
 _UNKNOWN = "unknown"

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from jurist.bounds import Bounds
+    from jurist.planning.bounds import Bounds
 
 
 def range_text(bounds: Bounds, text: Callable[[float], str]) -> str:

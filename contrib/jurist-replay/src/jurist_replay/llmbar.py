@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from jurist.errors import JuristError, UsageError
-from jurist.jsonl import write_lines
+from jurist.files.jsonl import write_lines
 from jurist_replay.recording import Item, Verdict, Vote
 
 VERDICTS: dict[str, Verdict] = {"1": "A", "2": "B"}

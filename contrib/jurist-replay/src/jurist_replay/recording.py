@@ -9,7 +9,7 @@ from typing import Any, Literal
 from pydantic import Field, ValidationError, model_validator
 
 from jurist.errors import UsageError
-from jurist.jsonl import read_rows
+from jurist.files.jsonl import read_rows
 from jurist.options import fault_line
 from jurist.records import Comparison, Message, Prompt, Record, Response
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from jurist.aggregators.chain import Chain
 from jurist.contracts import Aggregator, LearntAggregator
-from jurist.labelled import LabelledItem
+from jurist.validation.labelled import LabelledItem
 
 
 class LearntChain(Chain, LearntAggregator):

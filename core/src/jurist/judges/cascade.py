@@ -9,8 +9,8 @@ from pydantic import Field
 from jurist.constitution import Principle
 from jurist.judges.combined import silence_of, word_of
 from jurist.judges.of_judges import JudgeOfJudges, JudgeReference
+from jurist.judges.orders import is_sure
 from jurist.options import Options
-from jurist.orders import is_sure
 from jurist.records import ROUNDING, Comparison, JudgeOutcome, Judgment
 
 

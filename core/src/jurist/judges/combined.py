@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from statistics import fmean
 from typing import Any, Literal
 
-from jurist import orders
+from jurist.judges import orders
 from jurist.records import NO_USAGE, Abstention, Failure, JudgeOutcome, Judgment, Order
 
 

@@ -10,10 +10,10 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field, field_validator, model_validator
 
 from jurist.errors import UsageError
+from jurist.files.prompts import read_messages
+from jurist.files.record_file import RecordFile
 from jurist.options import Faults
 from jurist.parsing.confidence import CERTAIN
-from jurist.prompts import read_messages
-from jurist.record_file import RecordFile
 from jurist.records import Message, Record, content_id
 from jurist.roles.options import RoleOptions
 

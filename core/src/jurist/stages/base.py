@@ -14,14 +14,14 @@ from jurist.assembly import Assembly
 from jurist.chat import ChatRequest
 from jurist.constitution import Constitution, Principle
 from jurist.contracts import Contract
-from jurist.engine import Engine
+from jurist.engine.engine import Engine
 from jurist.events import Events
-from jurist.orders import InOrders
-from jurist.prompts import load_prompts, selected
+from jurist.files.prompts import load_prompts, selected
+from jurist.files.record_file import RecordFile
+from jurist.judges.orders import InOrders
 from jurist.recipe import Principles, PromptSource, Recipe, Reference, resolve_path
-from jurist.record_file import RecordFile
 from jurist.records import Prompt, content_id
-from jurist.workers import TrainerWorker
+from jurist.training.workers import TrainerWorker
 
 Work = Callable[[Any], Coroutine[Any, Any, Any]]
 """What a stage does with one item: it makes all calls about it."""

@@ -9,11 +9,10 @@ from typing import Any, Literal, cast
 
 from jurist.artifacts import StageArtifact
 from jurist.contracts import Critic, Generator
-from jurist.jsonl import write_lines
-from jurist.pairing import PAIRINGS, Pairing
-from jurist.prompts import load_comparisons, selected
+from jurist.files.jsonl import write_lines
+from jurist.files.prompts import load_comparisons, selected
+from jurist.files.record_file import RecordFile
 from jurist.recipe import CompareSettings, Recipe, resolve_path
-from jurist.record_file import RecordFile
 from jurist.records import (
     Comparison,
     Message,
@@ -26,6 +25,7 @@ from jurist.records import (
 )
 from jurist.stages.base import Stage, StageContext, StageResult, Surroundings, Work
 from jurist.stages.jury import Judged, Jury
+from jurist.stages.pairing import PAIRINGS, Pairing
 from jurist.stages.panel import JudgingStage, Panel
 from jurist.stages.sampled import Sampled, Tallies, second_is_better
 

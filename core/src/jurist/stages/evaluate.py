@@ -15,8 +15,8 @@ from jurist.assembly import labels_of
 from jurist.chat import ChatRequest
 from jurist.contracts import ChatModel, Generator, Scorer
 from jurist.errors import ProviderError
+from jurist.files.jsonl import write_lines
 from jurist.intervals import Estimate, estimate
-from jurist.jsonl import write_lines
 from jurist.recipe import EvaluateSettings
 from jurist.records import (
     Failure,

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Literal
 
-from jurist.orders import flipped, inside
+from jurist.judges.orders import flipped, inside
 from jurist.records import Abstention, Failure, JudgeOutcome, Judgment, Outcome
 
 

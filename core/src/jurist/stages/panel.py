@@ -6,19 +6,19 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from typing import ClassVar, cast
 
-from jurist.aggregation import learns
+from jurist.aggregators.aggregation import learns
 from jurist.aggregators.chain import Chain
 from jurist.artifacts import Artifacts, StageArtifact
 from jurist.assembly import ComponentSource, Selection, select, versions_of
 from jurist.constitution import Constitution, Principle
 from jurist.contracts import Aggregator, Judge
 from jurist.errors import UsageError
-from jurist.labelled import Provenance
+from jurist.judges.orders import in_orders
 from jurist.options import near_miss
-from jurist.orders import in_orders
 from jurist.recipe import JudgingSettings, Principles
 from jurist.records import Comparison, JudgeOutcome, content_id
 from jurist.stages.base import Stage, StageContext, Surroundings, choose_principles
+from jurist.validation.labelled import Provenance
 
 
 class Panel:

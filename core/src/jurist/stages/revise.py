@@ -10,7 +10,7 @@ from typing import Any
 from jurist.artifacts import StageArtifact
 from jurist.constitution import Constitution
 from jurist.contracts import Critic, Generator, Reviser
-from jurist.jsonl import write_lines
+from jurist.files.jsonl import write_lines
 from jurist.recipe import ReviseSettings
 from jurist.records import (
     Abstention,

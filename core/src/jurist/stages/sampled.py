@@ -11,7 +11,7 @@ from jurist.records import Decision, Prompt, Response, ResponseOutcome
 from jurist.stages.base import tally
 from jurist.stages.judge_counts import JudgeCounts
 from jurist.stages.jury import Judged, outcome_of
-from jurist.triads import Triads
+from jurist.stages.triads import Triads
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,10 @@ from jurist.artifacts import StageArtifact
 from jurist.assembly import ComponentSource, Selection, select
 from jurist.contracts import Artifact, ArtifactKind, Trainer, TrainJob, TrainProgress
 from jurist.errors import UsageError
-from jurist.jsonl import read_rows, write_lines
+from jurist.files.jsonl import read_rows, write_lines
+from jurist.files.training_data import ROWS, read_training_data
 from jurist.recipe import DataFile, Reference, TrainSettings, resolve_path
 from jurist.stages.base import Stage, StageContext, StageResult, Surroundings
-from jurist.training_data import ROWS, read_training_data
 
 
 class TrainStage(Stage):

@@ -10,23 +10,23 @@ from typing import Any
 
 from pydantic import JsonValue
 
-from jurist.aggregation import Aggregation, measured_beside
+from jurist.aggregators.aggregation import Aggregation, measured_beside
 from jurist.artifacts import Artifacts, StageArtifact
 from jurist.assembly import ComponentSource
 from jurist.constitution import Constitution
-from jurist.drift import Drift
 from jurist.errors import GateStop, UsageError
-from jurist.jsonl import write_json, write_lines
-from jurist.labelled import LabelledItem, labelled_file, load_labelled, votes_of
-from jurist.prompts import selected
+from jurist.files.jsonl import write_json, write_lines
+from jurist.files.prompts import selected
+from jurist.files.record_file import RecordFile
 from jurist.recipe import Recipe, ValidateSettings, resolve_path
-from jurist.record_file import RecordFile
 from jurist.records import JudgeOutcome, Judgment
 from jurist.stages.base import StageContext, StageResult, Surroundings, Work
 from jurist.stages.judge_counts import JudgeCounts
 from jurist.stages.panel import JudgingStage, Panel
-from jurist.validate import hold_against, measurement, validate
-from jurist.validation import Validation
+from jurist.validation.drift import Drift
+from jurist.validation.labelled import LabelledItem, labelled_file, load_labelled, votes_of
+from jurist.validation.measurement import hold_against, measurement, validate
+from jurist.validation.result import Validation
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ from types import MappingProxyType
 
 import anthropic
 
+from jurist.engine.http_failures import http_failure
 from jurist.errors import ProviderError
-from jurist.http_failures import http_failure
 from jurist_anthropic.replies import Fault
 
 PROVIDED_BY = "jurist-anthropic (jurist_anthropic.model:AnthropicChatModel)"

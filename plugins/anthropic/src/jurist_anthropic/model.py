@@ -10,8 +10,8 @@ from pydantic import JsonValue
 
 from jurist.chat import ChatReply, ChatRequest
 from jurist.contracts import BatchChatModel, BatchState
+from jurist.engine.limits import Limits
 from jurist.errors import ProviderError
-from jurist.limits import Limits
 from jurist.options import Options
 from jurist.prices import Price
 from jurist_anthropic.known import Known

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from jurist.labelled import Label
 from jurist.records import JudgeOutcome, Judgment
+from jurist.validation.labelled import Label
 
 
 def judgments_in(outcome: JudgeOutcome) -> tuple[Judgment, ...]:

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from pydantic import Field
 
 from jurist.errors import UsageError
-from jurist.labelled import LabelledItem
 from jurist.records import Decision, JudgeOutcome, Reason
+from jurist.validation.labelled import LabelledItem
 from jurist_calibrate.evidence import read_evidence
 from jurist_calibrate.fitted_jury import FittedJury
 from jurist_calibrate.learnt_jury import LearntJury, LearntJuryOptions

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from math import exp, log
 
 from jurist.errors import UsageError
-from jurist.labelled import Label, LabelledItem
 from jurist.records import Decision, JudgeOutcome, Judgment
+from jurist.validation.labelled import Label, LabelledItem
 from jurist_calibrate.ballots import judgments_in, verdict_in
 from jurist_calibrate.confusion import Confusion, Vote, confusion_by_labels, confusion_by_votes
 from jurist_calibrate.learnt_jury import Learnt, LearntJury, LearntJuryOptions

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from jurist.errors import UsageError
 from jurist.records import Record
-from jurist.triads import Triads
+from jurist.stages.triads import Triads
 
 Matrix = NDArray[np.float64]
 

@@ -6,9 +6,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
 from jurist.errors import UsageError
-from jurist.labelled import LabelledItem
 from jurist.options import near_miss
 from jurist.records import JudgeOutcome
+from jurist.validation.labelled import LabelledItem
 
 _HINT = "ask the judges it was fitted on, or fit one on these: jurist validate … --save-jury FOLDER"
 

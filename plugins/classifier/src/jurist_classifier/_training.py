@@ -14,9 +14,9 @@ from torch.nn.functional import logsigmoid
 
 from jurist.contracts import Artifact, TrainJob, TrainProgress
 from jurist.errors import TrainingError, UsageError
+from jurist.files.training_data import PreferenceRow, read_training_data
 from jurist.fingerprint import file_digest
 from jurist.records import content_id
-from jurist.training_data import PreferenceRow, read_training_data
 from jurist_classifier._checkpoints import Checkpoints, State, replacing
 from jurist_classifier._models import Texts, device_of, load_base, margins, readings
 from jurist_classifier.agreement import accuracy, decided, longer

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from jurist.files.training_data import Conversation, PreferenceRow
 from jurist.intervals import Estimate, estimate
-from jurist.training_data import Conversation, PreferenceRow
 
 
 def decided(rows: Sequence[PreferenceRow]) -> list[PreferenceRow]:

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
+from jurist.files.training_data import Conversation
 from jurist.records import Message
-from jurist.training_data import Conversation
 from jurist_classifier.pairs import Pair
 
 if TYPE_CHECKING:

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, JsonValue
 
-from jurist.batcher import Batcher
 from jurist.constitution import Principle
 from jurist.contracts import Judge
+from jurist.engine.batcher import Batcher
+from jurist.engine.limits import Limits
 from jurist.errors import ProviderError, UsageError
-from jurist.limits import Limits
 from jurist.options import Operational, Options
 from jurist.records import Comparison, JudgeOutcome, Judgment, Usage
 from jurist_classifier.facts import FILE

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from jurist.errors import UsageError
+from jurist.files.training_data import Conversation, PreferenceRow
 from jurist.records import Comparison, Message, content_id
-from jurist.training_data import Conversation, PreferenceRow
 
 PROVIDED_BY = "jurist-classifier"
 

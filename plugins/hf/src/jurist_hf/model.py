@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field, JsonValue
 
-from jurist.batcher import Batcher
 from jurist.chat import ChatReply, ChatRequest
 from jurist.contracts import ChatModel
+from jurist.engine.batcher import Batcher
+from jurist.engine.limits import Limits
 from jurist.errors import ProviderError
-from jurist.limits import Limits
 from jurist.options import LocalPath, Operational, Options
 from jurist.prices import FREE, Price
 from jurist_hf.checkpoint import PROVIDED_BY, find_checkpoint

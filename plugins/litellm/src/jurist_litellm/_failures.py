@@ -6,8 +6,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from jurist.engine.http_failures import http_failure
 from jurist.errors import ProviderError
-from jurist.http_failures import http_failure
 from jurist_litellm._library import litellm
 
 PROVIDED_BY = "jurist-litellm (jurist_litellm.model:LiteLLMChatModel)"

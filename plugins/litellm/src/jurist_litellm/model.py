@@ -10,8 +10,8 @@ from pydantic import Field, JsonValue, SecretStr, field_validator
 
 from jurist.chat import ChatReply, ChatRequest
 from jurist.contracts import ChatModel
+from jurist.engine.limits import Limits
 from jurist.errors import ProviderError
-from jurist.limits import Limits
 from jurist.options import Operational, Options
 from jurist.prices import Price
 

@@ -6,8 +6,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from jurist.engine.http_failures import http_failure
 from jurist.errors import ProviderError
-from jurist.http_failures import http_failure
 from jurist_openai.messages import PROVIDED_BY
 from jurist_openai.options import OpenAIOptions
 

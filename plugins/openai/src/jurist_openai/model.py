@@ -12,8 +12,8 @@ from pydantic import JsonValue
 
 from jurist.chat import ChatReply, ChatRequest
 from jurist.contracts import BatchChatModel, BatchState
+from jurist.engine.limits import Limits
 from jurist.errors import ProviderError
-from jurist.limits import Limits
 from jurist.options import Options
 from jurist.prices import Price, read_prices
 from jurist_openai.options import OpenAIOptions

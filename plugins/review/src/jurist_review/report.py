@@ -12,7 +12,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from jurist.jsonl import write_lines
+from jurist.files.jsonl import write_lines
 from jurist_review import charts, display
 from jurist_review.differences import differences
 from jurist_review.funnel import funnel

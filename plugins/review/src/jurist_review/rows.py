@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from jurist.errors import UsageError
-from jurist.jsonl import read_rows
+from jurist.files.jsonl import read_rows
 from jurist.records import Record
 
 R = TypeVar("R", bound=Record)

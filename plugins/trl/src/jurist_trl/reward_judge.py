@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field, JsonValue
 
-from jurist.batcher import Batcher
 from jurist.constitution import Principle
 from jurist.contracts import Contract, Judge, Scorer
+from jurist.engine.batcher import Batcher
 from jurist.errors import ProviderError, UsageError
 from jurist.options import Operational, Options
 from jurist.records import Comparison, JudgeOutcome, Judgment, Prompt, Response, Score, ScoreOutcome

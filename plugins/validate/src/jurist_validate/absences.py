@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Literal
 
-from jurist.labelled import Vote
+from jurist.validation.labelled import Vote
 from jurist_validate.intervals import share
 from jurist_validate.rater import Kind, Reading
 from jurist_validate.report import Absences

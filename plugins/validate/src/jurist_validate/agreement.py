@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from statistics import fmean
 
-from jurist.labelled import Label
+from jurist.validation.labelled import Label
 from jurist_validate.intervals import share
 from jurist_validate.rater import Reading
 from jurist_validate.report import Agreement

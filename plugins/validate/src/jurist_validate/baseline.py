@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from jurist.labelled import LabelledItem
+from jurist.validation.labelled import LabelledItem
 from jurist_validate.rater import Rater, Reading
 
 LONGEST = "longest-response"

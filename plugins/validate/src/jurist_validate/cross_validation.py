@@ -10,7 +10,7 @@ from sklearn.model_selection import GroupKFold, StratifiedGroupKFold
 from jurist.aggregators import Chain
 from jurist.contracts import Aggregator, LearntAggregator
 from jurist.errors import UsageError
-from jurist.labelled import LabelledItem
+from jurist.validation.labelled import LabelledItem
 
 FOLDS = 5
 """How many folds there are, where there are enough prompts."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from jurist.labelled import LabelledItem
 from jurist.records import Failure, JudgeOutcome, Judgment
+from jurist.validation.labelled import LabelledItem
 from jurist_validate.rater import Rater, Reading, ShownOrder
 
 

@@ -7,8 +7,8 @@ from typing import Literal
 
 from jurist.contracts import Aggregator
 from jurist.errors import UsageError
-from jurist.labelled import LabelledItem
 from jurist.records import Decision, JudgeOutcome
+from jurist.validation.labelled import LabelledItem
 from jurist_validate.cross_validation import folds_of, learners_of, saved_in
 from jurist_validate.rater import Fit, Rater, Reading, ShownOrder
 

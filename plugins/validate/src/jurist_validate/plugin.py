@@ -9,8 +9,8 @@ from jurist.hookspecs import hookimpl
 
 if TYPE_CHECKING:
     from jurist.contracts import Aggregator
-    from jurist.labelled import LabelledItem
-    from jurist.validation import Thresholds, Validation
+    from jurist.validation.labelled import LabelledItem
+    from jurist.validation.result import Thresholds, Validation
 
 
 @hookimpl

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Literal
 
-from jurist.labelled import Label, LabelledItem, Vote
+from jurist.validation.labelled import Label, LabelledItem, Vote
 
 ShownOrder = Literal["ab", "ba", "mixed"]
 Kind = Literal["judge", "aggregator", "baseline"]

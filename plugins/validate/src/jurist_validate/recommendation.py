@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 from jurist.intervals import Estimate
-from jurist.validation import Thresholds
+from jurist.validation.result import Thresholds
 from jurist_validate.rater import Fit, Rater
 from jurist_validate.report import Contest, GivenLabels
 from jurist_validate.table import percent

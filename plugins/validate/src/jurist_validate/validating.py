@@ -9,9 +9,9 @@ from functools import cached_property
 
 from jurist.contracts import Aggregator
 from jurist.errors import UsageError
-from jurist.labelled import LabelledItem
 from jurist.options import near_miss
-from jurist.validation import Thresholds, Validation
+from jurist.validation.labelled import LabelledItem
+from jurist.validation.result import Thresholds, Validation
 from jurist_validate.agreement import DEFINITIONS, mean_of_orders
 from jurist_validate.baseline import longest_response
 from jurist_validate.contest import contest

@@ -13,8 +13,8 @@ from jurist.records import Usage
 from jurist_registry.progress import cost_text
 
 if TYPE_CHECKING:
-    from jurist.ledger_archive import Removal
-    from jurist.ledger_stats import ComponentStats, FailureGroup, LedgerStats, ServedModel
+    from jurist.engine.ledger_archive import Removal
+    from jurist.engine.ledger_stats import ComponentStats, FailureGroup, LedgerStats, ServedModel
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -55,8 +55,8 @@ def stats(run: Path, file: Path | None) -> None:
     most frequent failures, the models that served, batches, and the size of the file. Works while the run
     is going on.
     """
-    from jurist.jsonl import write_json
-    from jurist.ledger_archive import LedgerArchive
+    from jurist.engine.ledger_archive import LedgerArchive
+    from jurist.files.jsonl import write_json
 
     found = LedgerArchive(run).stats()
     if file is not None:
@@ -77,8 +77,8 @@ def export(run: Path, component: str | None, failures: bool, out: Path | None) -
     RUN is the folder of a run. Each reply is a line of JSON, the oldest first. Works while the run is going
     on, and gives what was there at the start.
     """
-    from jurist.jsonl import write_lines
-    from jurist.ledger_archive import LedgerArchive
+    from jurist.engine.ledger_archive import LedgerArchive
+    from jurist.files.jsonl import write_lines
 
     archive = LedgerArchive(run)
     rows = archive.failures(component) if failures else archive.replies(component)
@@ -106,7 +106,7 @@ def prune(run: Path, component: str | None, failures: bool, batches: bool, yes: 
     RUN is the folder of a run, which must not be going on. A reply that is forgotten is asked and paid for
     again when the run needs it.
     """
-    from jurist.ledger_archive import LedgerArchive
+    from jurist.engine.ledger_archive import LedgerArchive
 
     def sure(removal: Removal) -> bool:
         return yes or click.confirm(f"{_removal_text(removal)}\nForget them?", err=True)

@@ -27,7 +27,7 @@ def plan(recipe: str, overrides: tuple[str, ...], file: Path | None, no_plugin: 
 
     Checks all of the recipe, and calls nothing. Beside it stands what people would cost for the same labels.
     """
-    from jurist.jsonl import write_json
+    from jurist.files.jsonl import write_json
     from jurist.preflight import plan as plan_of
     from jurist.recipe import Recipe
     from jurist_registry.plan_text import plan_text

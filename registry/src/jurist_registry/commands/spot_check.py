@@ -11,7 +11,7 @@ from jurist.errors import UsageError
 
 if TYPE_CHECKING:
     from jurist.intervals import Estimate
-    from jurist.spot_check import SpotChecked
+    from jurist.validation.spot_check import SpotChecked
 
 _stage_option = click.option(
     "--stage", default="", metavar="NAME", help="The stage whose labels are checked, if there are several."
@@ -39,8 +39,8 @@ def sample(run: Path, size: int, seed: int, stage: str, out: Path | None) -> Non
     RUN is the folder of a run. What the jury disagreed on is drawn more often. Each line is a comparison
     with "label": null; write "A", "B" or "tie" there. What has a label already is not drawn again.
     """
-    from jurist.jsonl import write_lines
-    from jurist.spot_check import SpotCheck
+    from jurist.files.jsonl import write_lines
+    from jurist.validation.spot_check import SpotCheck
 
     file = out or run / "spot_check.jsonl"
     if file.exists():
@@ -72,8 +72,8 @@ def import_labels(run: Path, labels: Path, stage: str, file: Path | None) -> Non
     RUN is the folder of a run. Labels are added to those that were read before; rows without one are left
     for later.
     """
-    from jurist.jsonl import write_json
-    from jurist.spot_check import SpotCheck
+    from jurist.files.jsonl import write_json
+    from jurist.validation.spot_check import SpotCheck
 
     check = SpotCheck(run, stage)
     found = check.import_labels(labels)

@@ -11,16 +11,16 @@ import click
 import yaml
 
 from jurist.errors import GateStop, PluginError, UsageError
-from jurist.validation import Required
-from jurist.yaml_text import load_yaml
+from jurist.files.yaml_text import load_yaml
+from jurist.validation.result import Required
 from jurist_registry.commands.execution import carry_out, no_plugin_option, out_option, spending_options
 from jurist_registry.jury_file import one_stage_recipe, settings_of
 from jurist_registry.registry import Registry
 
 if TYPE_CHECKING:
-    from jurist.aggregation import Aggregation
+    from jurist.aggregators.aggregation import Aggregation
     from jurist.recipe import Recipe
-    from jurist.validation import Thresholds
+    from jurist.validation.result import Thresholds
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _SHARE = click.FloatRange(0, 1)
@@ -106,7 +106,7 @@ def _refuse_to_save_what_does_not_learn(name: str, aggregation: Aggregation | No
 
 
 def _ask(given: dict[str, Any], registry: Registry) -> None:
-    from jurist.aggregation import Aggregation
+    from jurist.aggregators.aggregation import Aggregation
     from jurist.recipe import JudgingSettings
 
     recipe = _recipe(given)
@@ -147,7 +147,7 @@ def _recipe(given: dict[str, Any]) -> Recipe:
 
 def _tell(made: Path, file: Path | None) -> None:
     """Print what was measured, and write it where it is wanted; where a judge had drifted, that is all."""
-    from jurist.jsonl import write_json
+    from jurist.files.jsonl import write_json
 
     text = made / "validation.txt"
     if text.exists():
@@ -167,9 +167,9 @@ def _read(path: Path) -> Any:
 
 
 def _measure_recorded(given: dict[str, Any], registry: Registry) -> None:
-    from jurist.jsonl import write_json
-    from jurist.labelled import load_labelled
-    from jurist.validate import hold_against, validate
+    from jurist.files.jsonl import write_json
+    from jurist.validation.labelled import load_labelled
+    from jurist.validation.measurement import hold_against, validate
 
     thresholds = _thresholds(given)
     items = load_labelled(given["verdicts"])
@@ -195,7 +195,7 @@ def _thresholds(given: dict[str, Any]) -> Thresholds:
     from pydantic import ValidationError
 
     from jurist.options import faults_of
-    from jurist.validation import Thresholds
+    from jurist.validation.result import Thresholds
 
     try:
         return Thresholds(**{name: given[name] for name in ("warn", "trust") if given[name] is not None})
@@ -205,7 +205,7 @@ def _thresholds(given: dict[str, Any]) -> Thresholds:
 
 def _aggregations(names: tuple[str, ...], registry: Registry) -> list[Aggregation]:
     """The jury that is named, and the plain aggregators; without one, all that need no settings."""
-    from jurist.aggregation import Aggregation, measured_beside
+    from jurist.aggregators.aggregation import Aggregation, measured_beside
 
     if names:
         return measured_beside(Aggregation.of(map(_reference, names), registry), registry)
@@ -215,7 +215,7 @@ def _aggregations(names: tuple[str, ...], registry: Registry) -> list[Aggregatio
 
 def _learnt(registry: Registry) -> list[Aggregation]:
     """Every installed aggregator that can be learnt with its defaults."""
-    from jurist.aggregation import Aggregation
+    from jurist.aggregators.aggregation import Aggregation
 
     found = []
     for component in registry.components("aggregator"):

@@ -1,0 +1,1 @@
+"""The engine: calls made durable, limited, retried, paid for and streamed."""

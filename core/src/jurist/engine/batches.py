@@ -1,0 +1,268 @@
+"""Batches: gathers the calls of one chat model into a provider's batches, and keeps book of them.
+
+A batch is written down in the ledger before it is handed in, and its replies are stored before it is
+struck off. So whenever the process dies, the next one finds the batches that are under way and waits for
+them: no request is paid for twice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from typing import Any
+
+from pydantic import Field
+
+from jurist.chat import ChatReply, ChatRequest
+from jurist.contracts import BatchChatModel, BatchState
+from jurist.engine.engine import storable
+from jurist.engine.ledger import BatchEntry, Ledger
+from jurist.errors import JuristError, ProviderError
+from jurist.events import Events
+from jurist.options import Options
+from jurist.records import Usage
+
+_PATIENCE = 20
+"""How often in a row a batch may fail to be looked at before the run ends."""
+
+
+class Batching(Options):
+    """How calls are gathered into batches.
+
+    ``size``: requests in one batch at most, and calls of this component in flight at most. ``wait``: a batch
+    is handed in when no request has come for so many seconds. ``poll``: seconds between two looks at a batch.
+    """
+
+    size: int = Field(default=10_000, ge=1)
+    wait: float = Field(default=2.0, gt=0)
+    poll: float = Field(default=30.0, gt=0)
+
+
+class Batches:
+    """The batches of one chat model, whatever roles it plays; ``size`` is the most requests in one.
+
+    ``owner`` tells apart the models whose batches are in one ledger. ``stopped`` waits until the run is
+    stopped and raises the reason; what is under way then goes on at the provider.
+    """
+
+    def __init__(
+        self,
+        model: BatchChatModel,
+        *,
+        owner: str,
+        label: str,
+        ledger: Ledger,
+        events: Events,
+        stopped: Callable[[], Awaitable[None]],
+        settings: Batching,
+    ) -> None:
+        self._model = model
+        self._owner = owner
+        self._label = label
+        self._ledger = ledger
+        self._events = events
+        self._stopped = stopped
+        self._settings = settings
+        self.size = min(settings.size, model.batch_size)
+        self._awaited: dict[str, asyncio.Future[ChatReply]] = {}
+        self._gathered: dict[str, ChatRequest] = {}
+        self._arrived = 0.0
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def complete(self, key: str, request: ChatRequest) -> ChatReply:
+        """The reply to ``request``, which the ledger knows as ``key``, from the batch it is or will be in.
+
+        Raises:
+            ProviderError: the batch was not taken, or this request of it was not answered.
+            Stopped: the run was stopped.
+        """
+        if not self._tasks:
+            self._begin()
+        if key not in self._awaited:
+            stored = self._ledger.get(key)
+            if stored is not None:  # its batch ended while this call waited for its turn
+                return ChatReply.model_validate_json(stored)
+            self._expect([key])
+            self._gathered[key] = request
+            self._arrived = time.monotonic()
+            if len(self._gathered) >= self.size:
+                self._hand_in()
+        return await asyncio.shield(self._awaited[key])
+
+    async def close(self) -> None:
+        """Stop waiting; batches that are under way stay in the ledger for the next time."""
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self._awaited.clear()
+
+    def _begin(self) -> None:
+        """Go on with the batches that an earlier process left under way, and gather new ones."""
+        self._start(self._end_when_stopped())
+        self._start(self._gather())
+        for entry in self._ledger.open_batches(self._owner):
+            if entry.batch is not None:
+                self._events.notice(self._label, f"goes on with batch {entry.batch}")
+            self._expect(entry.keys.values())
+            self._start(self._see_through(entry, None))
+
+    def _start(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(coroutine)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _end_when_stopped(self) -> None:
+        try:
+            await self._stopped()
+        except JuristError as reason:
+            self._gathered.clear()
+            self._fail(list(self._awaited), reason)
+            for task in self._tasks - {asyncio.current_task()}:
+                task.cancel()
+
+    async def _gather(self) -> None:
+        """Hand in what was gathered when nothing has come for a while."""
+        while True:
+            await asyncio.sleep(max(0.01, self._arrived + self._settings.wait - time.monotonic()))
+            if self._gathered and time.monotonic() - self._arrived >= self._settings.wait:
+                self._hand_in()
+
+    def _hand_in(self) -> None:
+        requests, self._gathered = self._gathered, {}
+        try:
+            self._start_batch(requests)
+        except Exception as error:  # it could not be written down
+            self._fail(requests, error)
+
+    def _start_batch(self, requests: dict[str, ChatRequest]) -> None:
+        name = f"jurist-{uuid.uuid4().hex[:16]}"
+        keys = {f"{name}-{number}": key for number, key in enumerate(requests)}
+        choices = {i: requests[key].choices for i, key in keys.items() if requests[key].choices}
+        entry = BatchEntry(name=name, owner=self._owner, begun=time.time(), keys=keys, choices=choices)
+        self._ledger.begin_batch(entry)
+        self._start(self._see_through(entry, requests))
+
+    async def _see_through(self, entry: BatchEntry, requests: dict[str, ChatRequest] | None) -> None:
+        """Hand a batch in (or find it again), wait for it, and give what came of it to whoever waits."""
+        try:
+            batch = entry.batch
+            if batch is None:
+                batch = await (self._found(entry) if requests is None else self._submitted(entry, requests))
+                self._ledger.batch_taken(entry.name, batch)
+            await self._ended(entry, batch)
+            self._keep(entry, await self._patiently(lambda: self._results(entry, batch)))
+        except Exception as error:  # whoever waits must be told, whatever it was
+            self._fail(entry.keys.values(), error)
+
+    def _keep(self, entry: BatchEntry, outcomes: dict[str, ChatReply | ProviderError]) -> None:
+        """Store what came of a batch, then give it to whoever waits."""
+        stored: dict[str, tuple[str, Usage]] = {}
+        for key, outcome in outcomes.items():
+            if isinstance(outcome, ChatReply):
+                outcomes[key], text = storable(outcome, ChatReply.model_validate_json)
+                stored[key] = text, outcome.usage
+        self._ledger.end_batch(entry.name, self._label, stored)
+        for key, outcome in outcomes.items():
+            if isinstance(outcome, ProviderError):
+                self._fail([key], outcome)
+            elif (future := self._awaited.pop(key, None)) is not None:
+                future.set_result(outcome)
+
+    async def _submitted(self, entry: BatchEntry, requests: dict[str, ChatRequest]) -> str:
+        """The provider's id of a batch that is handed in now."""
+        try:
+            batch = await self._model.submit(entry.name, {i: requests[key] for i, key in entry.keys.items()})
+        except ProviderError as error:
+            if error.retryable and not error.rate_limited:  # a broken connection may have carried it over
+                await asyncio.sleep(self._settings.poll)
+                return await self._found(entry, error)
+            self._ledger.drop_batch(entry.name)
+            raise error if error.retryable else self._ending("could not be handed in", error) from error
+        self._events.notice(self._label, f"handed in batch {batch} of {len(requests):,} requests")
+        return batch
+
+    async def _found(self, entry: BatchEntry, error: ProviderError | None = None) -> str:
+        """The provider's id of a batch of which it is not known whether it was taken."""
+        self._events.notice(self._label, f"looks for a batch of {len(entry.keys):,} requests at the provider")
+        ids = list(entry.keys)
+        batch: str | None = await self._patiently(lambda: self._model.find(entry.name, ids, entry.begun))
+        if batch is None:
+            self._ledger.drop_batch(entry.name)
+            what = f"A batch of '{self._label}' was not handed in."
+            raise error or ProviderError(what, retryable=True)
+        return batch
+
+    async def _ended(self, entry: BatchEntry, batch: str) -> None:
+        """Wait for the batch to end, and tell how far it is whenever that changes."""
+        shown = -1
+        while True:
+            state: BatchState = await self._patiently(lambda: self._model.state(batch))
+            if state.failure:
+                self._ledger.drop_batch(entry.name)
+                hint = "mend the cause and run the same command again: its requests are handed in anew"
+                raise self._ending(f"came to nothing ({batch})", state.failure, hint)
+            if state.done != shown:
+                shown = state.done
+                self._events.notice(self._label, f"batch {batch}: {state.done:,} of {state.total:,} done")
+            if state.ended:
+                return
+            await asyncio.sleep(self._settings.poll)
+
+    async def _results(self, entry: BatchEntry, batch: str) -> dict[str, ChatReply | ProviderError]:
+        """What came of each call of a batch, by its key in the ledger."""
+        silence = ProviderError(f"'{self._label}' got no answer in batch {batch}.", retryable=True)
+        outcomes: dict[str, ChatReply | ProviderError] = dict.fromkeys(entry.keys.values(), silence)
+        async for request_id, outcome in self._model.results(batch, entry.choices):
+            if request_id in entry.keys:
+                outcomes[entry.keys[request_id]] = outcome
+        return outcomes
+
+    async def _patiently(self, ask: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
+        """What ``ask`` gives, asked again while its failures may pass; the batch goes on meanwhile.
+
+        Raises:
+            ProviderError: fatal, and the batch stays: asking for its calls again would pay for them twice.
+        """
+        failures = 0
+        while True:
+            try:
+                return await ask()
+            except ProviderError as error:
+                failures += 1
+                if not error.retryable or failures == _PATIENCE:
+                    hint = (
+                        "run the same command again: it is found again; to give it up, so that all of it is "
+                    )
+                    hint += "asked and paid for anew: jurist ledger prune RUN --batches"
+                    raise self._ending(
+                        "cannot be looked at; it stays with the provider", error, hint
+                    ) from error
+                await asyncio.sleep(error.retry_after or self._settings.poll)
+
+    def _ending(self, what: str, cause: str | ProviderError, hint: str | None = None) -> ProviderError:
+        """The error that ends the run: what befalls a whole batch is no failure of single items."""
+        hints = [hint, cause.hint if isinstance(cause, ProviderError) else None]
+        told = cause.cause or cause.what if isinstance(cause, ProviderError) else cause
+        return ProviderError(
+            f"A batch of '{self._label}' {what}.",
+            fatal=True,
+            provided_by=cause.provided_by if isinstance(cause, ProviderError) else None,
+            cause=told,
+            hint="; ".join(filter(None, hints)) or None,
+        )
+
+    def _expect(self, keys: Iterable[str]) -> None:
+        for key in keys:
+            self._awaited.setdefault(key, asyncio.get_running_loop().create_future())
+
+    def _fail(self, keys: Iterable[str], error: BaseException) -> None:
+        """Tell whoever waits, or will; only calls that may be asked again are forgotten."""
+        again = isinstance(error, ProviderError) and error.retryable
+        for key in list(keys):
+            future = self._awaited.pop(key, None) if again else self._awaited.get(key)
+            if future is not None and not future.done():
+                future.set_exception(error)
+                future.exception()  # there may be nobody who waits for it

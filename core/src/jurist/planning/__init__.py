@@ -1,0 +1,1 @@
+"""What a run would ask for and cost, without a call."""

@@ -1,0 +1,135 @@
+"""Rehearsal: what a stage does its work with while nothing is asked of anybody."""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import Any, cast
+
+from jurist.artifacts import Artifacts
+from jurist.assembly import ComponentSource, Selection, select
+from jurist.constitution import Constitution
+from jurist.contracts import Aggregator, Contract, Critic, Judge
+from jurist.judges.orders import AdaptiveOrders, InOrders
+from jurist.planning.rehearsal.answers import Answers
+from jurist.planning.rehearsal.models import UnmeteredModels
+from jurist.planning.rehearsal.recorder import Recorder
+from jurist.planning.rehearsal.stand_ins import (
+    RehearsedCritic,
+    RehearsedJudge,
+    StandIn,
+    StandInAggregator,
+    StandInCritic,
+    StandInGenerator,
+    StandInJudge,
+    StandInReviser,
+    StandInScorer,
+)
+from jurist.planning.rehearsal.tally import Tally
+from jurist.recipe import Reference
+from jurist.roles import ROLES, ChatJudge
+
+_STAND_INS: MappingProxyType[str, type[StandIn]] = MappingProxyType(
+    {
+        "generator": StandInGenerator,
+        "critic": StandInCritic,
+        "reviser": StandInReviser,
+        "judge": StandInJudge,
+        "scorer": StandInScorer,
+    }
+)
+
+_ALMOST = 1e-9
+"""How near a soft label is to 0 or 1 that is neither."""
+
+
+class Rehearsal:
+    """Builds the components of a stage, and has a tally of each by its place in the recipe and its role.
+
+    Roles of chat models are the real ones, so that requests are made of the real templates. What is asked may
+    depend on the answers; then ``by_fortune`` is set, and the ``fortunate`` ones lead to the fewest calls.
+    """
+
+    def __init__(
+        self,
+        source: ComponentSource,
+        constitution: Constitution,
+        artifacts: Artifacts,
+        models: UnmeteredModels,
+        *,
+        fortunate: bool,
+    ) -> None:
+        self.constitution = constitution
+        self.artifacts = artifacts
+        self.tallies: list[Tally] = []
+        self.by_fortune = False
+        self._source = source
+        self._models = models
+        self._answers = Answers(fortunate=fortunate)
+
+    @property
+    def assembly(self) -> Rehearsal:
+        """Where the components come from."""
+        return self
+
+    def build(
+        self, kind: str, reference: Reference, where: str = "", orders: InOrders | None = None
+    ) -> Contract:
+        """A component that plays the role ``kind``, a judge in these presentation orders."""
+        return self._build(select(kind, reference, self._source, where), where, orders)
+
+    def _build(self, selection: Selection, where: str, orders: InOrders | None) -> Contract:
+        if selection.kind == "aggregator":
+            aggregator = cast(type[Aggregator], selection.implementation)
+            self.by_fortune |= aggregator.before_judging
+            return StandInAggregator(aggregator, self._answers)
+        if selection.asks_others:
+            self.by_fortune = True
+            inside = {
+                place: self._build(each, f"{where}.{place}", orders)
+                for place, each in selection.judges.items()
+            }
+            judge: Contract = cast(Any, selection.implementation)(selection.options, inside)
+            return judge
+        component = self._component(selection, self._tally(selection, where))
+        if isinstance(component, Judge):
+            is_adaptive = orders is not None and isinstance(orders(component), AdaptiveOrders)
+            least, most = _extremes(component, is_adaptive=is_adaptive)
+            rehearsed = RehearsedJudge(component, self._answers, least, most)
+            return rehearsed if orders is None else orders(rehearsed)
+        if not isinstance(component, Critic):
+            return component
+        self.by_fortune |= "verdicts" in component.capabilities
+        return RehearsedCritic(component, self._answers)
+
+    def _component(self, selection: Selection, tally: Tally) -> Contract:
+        if tally.model is None:
+            return _STAND_INS[selection.kind](tally, self._answers)
+        recorder = Recorder(tally.model, tally, self._answers)
+        if selection.role_options is None:
+            return recorder
+        options = selection.role_options
+        if "reasks" in type(options).model_fields:  # a placeholder cannot be read, whoever asks again
+            options = options.model_copy(update={"reasks": 0})
+        role: Contract = cast(Any, ROLES[selection.kind])(recorder, options)
+        return role
+
+    def _tally(self, selection: Selection, where: str) -> Tally:
+        """One for each place: the policies before and after a training have the same settings here."""
+        model = self._models.of(selection)
+        tally = Tally(selection, where, model, None if model is None else model.price())
+        self.tallies.append(tally)
+        return tally
+
+
+def _extremes(judge: Judge, *, is_adaptive: bool) -> tuple[float, float]:
+    """The lowest and the highest preference it may give, and so how few calls it may take.
+
+    In adaptive orders 0 and 1 are written verdicts, which are never decisive: soft labels are not quite that.
+    """
+    least, most, is_written = 0.0, 1.0, False
+    if isinstance(judge, ChatJudge):
+        least, most = judge.options.extremes(judge.model.capabilities)
+        is_written = judge.options.labels_by(judge.model.capabilities) == "verdict"
+    if is_written or not is_adaptive:
+        return least, most
+    return max(least, _ALMOST), min(most, 1 - _ALMOST)

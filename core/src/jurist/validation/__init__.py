@@ -1,0 +1,1 @@
+"""How far judges can be trusted: labelled items, validation, drift, spot checks."""
