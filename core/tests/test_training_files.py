@@ -184,7 +184,8 @@ def test_a_changed_file_is_learnt_from_again_and_judged_by_again(labelling: Any,
 
 def test_without_a_base_a_labeler_starts_from_the_policy(labelling: Any, tmp_path: Path) -> None:
     file = write(tmp_path / "h.jsonl", HUMAN)
-    with pytest.raises(UsageError, match=r"1 fault\n  - stages\.human\.model: no earlier stage makes 'policy'"):
+    only = r"1 fault\n  - stages\.human\.model: no earlier stage makes 'policy'"
+    with pytest.raises(UsageError, match=only):
         check(recipe(train(file, trainer="lengthy")), labelling)
 
 
