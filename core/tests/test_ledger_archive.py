@@ -17,8 +17,8 @@ from typing import Any
 
 import pytest
 
-from jurist import ledger_stats
 from jurist.chat import ChatReply
+from jurist.engine import ledger_stats
 from jurist.engine.ledger import BatchEntry, Ledger
 from jurist.engine.ledger_archive import LedgerArchive, Removal
 from jurist.engine.ledger_stats import BatchCounts, CallTimes, FailureGroup, failure_text
