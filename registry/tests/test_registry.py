@@ -103,7 +103,8 @@ def test_an_unknown_name_gets_the_near_miss_and_what_is_there(registry: Registry
     with pytest.raises(UsageError) as caught:
         registry.find("judge", "gud")
     assert str(caught.value).splitlines() == [
-        "no judge is called 'gud'; did you mean 'good'? (known: cascade, criteria, good, other, repeat, route)",
+        "no judge is called 'gud'; did you mean 'good'? "
+        "(known: cascade, criteria, good, other, repeat, route)",
         "  try          jurist plugins list, to see what each plugin offers",
     ]
 
