@@ -207,6 +207,56 @@ def test_a_spot_check_goes_out_to_people_and_comes_back(
     assert "more.jsonl: 33 comparisons to label" in capsys.readouterr().out
 
 
+def test_labels_that_are_replaced_are_counted(
+    jurist: Command, workplace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert jurist("run", "recipe.yaml") == 0
+    assert jurist("spot-check", "sample", "runs/gated", "--size", 10) == 0
+    rows = [json.loads(line) for line in Path("runs/gated/spot_check.jsonl").read_text().splitlines()]
+    for label in ("A", "B"):
+        Path("labels.jsonl").write_text("".join(json.dumps({**row, "label": label}) + "\n" for row in rows))
+        capsys.readouterr()
+        assert jurist("spot-check", "import", "runs/gated", "labels.jsonl") == 0
+        first = capsys.readouterr().out.splitlines()[0]
+        replaced = "; 10 labels replaced" if label == "B" else ""
+        assert first == f"10 of 60 labels of stage 'compare' checked{replaced}"
+
+
+def test_a_jury_is_saved_neither_way_where_the_gate_closes(jurist: Command, workplace: Path) -> None:
+    wanted = ("--aggregate", "calibrated", "--trust", "1", "--require", "trust", "--save-jury", "jury")
+    assert jurist("validate", "labelled.jsonl", "--judges", "judges.yaml", "--out", "run", *wanted) == 4
+    assert jurist("validate", "--verdicts", VERDICTS, *wanted) == 4
+    assert not Path("jury").exists()
+
+
+def test_too_few_items_to_learn_from_are_measured_all_the_same(
+    jurist: Command, workplace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    few = Path("labelled.jsonl").read_text().splitlines()[:6]
+    Path("few.jsonl").write_text("".join(f"{line}\n" for line in few))
+    asked = ("validate", "few.jsonl", "--judges", "judges.yaml", "--out", "few", "--aggregate", "calibrated")
+    assert jurist(*asked) == 0
+    captured = capsys.readouterr()
+    assert "longest-response" in captured.out
+    assert "no jury was learnt: aggregator 'calibrated'" in captured.err
+    assert jurist(*asked, "--save-jury", "jury") == 2
+    captured = capsys.readouterr()
+    assert "longest-response" in captured.out
+    assert "--save-jury: no jury was learnt" in captured.err
+    assert "6 of 6 items have a side as label" in captured.err
+    assert not Path("jury").exists()
+
+
+def test_aggregators_are_named_alike_by_both_commands(
+    jurist: Command, workplace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = ("judge", "labelled.jsonl", "--judges", "judges.yaml", "--out", "judged")
+    assert jurist(*asked, "--aggregate", "{use: majority, min_votes: 4}") == 0
+    assert "compare: 0 preferences" in capsys.readouterr().out
+    assert jurist(*asked, "--aggregate", "[majority]") == 2
+    assert "a component is a NAME" in capsys.readouterr().err
+
+
 def test_what_is_no_run_or_has_no_labels_is_said(
     jurist: Command, workplace: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -233,12 +283,18 @@ def test_a_jury_that_learns_is_handed_on_saved_and_refuses_other_judges(
     assert jurist(*asked, "--aggregate", "calibrated", "--save-jury", "asked") == 0
     recorded = ("validate", "--verdicts", VERDICTS, "--subject", "calibrated")
     assert jurist(*recorded, "--save-jury", "recorded") == 0
+    learnt = ("--aggregate", "{use: calibrated, model: recorded}", "--save-jury", "anew")
+    for form in (asked, ("validate", "--verdicts", VERDICTS)):
+        assert jurist(*form, *learnt) == 2
+        told = capsys.readouterr().err
+        assert "--save-jury: 'calibrated' comes learnt (model: recorded)" in told
+        assert "leave out 'model' to learn it anew" in told
     assert Path("asked/calibrated.json").read_bytes() == Path("recorded/calibrated.json").read_bytes()
 
     capsys.readouterr()
     known = ("validate", "--verdicts", VERDICTS, "--aggregate", "{use: calibrated, model: recorded}")
     assert jurist(*known, "--json", "known.json") == 0
-    assert "It learnt from 60 of these 60 items" in " ".join(capsys.readouterr().out.split())
+    assert "It learnt from the prompts of 60 of these 60 items" in " ".join(capsys.readouterr().out.split())
     (rater, *_) = [
         each
         for each in json.loads(Path("known.json").read_text())["report"]["raters"]

@@ -20,6 +20,12 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
     assert lines.count == 2
 
 
+def test_a_byte_order_mark_is_no_part_of_a_line(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(b'\xef\xbb\xbf{"a": 1}\n2\n')
+    assert list(read_rows(path)) == [(1, {"a": 1}), (2, 2)]
+
+
 def test_an_error_leaves_the_old_file(tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
     path.write_text("old")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
 import pytest
-from pydantic import SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError
 
 from jurist import builtin
 from jurist.assembly import Assembly, select, versions_of
@@ -251,13 +251,15 @@ def test_judges_are_found_in_all_types_that_may_hold_them_and_where_an_option_ha
         by_tag: dict[str, JudgeReference] | None = None
         by_name: Mapping[str, JudgeReference] = {"x": "silent"}
         row: Sequence[JudgeReference] = ()
+        queue: list[JudgeReference] = Field(default=[])
 
-    given = {"by_tag": {"use": "flaky"}, "row": [{"use": "chat"}]}  # a tag may have any name
+    given = {"by_tag": {"use": "flaky"}, "row": [{"use": "chat"}], "queue": ["x"]}  # a tag may have any name
     assert list(inner_references(Many, given)) == [
         ("one", "constant"),
         ("by_tag.use", "flaky"),
         ("by_name.x", "silent"),
         ("row.0", {"use": "chat"}),
+        ("queue.0", "x"),
     ]
 
 

@@ -74,6 +74,23 @@ def test_names_are_told_beside_what_is_wrong_with_another_judge(faults: Callable
     assert "no judge 'nobody'" in text
 
 
+# --- in turn -------------------------------------------------------------------------------------------
+
+
+def test_judges_in_turn_are_in_vain_where_any_one_of_them_decides(faults: Callable[..., str]) -> None:
+    def told(*aggregate: Any, judges: Any = (CHEAP, STRONG)) -> str:
+        return faults(*judges, ask="in_turn", aggregate=list(aggregate))
+
+    said = "decides by any single judgment, so with 'ask: in_turn' a second judge would never be asked"
+    assert f"compare.aggregate.0: 'majority' {said}" in told("majority")
+    assert f"aggregate.0: 'confidence' {said}" in told({"use": "confidence", "threshold": 0.5}, "majority")
+    assert f"aggregate.0: 'majority' {said}" in faults(CHEAP, STRONG, ask="in_turn")
+    assert told({"use": "majority", "min_votes": 2}, "majority") == ""
+    assert told("confidence", "majority") == ""  # goes on from whoever is not sure
+    assert told("majority", judges=[CHEAP]) == ""
+    assert faults(CHEAP, STRONG, aggregate=["majority"]) == ""
+
+
 # --- samples -------------------------------------------------------------------------------------------
 
 

@@ -130,6 +130,9 @@ def test_all_faults_of_a_file_are_told_at_once(tmp_path):
 
 def test_an_item_stands_in_a_file_once(tmp_path):
     path = tmp_path / "items.jsonl"
-    path.write_text('{"item": "a", "label": "A"}\n{"item": "a", "label": "B"}\n')
-    with pytest.raises(UsageError, match="'a' stands there more than once"):
+    path.write_text('{"item": "a", "label": "A"}\n{"item": "b", "label": "B"}\n{"item": "a", "label": "B"}\n')
+    with pytest.raises(UsageError, match=r"items\.jsonl:3: item 'a' stands there more than once, .* line 1"):
+        load_labelled(path)
+    path.write_text('{"item": "a", "label": "A"}\n\n{"item": "a", "label": "A"}\n')
+    with pytest.raises(UsageError, match=r"items\.jsonl:3: item 'a' stands there more than once, .* line 1"):
         load_labelled(path)

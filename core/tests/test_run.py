@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections import Counter
 from collections.abc import Callable
@@ -19,7 +20,7 @@ from jurist.events import Events
 from jurist.options import Operational, Options
 from jurist.recipe import Recipe
 from jurist.records import Judgment, Prompt, Response
-from jurist.run import run
+from jurist.run import execute, run
 from jurist.run_directory import Run
 from jurist.testing import ConstantJudge, EchoGenerator, LengthScorer
 
@@ -571,3 +572,24 @@ class CountedModel(ModelWithPath):
     def __init__(self, options: Any) -> None:
         super().__init__(options)
         CountedModel.made += 1
+
+
+async def test_a_run_whose_task_is_cancelled_is_called_interrupted(
+    source: Any, write_rows: Write, tmp_path: Path
+) -> None:
+    ended: list[str] = []
+
+    class Watch(Events):
+        def run_started(self, run: Run) -> None:
+            task = asyncio.current_task()
+            assert task is not None
+            task.cancel()  # as asyncio.run does on a Ctrl-C that comes before ours is listened to
+
+        def run_finished(self, run: Run, status: str) -> None:
+            ended.append(status)
+
+    wanted = recipe(write_rows("p"), COMPARE)
+    with pytest.raises(asyncio.CancelledError):
+        await execute(wanted, tmp_path / "run", source, events=Watch())
+    assert json.loads((tmp_path / "run/run.json").read_text())["status"] == "interrupted"
+    assert ended == ["interrupted"]

@@ -199,8 +199,10 @@ def test_rows_without_a_label_wait_and_newer_labels_count(done: Path, tmp_path: 
     assert (found.checked, found.skipped, found.accuracy) == (5, 15, None)
     assert found.strata[1].right is not None
     assert found.strata[1].right.mean == 0.5
+    assert found.replaced == 0
     found = check.import_labels(labelled(rows, tmp_path / "b.jsonl", lambda r: "B"))
-    assert found.checked == 20
+    assert (found.checked, found.replaced) == (20, 5)
+    assert check.import_labels(tmp_path / "b.jsonl").replaced == 0  # they are what they were
     assert found.accuracy is not None
     assert {item.label for item in load_labelled(check.labels_file)} == {"B"}
     with pytest.raises(UsageError, match="has no labels yet"):

@@ -119,7 +119,7 @@ def test_faults_of_all_rows_are_reported_by_line_before_anything_is_trained(
         "h.jsonl:2: not JSON",
         "h.jsonl:3.rejected: required, but not given",
         "h.jsonl:4.probability: ",
-        "h.jsonl:5.prompt: Value error, must end with a message of the user",
+        "h.jsonl:5.prompt: must end with a message of the user",
         "h.jsonl:6.chosen: ",
         "h.jsonl:7: holds half a character",
         "h.jsonl:8.chosen.0.role: ",

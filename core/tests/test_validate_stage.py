@@ -455,15 +455,18 @@ def test_a_learnt_jury_is_measured_as_it_is_on_items_it_has_not_seen(
     [
         (
             {"judges": [{"use": "knowing", "name": "other"}]},
-            "'knowing', from whom it will have learnt, is not",
+            "judge 'knowing', one of the jury's, is not asked\n",
         ),
-        ({"judges": [{"use": "knowing", "sure": 0.8}]}, "'knowing' is asked otherwise"),
+        (
+            {"judges": [{"use": "knowing", "sure": 0.8}]},
+            "'knowing' is another than the jury's: other settings of the judge itself\n",
+        ),
         (
             {"orders": "one"},
-            r"asked otherwise \(\w+: one order; no .* learns \(\w+: both orders, average; no",
+            r"jury's: asked in one order, learnt in both orders, average\n",
         ),
-        ({"on_flip": "abstain"}, "both orders, abstain; no principles"),
-        ({"principles": "all"}, r"both orders, average; all principles of \w+\)"),
+        ({"on_flip": "abstain"}, "asked in both orders, abstain, learnt in both orders, average\n"),
+        ({"principles": "all"}, r"jury's: asked with all principles, learnt with no principles\n"),
         ({}, ""),
     ],
 )
@@ -490,7 +493,7 @@ def test_a_judge_that_is_trained_first_may_be_any_until_then(
     assert check(with_policy, offered).stages
     other = {**compare, "judges": ["knowing"]}
     recipe = validation(labelled, other, judges=["policy"], aggregate=["flag"])
-    with pytest.raises(UsageError, match="'tuned', from whom it will have learnt, is not asked"):
+    with pytest.raises(UsageError, match="'tuned', one of the jury's, is not asked"):
         check(Recipe.of({**recipe.model_dump(), "policy": {"use": "tuned", "model": "base"}}), offered)
 
 
@@ -735,6 +738,37 @@ def test_a_chain_learns_what_is_to_be_learnt_in_it(offered: Any, labelled: str, 
     assert not isinstance(learnt.build(), LearntAggregator)
     with pytest.raises(UsageError, match="'majority' is not learnt"):
         Aggregation.of(["majority"], offered).learn([])
+    with pytest.raises(UsageError, match=r"'flag' comes learnt \(model: .*saved\).*") as told:
+        learnt.learn([])
+    assert told.value.hint == "leave out 'model' to learn it anew"
+
+
+def test_what_cannot_be_learnt_ends_the_run_only_where_it_is_handed_on(
+    offered: Any, labelled: str, rows: Rows, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fit = Flag.fit
+
+    def only_half(flag: Flag, items: Sequence[LabelledItem]) -> None:
+        if len(items) > 10:
+            raise UsageError("it cannot be learnt", cause="too much")
+        fit(flag, items)
+
+    monkeypatch.setattr(Flag, "fit", only_half)
+    done = run(validation(labelled, aggregate=["flag"]), tmp_path / "alone", offered)
+    (stage,) = done.stages
+    assert stage.summary["not_learnt"] == "it cannot be learnt: too much"
+    assert stage.summary["recommendation"] == "trust"
+    assert len(rows(stage.folder / "verdicts.jsonl")) == 20
+    assert not (stage.folder / "jury").exists()
+    handed = validation(
+        labelled,
+        {**PAIRS, "pairs": labelled, "judges": ["knowing"], "aggregate": ["jury"]},
+        aggregate=["flag"],
+        orders="one",
+    )
+    with pytest.raises(UsageError, match="it cannot be learnt"):
+        run(handed, tmp_path / "handed", offered)
+    assert not (tmp_path / "handed/stages/01-validate/summary.json").exists()
 
 
 def test_a_judge_that_changed_its_mind_ends_the_run_before_more_is_asked(
@@ -786,8 +820,18 @@ def test_anchors_are_checked_planned_and_not_of_the_same_run(
     with pytest.raises(UsageError, match=r"validate\.anchors: 1 of 1 items lack prompt"):
         run(validation(labelled, anchors=bare), tmp_path / "run", offered)
     verdicts = run(validation(labelled), tmp_path / "run", offered).stages[0].folder / "verdicts.jsonl"
+    others = validation(
+        labelled, judges=[{"use": "knowing", "name": name} for name in ("x", "y")], anchors=str(verdicts)
+    )
+    with pytest.raises(UsageError, match="its votes are of knowing, and none is of x, y;"):
+        run(others, tmp_path / "others", offered)
+    assert not (tmp_path / "others").exists()
     guarded = validation(labelled, anchors=str(verdicts), limit=5)
     (judge,) = plan(guarded, offered).stages[0].components
     assert judge.calls.high == 2 * 20  # of the anchors, among which the five are
-    with pytest.raises(UsageError, match="verdicts of this run, which asks nothing twice"):
-        run(validation(labelled, name="later", anchors=str(verdicts)), tmp_path / "run", offered)
+    state = {path: path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()}
+    for name in ("validate", "later"):
+        with pytest.raises(UsageError, match="verdicts of this run, which asks nothing twice"):
+            run(validation(labelled, name=name, anchors=str(verdicts)), tmp_path / "run", offered)
+    after = {path: path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()}
+    assert after == state  # nothing was moved aside either

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +57,17 @@ def test_help_lists_every_command(jurist: Any, capsys: pytest.CaptureFixture[str
 @pytest.mark.parametrize("name", ["run", "plan", "judge", "report", "plugins", "contract", "new"])
 def test_every_command_has_help(jurist: Any, name: str) -> None:
     assert jurist(name, "--help") == 0
+
+
+def test_a_pipe_that_is_closed_is_no_bug() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-c", "from jurist_registry.main import main; main()", "plugins", "list"]
+    try:
+        done = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, text=True, check=False)
+    finally:
+        os.close(writing)
+    assert (done.returncode, done.stderr) == (141, "")
 
 
 def test_an_unknown_command_gets_the_near_miss(jurist: Any, capsys: pytest.CaptureFixture[str]) -> None:

@@ -90,10 +90,10 @@ in all
   AI labels all, people check 10%   60 h  $1,873–2,232
 
 Prompt tokens: counted by the tokenizer of gpt, claude; estimated from characters for hf.
-Low: every answer is one token long, no critique finds a fault, and the first judge asked is sure.
-High: every answer is max_tokens long (and a model that reasons thinks as long as it may), every
-critique finds a fault, and no judge is sure. Left out: calls that are made again, since they failed
-or could not be read; what prompt caches save.
+Low: every answer is one token long, no critique finds a fault, and the first judge is sure.
+High: every answer is max_tokens long (and a model that reasons thinks as long as it may),
+every critique finds a fault, and no judge is sure. Left out: calls that are made again, since
+they failed or could not be read; what prompt caches save.
 Time: for calls of 1 to 10 s, within the limits."""
 
 

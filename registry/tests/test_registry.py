@@ -119,6 +119,12 @@ def test_a_qualified_name_says_what_to_install(registry: Registry) -> None:
         registry.find("judge", "jurist-mylab:strict")
 
 
+def test_what_cannot_be_a_distribution_is_not_to_be_installed(registry: Registry) -> None:
+    with pytest.raises(UsageError) as caught:
+        registry.find("aggregator", "{use: majority}")
+    assert caught.value.hint == "jurist plugins list, to see what each plugin offers"
+
+
 def test_an_unknown_kind_gets_the_near_miss(registry: Registry) -> None:
     with pytest.raises(UsageError, match="no kind of component 'juge'; did you mean 'judge'"):
         registry.find("juge", "good")

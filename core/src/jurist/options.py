@@ -126,8 +126,15 @@ def fault_line(entry: Mapping[str, Any], known: Iterable[str], where: str) -> st
         return f"{place}: unknown option{near_miss(path, known)}"
     if entry["type"] == "missing":
         return f"{place}: required, but not given"
-    given = "" if isinstance(entry["input"], Mapping) else f" (given: {shorten(repr(entry['input']), 80)})"
-    return f"{place}: {entry['msg']}{given}"
+    message = str(entry["msg"]).removeprefix("Value error, ")  # what pydantic puts before a validator's own
+    return f"{place}: {message}{_given(entry['input'])}"
+
+
+def _given(value: object) -> str:
+    """What was written, where that is short; null as people write it."""
+    if isinstance(value, Mapping):
+        return ""
+    return f" (given: {'null' if value is None else shorten(repr(value), 80)})"
 
 
 def _path(entry: Mapping[str, Any]) -> str:
@@ -142,6 +149,11 @@ def _place(entry: Mapping[str, Any], where: str) -> str:
 def near_miss(name: str, known: Iterable[str]) -> str:
     """'; did you mean …?' when something near is known, then the list of what is known."""
     names = sorted(known)
-    close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
-    guess = f"; did you mean '{close[0]}'?" if close else ""
+    near = nearest(name, names)
+    guess = f"; did you mean '{near}'?" if near else ""
     return f"{guess} (known: {', '.join(names) or 'none'})"
+
+
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """Which of ``known`` may be meant by ``name``; None where none is near."""
+    return next(iter(difflib.get_close_matches(name, sorted(known), n=1, cutoff=0.5)), None)

@@ -40,7 +40,11 @@ from jurist.run_directory import (
 from jurist.stages import Stage, StageContext
 from jurist.training.workers import TrainerWorker
 
-_STATUS = {"BudgetStop": "budget", "GateStop": "gate", "Interrupted": "interrupted"}
+_STATUS = {
+    "BudgetStop": "budget",
+    "GateStop": "gate",
+    **dict.fromkeys(("Interrupted", "CancelledError", "KeyboardInterrupt"), "interrupted"),
+}
 
 
 def run(
@@ -93,6 +97,13 @@ async def execute(
     max_usd = caps.usd if max_usd is None else max_usd
     if max_usd is not None:
         await check_prices(checked, source, max_usd)
+    faults = [fault for stage in checked.stages for fault in stage.faults_in(folder)]
+    if faults:
+        raise UsageError.of_faults(
+            f"recipe '{recipe.name}' cannot run in {folder}",
+            faults,
+            hint="run it in another folder: --out DIR",
+        )
     make_directory(folder)
     budget = Budget(max_usd=max_usd, max_tokens=caps.tokens if max_tokens is None else max_tokens)
     with Ledger(folder / "ledger.sqlite") as ledger:

@@ -18,6 +18,7 @@ from jurist.records import Abstention, Decision, Failure, Judgment
 from jurist.testing import AggregatorContract
 from jurist.validation.labelled import LabelledItem, Vote
 from jurist_calibrate.calibrated import CalibratedJury, CalibratedJuryOptions
+from jurist_calibrate.dawid_skene import DawidSkene, DawidSkeneOptions
 
 Planted = Callable[..., list[LabelledItem]]
 Mirror = Callable[[LabelledItem], LabelledItem]
@@ -349,12 +350,12 @@ def test_the_judges_it_was_fitted_on_are_welcome(saved: Path) -> None:
     [
         (
             {"good": "good-2", "fair": "fair-1", "coin": ""},
-            r"'good' has other settings .* good-2, then good-1",
+            "'good' is another than the jury's: other settings of the judge itself",
         ),
-        ({"good": "good-1", "coin": ""}, "'fair', that it was fitted on, is not asked"),
+        ({"good": "good-1", "coin": ""}, "'fair', one of the jury's, is not asked"),
         (
             {"good": "", "fair": "", "coin": "", "goood": ""},
-            "'goood' was not among those .* did you mean 'good'",
+            r"'goood' is not one of the jury's; did you mean 'good'\? \(known: coin, fair, good\)",
         ),
     ],
 )
@@ -368,9 +369,18 @@ def test_other_judges_are_refused_before_they_are_asked(
     assert "--save-jury" in (caught.value.hint or "")
 
 
+def test_a_folder_of_another_learnt_aggregator_is_said_to_be_one(saved: Path) -> None:
+    with pytest.raises(UsageError, match=r"'dawid-skene' .*: what is saved there is calibrated") as caught:
+        DawidSkene(DawidSkeneOptions(model=saved))
+    assert "use: calibrated" in (caught.value.hint or "")
+    (saved / "calibrated.json").unlink()
+    with pytest.raises(UsageError, match=r"dawid-skene\.json cannot be read"):
+        DawidSkene(DawidSkeneOptions(model=saved))
+
+
 def test_verdicts_of_other_judges_are_refused(saved: Path) -> None:
     jury = CalibratedJury(CalibratedJuryOptions(model=saved))
-    with pytest.raises(UsageError, match="'stranger' was not among those it was fitted on"):
+    with pytest.raises(UsageError, match="'stranger' is not one of the jury's"):
         said(jury, good=1, stranger=1)
 
 
@@ -396,7 +406,7 @@ def test_too_little_to_learn_from_is_refused(planted: Planted) -> None:
 
 
 def test_what_was_not_fitted_does_not_decide() -> None:
-    with pytest.raises(UsageError, match="'calibrated' of jurist-calibrate was not fitted yet"):
+    with pytest.raises(UsageError, match="'calibrated' of jurist-calibrate has yet to learn"):
         said(CalibratedJury(), good=1)
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import random
 from itertools import permutations
 from math import comb, isclose
+from statistics import fmean
 
 import pytest
+from sklearn.metrics import cohen_kappa_score
 
-from jurist.aggregators import MajorityVote
+from jurist.aggregators import ConfidenceThreshold, MajorityVote
 from jurist.intervals import estimate
 from jurist.validation.labelled import LabelledItem, Vote, read_labelled
 from jurist_validate.absences import absences
@@ -19,7 +21,7 @@ from jurist_validate.contest import contest
 from jurist_validate.cost import usd_per_right_label
 from jurist_validate.coverage import coverage
 from jurist_validate.given_labels import given_labels
-from jurist_validate.intervals import share, share_of
+from jurist_validate.intervals import pooled_share, share, share_of
 from jurist_validate.judges import judge_raters
 from jurist_validate.juries import jury_rater
 from jurist_validate.jury import jury
@@ -267,6 +269,7 @@ def test_calibration_by_hand():
                 soft(5, "tie", 0.99),
             ]
         ),
+        kind="judge",
         seed=0,
     )
     assert [(row.accuracy.n, row.low) for row in found.bins] == [
@@ -286,7 +289,7 @@ def test_calibration_by_hand():
     ("confidence", "low"), [(0.5001, 0.5), (0.55, 0.55), (0.6, 0.6), (0.7, 0.7), (0.85, 0.85), (1.0, 0.95)]
 )
 def test_a_bin_holds_its_lower_edge(confidence, low):
-    found = calibration(readings([soft(0, "A", confidence), soft(1, "A", 0.51)]), seed=0)
+    found = calibration(readings([soft(0, "A", confidence), soft(1, "A", 0.51)]), "judge", seed=0)
     assert low in [pytest.approx(row.low) for row in found.bins]
 
 
@@ -295,18 +298,29 @@ def test_a_calibrated_judge_has_a_small_error_and_a_sure_one_a_large_one():
     sure = [draw.uniform(0.5, 1) for _ in range(2000)]
     fair = [soft(n, "A" if draw.random() < p else "B", p) for n, p in enumerate(sure)]
     boast = [soft(n, "A" if draw.random() < 0.6 else "B", 0.95) for n in range(2000)]
-    assert calibration(readings(fair), 0).ece.mean < 0.05
-    assert calibration(readings(boast), 0).ece.mean == pytest.approx(0.35, abs=0.04)
+    assert calibration(readings(fair), "judge", 0).ece.mean < 0.05
+    assert calibration(readings(boast), "judge", 0).ece.mean == pytest.approx(0.35, abs=0.04)
 
 
 def test_hard_verdicts_have_no_calibration(items):
     found = readings(items("A:AA", "A:AB", "B:At"))
-    assert calibration(found, 0) is None
-    assert coverage(found) == []
+    assert calibration(found, "judge", 0) is None
+    assert coverage(found, "judge") == []
+
+
+def test_an_aggregator_is_soft_where_its_decisions_are(items):
+    rows = items("A:At", "A:AA", "B:BB")  # of A and a tie it makes 0.75, in either order it is sure
+    jury = jury_rater("confidence", ConfidenceThreshold, rows, 0).readings
+    assert [reading.preference for reading in jury] == [0.75, 1, 0]
+    assert calibration(jury, "aggregator", 0).ece.mean == pytest.approx(0.25 / 3)
+    assert [point.accuracy.n for point in coverage(jury, "aggregator")][:1] == [3]
+    assert calibration(readings(rows), "judge", 0) is None
+    hard = jury_rater("confidence", ConfidenceThreshold, rows[1:], 0).readings
+    assert calibration(hard, "aggregator", 0) is None
 
 
 def test_coverage_keeps_the_most_confident():
-    found = coverage(readings([soft(n, "A" if n < 8 else "B", 0.99 - n / 100) for n in range(10)]))
+    found = coverage(readings([soft(n, "A" if n < 8 else "B", 0.99 - n / 100) for n in range(10)]), "judge")
     assert [(p.coverage, p.accuracy.n, p.accuracy.mean) for p in found] == [
         (1.0, 10, pytest.approx(8 / 10)),
         (0.9, 9, pytest.approx(8 / 9)),
@@ -320,12 +334,12 @@ def test_coverage_keeps_the_most_confident():
 def test_coverage_does_not_depend_on_the_order_of_equal_confidences():
     rows = [soft(n, "A" if n % 2 else "B", 0.8) for n in range(10)]
     for ordered in (rows, rows[::-1], sorted(rows, key=lambda row: row.label)):
-        assert [p.accuracy.mean for p in coverage(readings(ordered))] == [pytest.approx(0.5)] * 6
+        assert [p.accuracy.mean for p in coverage(readings(ordered), "judge")] == [pytest.approx(0.5)] * 6
 
 
 def test_a_coverage_that_is_not_reached_has_no_accuracy(items):
     rows = [soft(n, "A", 0.9) for n in range(7)] + items("A:-", "A:-", "A:-")
-    found = {point.coverage: point.accuracy for point in coverage(readings(rows))}
+    found = {point.coverage: point.accuracy for point in coverage(readings(rows), "judge")}
     assert found[1.0] is found[0.9] is found[0.8] is None
     assert found[0.7].mean == 1
 
@@ -354,6 +368,30 @@ def test_the_interval_of_kappa_is_that_of_the_agreement():
     assert found.mean == pytest.approx((50 / 60 - chance) / (1 - chance))
     assert found.low == pytest.approx((agreed.low - chance) / (1 - chance))
     assert found.high == pytest.approx((agreed.high - chance) / (1 - chance))
+
+
+def test_the_interval_of_kappa_is_of_the_pooled_ratings_where_an_order_has_none():
+    both, one = [("first", "first"), ("second", "second")], [("first", "second")]
+    found = cohen([both] * 40 + [one] * 20)
+    assert found.mean == pytest.approx(cohen_kappa_score(*zip(*both * 40, *one * 20, strict=True)))
+    assert found.low < found.mean < found.high
+    assert found.n == 60
+    # The jackknife over items, with the chance agreement taken as known, is as wide.
+    chance = (60 * 40 + 40 * 60) / 100**2
+    left_out = [(80 - gone) / (100 - of) for gone, of in [(2, 2)] * 40 + [(0, 1)] * 20]
+    deviations = sum((each - fmean(left_out)) ** 2 for each in left_out)
+    half = 1.96 * (59 / 60 * deviations) ** 0.5 / (1 - chance)
+    assert (found.high - found.low) / 2 == pytest.approx(half, rel=0.1)
+
+
+def test_a_pooled_share_of_as_many_ratings_for_each_item_is_that_of_the_items():
+    draw = random.Random(0)
+    counts = [(draw.choice([0, 1, 2, 2]), 2) for _ in range(100)]
+    found, same = pooled_share([*counts, (0, 0)]), share([count / 2 for count, _ in counts])
+    for name in ("mean", "low", "high", "n"):
+        assert getattr(found, name) == pytest.approx(getattr(same, name))
+    assert pooled_share([(0, 0)]) is None
+    assert pooled_share([(2, 2), (1, 1)]) == share([1.0, 1.0])
 
 
 def test_kappa_of_one_rating_is_not_defined(items):

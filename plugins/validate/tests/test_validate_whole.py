@@ -19,10 +19,11 @@ from jurist.records import Comparison, Decision, JudgeOutcome
 from jurist.validation.labelled import LabelledItem, read_labelled
 from jurist.validation.result import Thresholds, Validation
 from jurist_validate import report as records
+from jurist_validate import text as text_module
 from jurist_validate.cross_validation import folds_of
 from jurist_validate.plugin import jurist_validation
 from jurist_validate.report import Report
-from jurist_validate.table import shortened
+from jurist_validate.table import shortened, table
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "validation.md"
 SWAPPED = {"A": "B", "B": "A", "tie": "tie", None: None, "ab": "ba", "ba": "ab"}
@@ -225,9 +226,10 @@ def test_a_saved_one_is_measured_as_it_is_and_said_to_know_what_it_knows():
         found = rater(validation, "memory")
         assert (found.folds, found.saved, found.seen) == (None, True, 50)
         assert "(as saved)" in validation.reason
-        assert "It learnt from 50 of these 200 items, or others with their prompts" in validation.reason
-        assert "† memory: as saved; it learnt from 50 of these 200 items" in validation.text.replace(
-            "\n  ", " "
+        assert "It learnt from the prompts of 50 of these 200 items" in validation.reason
+        assert (
+            "† memory: as saved; it learnt from the prompts of 50 of these 200 items"
+            in validation.text.replace("\n  ", " ")
         )
         assert "memory†" in validation.text
     assert rater(validate(items[:50], "memory", memory=lambda: Saved(items)), "memory").seen == 50
@@ -425,7 +427,7 @@ def test_the_text_fits_a_terminal():
     text = validate(items, "learnt", **aggregators).text
     lines = text.splitlines()
     assert max(map(len, lines)) <= 100
-    assert len(lines) <= 75
+    assert len(lines) <= 90
     for name in (*aggregators, "judge0", "judge5", "longest-response", "easy", "hard"):
         assert name in text
     assert "learnt*" in text
@@ -435,6 +437,47 @@ def test_the_text_fits_a_terminal():
 def test_long_names_keep_both_ends():
     assert shortened("some/very/long/name/of-a-judge", 12) == "some/…-judge"
     assert shortened("short", 8) == "short   "
+
+
+def test_long_names_and_names_that_stand_twice_are_numbered_and_explained():
+    aggregators = {"calibrated > confidence > majority": MajorityVote, "judge0": MajorityVote}
+    text = validate(panel(40), "judge0", **aggregators).text
+    rows = re.findall(r"^(\(\d\) \S.{0,15})  ", text, flags=re.M)
+    assert set(map(str.rstrip, rows)) == {"(1) judge0", "(2) calibra…majority", "(3) judge0"}
+    assert "\n(1) judge judge0\n(2) aggregator calibrated > confidence > majority\n" in text
+    assert max(map(len, text.splitlines())) <= 100
+
+
+def test_ties_can_be_seen(votes_on):
+    items = [
+        votes_on(n, "A", {"one": "AA" if n % 2 else "AB", "two": "AA" if n % 2 else "BA"}) for n in range(10)
+    ]
+    text = validate(items).text
+    head, *rows = next(part for part in text.split("\n\n") if part.startswith("reliability")).splitlines()
+    assert head.split() == ["reliability", "coverage", "abstained/undecided", "failed", "tied"]
+    (majority,) = (row for row in rows if row.startswith("majority"))
+    assert re.split(r"  +", majority)[1::3] == ["50 [24–76]", "50 [24–76]"]
+
+
+def test_every_column_of_the_text_is_documented(monkeypatch):
+    columns: list[str] = []
+
+    def recorded(heading, names, rows):
+        columns.extend([] if heading == "mean of orders" else names)
+        return table(heading, names, rows)
+
+    monkeypatch.setattr(text_module, "table", recorded)
+    validation = validate(panel(40))
+    assert validation.text.rstrip().endswith(text_module.COLUMNS)
+    section = re.search(r"^## The text$(.*?)(?=^## )", DOCUMENT.read_text(encoding="utf-8"), re.M | re.S)[1]
+    documented = dict(re.findall(r"^\| (?!column|-)([^|]+) \| `([\w.]+)`[^|]* \|", section, flags=re.M))
+    assert list(documented) == [*(each for each in columns if "%" not in each), "100% … 50%"]
+    overall = rater(validation, "majority").overall
+    for path in documented.values():
+        value = overall
+        for name in path.split("."):
+            assert value is None or name in type(value).model_fields, path
+            value = getattr(value, name, None)
 
 
 def test_tags_are_measured_by_themselves():

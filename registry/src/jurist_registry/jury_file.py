@@ -33,6 +33,21 @@ def settings_of(path: Path) -> dict[str, Any]:
     raise UsageError(f"{path} names no judges", cause="it must be a list, or a mapping with 'judges'")
 
 
+def reference_of(text: str) -> Any:
+    """What ``--aggregate`` names, as a recipe has it: a name, or a mapping with its options.
+
+    Raises:
+        UsageError: it is neither.
+    """
+    try:
+        reference = load_yaml(text)
+    except yaml.YAMLError as error:
+        raise UsageError(f"--aggregate {text}: not valid YAML", cause=error) from error
+    if not isinstance(reference, (str, dict)):
+        raise UsageError(f"--aggregate {text}: a component is a NAME, or '{{use: NAME, OPTION: …}}'")
+    return reference
+
+
 def one_stage_recipe(settings: Mapping[str, Any], name: str, subject: str) -> Recipe:
     """The recipe of one stage: its ``settings``, among which may be some of the recipe's own.
 

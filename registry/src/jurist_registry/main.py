@@ -13,6 +13,8 @@ from jurist.errors import Interrupted, JuristError, Stopped
 from jurist_registry.lazy_group import LazyCommand, LazyGroup
 
 _COMMANDS = "jurist_registry.commands"
+_UNREAD = 141
+"""The exit code of a command whose output nobody reads on: what a shell gives for SIGPIPE."""
 
 
 @click.group(
@@ -62,11 +64,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _exit_code(arguments: list[str]) -> int:
+    stdout = sys.stdout
     try:
         code = cli.main(arguments, prog_name="jurist", standalone_mode=False)
     except click.ClickException as error:
         error.show()
         return error.exit_code
+    except SystemExit:
+        if sys.stdout is stdout:
+            raise
+        return _UNREAD  # Click ends so, with another stdout that swallows the rest, where a pipe is closed
     except click.Abort:
         return _interrupted()
     except JuristError as error:

@@ -150,10 +150,10 @@ def _notes(plan: Plan) -> list[str]:
     counted += [f"estimated from characters for {names['estimate']}"] if names["estimate"] else []
     notes = [f"Prompt tokens: {'; '.join(counted)}."] if counted else []
     notes += [
-        "Low: every answer is one token long, no critique finds a fault, and the first judge asked is sure.",
-        "High: every answer is max_tokens long (and a model that reasons thinks as long as it may), every",
-        "critique finds a fault, and no judge is sure. Left out: calls that are made again, since they failed",
-        "or could not be read; what prompt caches save.",
+        "Low: every answer is one token long, no critique finds a fault, and the first judge is sure.",
+        "High: every answer is max_tokens long (and a model that reasons thinks as long as it may),",
+        "every critique finds a fault, and no judge is sure. Left out: calls that are made again, since",
+        "they failed or could not be read; what prompt caches save.",
     ]
     if plan.total.seconds.high:
         notes.append(f"Time: for calls of {FASTEST:g} to {SLOWEST:g} s, within the limits.")

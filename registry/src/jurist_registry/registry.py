@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import re
 from collections.abc import Iterable, Iterator
 from importlib.metadata import version
 
@@ -18,6 +19,9 @@ from jurist_registry.plugin import IN_PROCESS, BrokenPlugin, Plugin, load, load_
 
 ROLES = frozenset({"generator", "critic", "reviser", "judge", "scorer"})
 """The kinds that core builds of any chat model."""
+
+_DISTRIBUTION = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
+"""What a distribution may be called; what else stands before a colon names none that could be installed."""
 
 
 class Registry:
@@ -132,7 +136,9 @@ class Registry:
         hint = "jurist plugins list, to see what each plugin offers"
         if {bare, distribution} & self._disabled:
             hint = "its plugin is disabled: drop --no-plugin, or set JURIST_PLUGINS otherwise"
-        elif distribution and not any(plugin.answers_to(distribution) for plugin in self._plugins):
+        elif _DISTRIBUTION.fullmatch(distribution) and not any(
+            plugin.answers_to(distribution) for plugin in self._plugins
+        ):
             hint = f"pip install {distribution}"
         suspects = ", ".join(f"{plugin.name} ({plugin.distribution})" for plugin in self._broken)
         return UsageError(

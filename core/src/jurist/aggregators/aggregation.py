@@ -93,14 +93,31 @@ class Aggregation:
         Raises:
             UsageError: there is nothing to learn in it, or nothing can be learnt from them.
         """
-        chain = self.build()
-        if not isinstance(chain, LearntChain):
-            raise UsageError(
-                f"'{self.name}' is not learnt from labelled items, so there is nothing to save",
-                hint="choose an aggregator that is, without 'model:'; jurist plugins list",
-            )
+        self.check_learns()
+        chain = cast(LearntChain, self.build())
         chain.fit(items)
         return chain
+
+    def check_learns(self, asked_by: str = "") -> None:
+        """See to it that one of them is to be learnt; ``asked_by`` is the option that wants it.
+
+        Raises:
+            UsageError: none is.
+        """
+        if self.learner is not None:
+            return
+        place = f"{asked_by}: " if asked_by else ""
+        for each in self.selections:
+            if issubclass(each.implementation, LearntAggregator):
+                model = getattr(each.options, "model", None)
+                raise UsageError(
+                    f"{place}'{each.label}' comes learnt (model: {model}), so there is nothing to save",
+                    hint="leave out 'model' to learn it anew",
+                )
+        raise UsageError(
+            f"{place}'{self.name}' is not learnt from labelled items, so there is nothing to save",
+            hint="choose an aggregator that is; jurist plugins list",
+        )
 
 
 def measured_beside(jury: Aggregation, source: ComponentSource) -> list[Aggregation]:

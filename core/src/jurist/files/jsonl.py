@@ -26,14 +26,14 @@ def read_rows(path: Path) -> Iterator[tuple[int, Any]]:
 def read_lines(path: Path) -> Iterator[tuple[int, str]]:
     """Each line's number (from 1) and text.
 
-    Blank lines are skipped; names that end in ``.gz`` are decompressed.
+    Blank lines are skipped; names that end in ``.gz`` are decompressed; a byte order mark is passed over.
 
     Raises:
         UsageError: the file cannot be read.
     """
     opener = gzip.open if path.suffix == ".gz" else open
     try:
-        with opener(path, "rt", encoding="utf-8") as lines:
+        with opener(path, "rt", encoding="utf-8-sig") as lines:
             for number, line in enumerate(lines, 1):
                 if line.strip():
                     yield number, line

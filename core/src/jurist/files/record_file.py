@@ -32,8 +32,9 @@ _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 class RecordFile(Generic[RecordT]):
     """The records of a file: those that ``keep`` keeps, each once, and of these the first ``limit``.
 
-    ``noun`` says what they are, in the plural. All rows are checked at the start. Five bytes of each are
-    kept: whether it counts, and a checksum by which a row that has changed since is noticed.
+    ``noun`` says what they are, in the plural. All rows are checked at the start; ``check`` is shown each
+    with the number of its line, and raises a ``ValueError`` where it is faulty. Five bytes of each are kept:
+    whether it counts, and a checksum by which a row that has changed since is noticed.
 
     Raises:
         UsageError: the file is missing or empty, or rows are faulty; lists them by line.
@@ -47,6 +48,7 @@ class RecordFile(Generic[RecordT]):
         *,
         keep: Callable[[RecordT], bool] = lambda record: True,
         limit: int | None = None,
+        check: Callable[[int, RecordT], None] = lambda number, record: None,
     ) -> None:
         self.path = path
         self.noun = noun
@@ -54,7 +56,7 @@ class RecordFile(Generic[RecordT]):
         self._limit = limit
         self._counts = bytearray()
         self._checksums = array("I")
-        self._check(keep)
+        self._check(keep, check)
         self._length = sum(self._counts)
 
     def __len__(self) -> int:
@@ -87,14 +89,14 @@ class RecordFile(Generic[RecordT]):
         chosen = {(2 * number + 1) * self._length // (2 * most) for number in range(most)}
         return [record for number, record in enumerate(self) if number in chosen]
 
-    def _check(self, keep: Callable[[RecordT], bool]) -> None:
+    def _check(self, keep: Callable[[RecordT], bool], check: Callable[[int, RecordT], None]) -> None:
         """Look at every row; of equal records the first counts."""
         seen = IdSet()
         faults = RowFaults(self.path)
         left = self._limit
         for number, line in read_lines(self.path):
             self._checksums.append(_checksum(line))
-            record = faults.of(number, line, self._checked)
+            record = faults.of(number, line, lambda line, number=number: self._checked(number, line, check))  # type: ignore[misc]
             counts = record is not None and seen.add(record.id) and left != 0 and keep(record)
             self._counts.append(counts)
             if counts and left is not None:
@@ -103,14 +105,16 @@ class RecordFile(Generic[RecordT]):
         if not self._counts:
             raise UsageError(f"{self.path} holds no {self.noun}")
 
-    def _checked(self, line: str) -> RecordT:
+    def _checked(self, number: int, line: str, check: Callable[[int, RecordT], None]) -> RecordT:
         """The record of a line that is looked at for the first time."""
         row = parse_line(line)
         if isinstance(row, ValueError):
             raise row
         if _SURROGATE.search(line) and not _is_whole(row):
             raise ValueError("holds half a character (a lone surrogate)")
-        return self._parse(row)
+        record = self._parse(row)
+        check(number, record)
+        return record
 
     def _changed(self, what: str) -> UsageError:
         return UsageError(

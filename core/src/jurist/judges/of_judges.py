@@ -23,11 +23,11 @@ JudgeReference = Annotated[Reference, Inner]
 class JudgeOfJudges(Judge):
     """A judge that asks other judges and makes one outcome of theirs.
 
-    Its options say who they are, in fields of the type ``JudgeReference``, ``tuple[JudgeReference, ...]`` or
-    ``dict[str, JudgeReference]``, or one of these that may be None. Each judge is built, metered, limited and
-    shown the comparison in the stage's presentation orders like any other; the constructor gets them as
-    ``judges``, by their place in the options: ``judge``, ``judges.0``, ``by_tag.code``. Whoever built them
-    closes them.
+    Its options say who they are, in fields of the type ``JudgeReference``, ``tuple[JudgeReference, ...]``,
+    ``list[JudgeReference]`` or ``dict[str, JudgeReference]``, or one of these that may be None. Each judge is
+    built, metered, limited and shown the comparison in the stage's presentation orders like any other; the
+    constructor gets them as ``judges``, by their place in the options: ``judge``, ``judges.0``,
+    ``by_tag.code``. Whoever built them closes them.
 
     It makes no calls of its own, so it is free, and it is not shown the two orders: its judges are. The
     ``parts`` of its outcomes are what they said; where it is known what all of them said in either order, the
@@ -42,7 +42,8 @@ class JudgeOfJudges(Judge):
             if holds_components(field) and not _is_readable(field):
                 raise TypeError(
                     f"{cls.__name__}.Options.{name}: judges stand in an option of the type JudgeReference, "
-                    "tuple[JudgeReference, ...] or dict[str, JudgeReference], or of one of these or None"
+                    "tuple[JudgeReference, ...], list[JudgeReference] or dict[str, JudgeReference], or of "
+                    "one of these or None"
                 )
 
     def __init__(self, options: Any, judges: Mapping[str, Judge]) -> None:

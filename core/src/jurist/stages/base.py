@@ -172,6 +172,10 @@ class Stage(ABC):
             return [f"stages.{self.name}: no prompt is left after its filters (tags, without_tags)"]
         return []
 
+    def faults_in(self, folder: Path) -> list[str]:
+        """Why it cannot be carried out in the run's ``folder``, in which nothing was touched yet."""
+        return []
+
     def gate(self, summary: dict[str, Any]) -> None:  # noqa: B027 - most stages let every run go on
         """Asked of a finished stage, whether in this attempt or in an earlier one: may the run go on?
 

@@ -8,6 +8,7 @@ from typing import cast
 
 from pydantic import JsonValue
 
+from jurist.aggregators.aggregation import learns
 from jurist.artifacts import Artifacts
 from jurist.assembly import ComponentSource, Selection, fingerprint_of, select
 from jurist.constitution import Constitution
@@ -17,12 +18,16 @@ from jurist.judges import Cascade, Criteria, Repeat, Route
 from jurist.judges.cascade import CascadeOptions
 from jurist.judges.orders import is_sure
 from jurist.recipe import Reference
+from jurist.records import Comparison, Judgment, Message, Prompt, Response
 from jurist.roles.judge_options import JudgeOptions
 from jurist.stages.compare import CompareStage
 from jurist.stages.panel import JudgingStage
 
 Places = Mapping[str, Selection]
 """Judges by their places in the recipe."""
+
+_SINGLE = (1.0, 0.51, 0.49, 0.0)
+"""What one judge may say, as P(A is better): for either side, surely or hardly."""
 
 
 def jury_faults(
@@ -42,6 +47,8 @@ def jury_faults(
     ]
     aggregators = _selected("aggregator", stage.settings.aggregate, artifacts, source)
     chosen = [each for each in aggregators if each is not None]
+    if isinstance(stage, CompareStage) and stage.settings.ask == "in_turn" and len(judges) > 1:
+        faults += _turn_faults(aggregators, next(iter(judges.values())), stage, artifacts)
     if isinstance(stage, CompareStage) and constitution is not None and len(chosen) == len(aggregators):
         faults += _filter_faults(chosen, stage, constitution)
     return faults
@@ -145,6 +152,45 @@ def _what_bounds(options: JudgeOptions) -> str:
     if options.labels != "stated":
         return "'clamp: null'"
     return "'word_probabilities' higher" if options.confidence == "words" else "'labels' otherwise"
+
+
+def _turn_faults(
+    aggregators: Sequence[Selection | None], judge: Selection, stage: CompareStage, artifacts: Artifacts
+) -> Iterator[str]:
+    """An aggregator that decides by whatever one judge says, so that no second one has its turn.
+
+    A jury that an earlier stage is yet to learn cannot be tried.
+    """
+    for number, (selection, reference) in enumerate(zip(aggregators, stage.settings.aggregate, strict=True)):
+        if selection is not None and cast(type[Aggregator], selection.implementation).before_judging:
+            continue
+        handed = isinstance(reference, str) and artifacts.find(reference) is not None
+        if selection is None or handed or learns(selection) or not _is_content(selection, judge.label):
+            return
+        yield (
+            f"stages.{stage.name}.aggregate.{number}: '{selection.label}' decides by any single judgment, so "
+            "with 'ask: in_turn' a second judge would never be asked after one that sides; give 'majority' "
+            "'min_votes: 2', put an aggregator before it that asks for more, or leave out 'ask'"
+        )
+        return
+
+
+def _is_content(selection: Selection, judge: str) -> bool:
+    """Whether an aggregator decides by one judgment, whichever it is."""
+    comparison = Comparison(
+        prompt=Prompt(messages=(Message(role="user", content="Which?"),)),
+        response_a=Response(text="A"),
+        response_b=Response(text="B"),
+    )
+    try:
+        aggregator = cast(Aggregator, selection.implementation(selection.options))
+        decisions = [
+            aggregator.decide(comparison, (Judgment(preference=each, source=judge, order="ab"),))
+            for each in _SINGLE
+        ]
+    except UsageError:
+        return False  # what it says of these judges is told elsewhere
+    return all(decision.status == "decided" for decision in decisions)
 
 
 def _filter_faults(chosen: list[Selection], stage: CompareStage, constitution: Constitution) -> list[str]:

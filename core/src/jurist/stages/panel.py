@@ -14,11 +14,11 @@ from jurist.constitution import Constitution, Principle
 from jurist.contracts import Aggregator, Judge
 from jurist.errors import UsageError
 from jurist.judges.orders import in_orders
-from jurist.options import near_miss
 from jurist.recipe import JudgingSettings, Principles
 from jurist.records import Comparison, JudgeOutcome, content_id
 from jurist.stages.base import Stage, StageContext, Surroundings, choose_principles
 from jurist.validation.labelled import Provenance
+from jurist.validation.roster import roster_faults
 
 
 class Panel:
@@ -205,20 +205,10 @@ def _check_learnt_for(judges: Mapping[str, str], asked: Mapping[str, str]) -> No
     Raises:
         UsageError: lists every judge that differs.
     """
-    faults = [
-        f"judge '{name}' is not among those it will have learnt from{near_miss(name, judges)}"
-        for name in asked.keys() - judges.keys()
-    ]
-    missing = judges.keys() - asked.keys()
-    faults += [f"judge '{name}', from whom it will have learnt, is not asked" for name in missing]
-    faults += [
-        f"judge '{name}' is asked otherwise ({asked[name]}) than where it learns ({version})"
-        for name, version in judges.items()
-        if version and asked.get(name) and asked[name] != version
-    ]
+    faults = roster_faults(judges, asked)
     if faults:
         raise UsageError.of_faults(
             "the jury learns from other judges",
-            sorted(faults),
+            faults,
             hint="give both stages the same judges, 'orders', 'on_flip' and 'principles'",
         )

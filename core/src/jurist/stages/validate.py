@@ -116,6 +116,27 @@ class ValidateStage(JudgingStage):
             )
         return faults
 
+    def refusals(
+        self, artifacts: Artifacts, source: ComponentSource, constitution: Constitution
+    ) -> list[str]:
+        """Why aggregators cannot decide for its judges, or anchors say nothing of any of them."""
+        refused = super().refusals(artifacts, source, constitution)
+        before = {vote.judge for item in self.anchors() for vote in item.votes}
+        judges = self.versions_known(artifacts, source, constitution)
+        if before and before.isdisjoint(judges):
+            refused.append(
+                f"stages.{self.name}.anchors: its votes are of {', '.join(sorted(before))}, and none is of "
+                f"{', '.join(judges)}; give the verdicts.jsonl of a run with the same judges"
+            )
+        return refused
+
+    def faults_in(self, folder: Path) -> list[str]:
+        """Anchors that are the run's own: its ledger would give the same answers again."""
+        path = self.settings.anchors
+        if path is None or not resolve_path(path).resolve().is_relative_to(folder.resolve()):
+            return []
+        return [f"stages.{self.name}.anchors: these are verdicts of this run, which asks nothing twice"]
+
     def work(self, surroundings: Surroundings) -> Work:
         """What the judges say of an item."""
         panel = Panel.of(self, surroundings)
@@ -142,12 +163,15 @@ class ValidateStage(JudgingStage):
             lines.write(measured.text.rstrip())
         context.events.notice(self.name, f"{measured.recommendation}: {measured.reason}")
         artifact = _jury(aggregation.learnt_component, self.provenance(context).versions)
+        unlearnt = {}
         if artifact is not None:
-            jury = await asyncio.to_thread(aggregation.learn, items)
-            await asyncio.to_thread(jury.save, folder / "jury")
-            artifact = artifact.model_copy(update={"path": folder / "jury"})
+            why_not = await asyncio.to_thread(self._learn, aggregation, items, folder / "jury")
+            artifact = artifact.model_copy(update={"path": folder / "jury"}) if not why_not else None
+            if why_not:
+                unlearnt = {"not_learnt": why_not}
+                context.events.notice(self.name, f"no jury was learnt: {why_not}")
         told = measured.model_dump(mode="json", include={"recommendation", "reason", "subject", "accuracy"})
-        summary = {"items": len(items), **told, "judges": counts.summary(), **drift}
+        summary = {"items": len(items), **told, "judges": counts.summary(), **drift, **unlearnt}
         return StageResult(summary, artifact)
 
     def gate(self, summary: dict[str, Any]) -> None:
@@ -160,15 +184,9 @@ class ValidateStage(JudgingStage):
 
         Raises:
             GateStop: a judge says something else of the anchors than before.
-            UsageError: the anchors are this run's own, whose ledger would give the same answers again.
         """
         if self.settings.anchors is None:
             return {}
-        if resolve_path(self.settings.anchors).resolve().is_relative_to(folder.parents[1].resolve()):
-            raise UsageError(
-                f"stages.{self.name}.anchors: these are verdicts of this run, which asks nothing twice",
-                hint="run it in another folder: --out DIR",
-            )
         now = await self._ask(context, work, self.anchors(), folder / "anchors.jsonl", JudgeCounts())
         drift = Drift.between(self.anchors(), now, self.settings.max_drift)
         write_json(folder / "drift.json", drift.model_dump(mode="json"))
@@ -204,6 +222,27 @@ class ValidateStage(JudgingStage):
                 said = any(isinstance(outcome, Judgment) for outcome in asked.outcomes)
                 context.events.outcome(stage=self.name, outcome="judged" if said else "no_votes")
         return found
+
+    def _learn(self, aggregation: Aggregation, items: list[LabelledItem], folder: Path) -> str:
+        """Have the jury learn and save it in ``folder``; says why nothing was learnt, where nobody needs it.
+
+        Raises:
+            UsageError: nothing can be learnt, and a later stage is to be handed it.
+        """
+        try:
+            aggregation.learn(items).save(folder)
+        except UsageError as error:
+            if self._is_handed_on():
+                raise
+            return f"{error.what}: {error.cause}" if error.cause else error.what
+        return ""
+
+    def _is_handed_on(self) -> bool:
+        """Whether a later stage has the jury that is learnt here decide."""
+        stages = self.recipe.stages
+        later = stages[[stage.name for stage in stages].index(self.name) + 1 :]
+        references = [each for stage in later for each in getattr(stage, "aggregate", ())]
+        return "jury" in references or self.name in references
 
     def _measured(
         self, items: list[LabelledItem], aggregation: Aggregation, source: ComponentSource

@@ -11,7 +11,6 @@ and null where there was none. The texts may be left out where votes are all tha
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -20,7 +19,6 @@ from typing import Any, Literal, Self, get_args
 
 from pydantic import Field, model_validator
 
-from jurist.errors import UsageError
 from jurist.files.prompts import read_messages
 from jurist.files.record_file import RecordFile
 from jurist.judges.orders import merged
@@ -238,19 +236,14 @@ def labelled_file(
     Raises:
         UsageError: the file is missing or empty, or rows are faulty; lists them by line.
     """
-    names: Counter[str] = Counter()
+    lines: dict[str, int] = {}
 
-    def counted(item: LabelledItem) -> bool:
-        names[item.item] += 1
-        return True
+    def once(number: int, item: LabelledItem) -> None:
+        first = lines.setdefault(item.item, number)
+        if first != number:
+            raise ValueError(f"item '{item.item}' stands there more than once, first in line {first}")
 
-    items = RecordFile(
-        path, read_labelled, "labelled items", keep=lambda item: counted(item) and keep(item), limit=limit
-    )
-    twice = [f"item '{name}' stands there more than once" for name, count in names.items() if count > 1]
-    if twice:
-        raise UsageError.of_faults(str(path), twice)
-    return items
+    return RecordFile(path, read_labelled, "labelled items", keep=keep, limit=limit, check=once)
 
 
 def read_labelled(row: Any) -> LabelledItem:

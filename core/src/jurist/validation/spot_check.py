@@ -60,13 +60,15 @@ class SpotChecked(Record):
     """What a spot check says of the labels of one stage.
 
     ``accuracy`` is the share of all labels that people would give too, corrected for how the sample was
-    drawn; None where a stratum has no label yet. ``skipped`` counts the rows without a label.
+    drawn; None where a stratum has no label yet. ``skipped`` counts the rows without a label,
+    ``replaced`` the labels that were others before.
     """
 
     stage: str
     labels: int
     checked: int
     skipped: int
+    replaced: int
     claimed: float
     accuracy: Estimate | None
     strata: tuple[CheckedStratum, ...]
@@ -142,12 +144,14 @@ class SpotCheck:
         given, skipped = self._read(path)
         if not given:
             raise UsageError(f"{path} has no labels yet", hint="write A, B or tie in place of null")
+        before = self._labels()
+        replaced = sum(before.get(item, label) != label for item, label in given.items())
         self._keep(given)
         labels = self._labels()
         with write_lines(self.labels_file) as lines:
             for item in self._items(labels):
                 lines.write(item.to_json())
-        found = self._checked(labels, skipped)
+        found = self._checked(labels, skipped=skipped, replaced=replaced)
         write_json(self.folder / "spot_check.json", found.model_dump(mode="json"))
         return found
 
@@ -234,7 +238,7 @@ class SpotCheck:
                 on_flip=on_flip,
             )
 
-    def _checked(self, labels: Mapping[str, Label], skipped: int) -> SpotChecked:
+    def _checked(self, labels: Mapping[str, Label], *, skipped: int, replaced: int) -> SpotChecked:
         sizes = Counter(self._strata.values())
         right = {
             judged.comparison.id: _right(judged, labels[judged.comparison.id])
@@ -256,6 +260,7 @@ class SpotCheck:
             labels=len(self._claims),
             checked=len(right),
             skipped=skipped,
+            replaced=replaced,
             claimed=fmean(self._claims.values()),
             accuracy=corrected_share(list(strata.values())) if whole else None,
             strata=tuple(

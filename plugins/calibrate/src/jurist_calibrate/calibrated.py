@@ -47,7 +47,7 @@ class CalibratedJury(LearntJury[FittedJury]):
         sided = sum(label != 0 for _, label in voted)
         if sided < _FEWEST:
             raise UsageError(
-                f"aggregator '{self.name}' of jurist-calibrate cannot be fitted",
+                f"aggregator '{self.name}' of jurist-calibrate cannot learn",
                 cause=f"{sided} of {len(items)} items have a side as label and a judgment; it takes "
                 f"{_FEWEST}, and is worth it from about 50",
                 hint="label more items",

@@ -52,7 +52,7 @@ class DawidSkene(LearntJury[FittedDawidSkene]):
         votes, labels = _votes_and_labels(items)
         if not votes:
             raise UsageError(
-                f"aggregator '{self.name}' of jurist-calibrate cannot be fitted",
+                f"aggregator '{self.name}' of jurist-calibrate cannot learn",
                 cause=f"no judge gave a judgment on any of {len(items)} items",
                 hint="jurist validate LABELLED --judges FILE",
             )

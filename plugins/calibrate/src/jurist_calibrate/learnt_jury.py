@@ -118,7 +118,7 @@ class LearntJury(LearntAggregator, Generic[Model]):
         """
         if self._learnt is None:
             raise UsageError(
-                f"{self._subject} was not fitted yet",
+                f"{self._subject} has yet to learn",
                 hint=f"jurist validate LABELLED --judges FILE --aggregate {self.name} --save-jury FOLDER; "
                 "then write 'model: FOLDER'",
             )
@@ -134,6 +134,11 @@ class LearntJury(LearntAggregator, Generic[Model]):
 
     def _load(self, folder: Path) -> Model:
         path = self._file(folder)
+        if not path.exists() and (others := _saved_in(folder)):
+            raise UsageError(
+                f"{self._subject}: what is saved there is {', '.join(others)}",
+                hint=f"write 'use: {others[0]}', or another folder's 'model:'",
+            )
         hint = f"give the folder that one was saved in: jurist validate … --save-jury {folder}"
         try:
             row = json.loads(path.read_text(encoding="utf-8"))
@@ -151,3 +156,16 @@ class LearntJury(LearntAggregator, Generic[Model]):
             faults = faults_of(error, self.holds.model_fields, path.name)
             raise UsageError.of_faults(f"{self._subject}: {path}", faults, hint=hint) from error
         return learnt
+
+
+def _saved_in(folder: Path) -> list[str]:
+    """The names of the learnt aggregators that are saved in a folder."""
+    return [path.stem for path in sorted(folder.glob("*.json")) if _is_learnt(path)]
+
+
+def _is_learnt(path: Path) -> bool:
+    try:
+        row = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(row, dict) and str(row.get("made_by", "")).startswith("jurist-calibrate ")

@@ -1,4 +1,4 @@
-"""Rosters: the judges that an aggregator was fitted on, and no others."""
+"""Rosters: the judges that an aggregator learnt from, and no others."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
 from jurist.errors import UsageError
-from jurist.options import near_miss
 from jurist.records import JudgeOutcome
 from jurist.validation.labelled import LabelledItem
+from jurist.validation.roster import roster_faults, stranger_faults
 
-_HINT = "ask the judges it was fitted on, or fit one on these: jurist validate … --save-jury FOLDER"
+_HINT = "ask those, as they were asked, or learn from these: jurist validate … --save-jury FOLDER"
 
 
 def versions_in(items: Iterable[LabelledItem], aggregator: str) -> dict[str, str]:
@@ -23,7 +23,7 @@ def versions_in(items: Iterable[LabelledItem], aggregator: str) -> dict[str, str
     for item in items:
         for vote in item.votes:
             found[vote.judge].add(vote.version)
-    subject = f"aggregator '{aggregator}' of jurist-calibrate cannot be fitted"
+    subject = f"aggregator '{aggregator}' of jurist-calibrate cannot learn"
     if not found:
         hint = "jurist validate LABELLED --judges FILE"
         raise UsageError(f"{subject}: no judge voted on these items", hint=hint)
@@ -38,39 +38,24 @@ def versions_in(items: Iterable[LabelledItem], aggregator: str) -> dict[str, str
     return {judge: max(found[judge]) for judge in sorted(found)}
 
 
-def check_roster(fitted: Mapping[str, str], asked: Mapping[str, str], where: str) -> None:
-    """See to it that who is ``asked`` is who was ``fitted``: names with versions; '' fits any version.
+def check_roster(learnt: Mapping[str, str], asked: Mapping[str, str], where: str) -> None:
+    """See to it that who is ``asked`` is who was ``learnt`` from: names with versions; '' fits any version.
 
     Raises:
-        UsageError: lists every judge that differs.
+        UsageError: lists every judge that differs, and in what.
     """
-    faults = _strangers(fitted, asked)
-    faults += [f"judge '{name}', that it was fitted on, is not asked" for name in fitted if name not in asked]
-    faults += [
-        f"judge '{name}' has other settings than when it was fitted (version {asked[name]}, then {version})"
-        for name, version in fitted.items()
-        if version and asked.get(name) and asked[name] != version
-    ]
-    _raise(faults, where)
+    _raise(roster_faults(learnt, asked), where)
 
 
-def check_voters(fitted: Mapping[str, str], outcomes: Sequence[JudgeOutcome], where: str) -> None:
-    """See to it that everyone who has something to say was ``fitted``.
+def check_voters(learnt: Mapping[str, str], outcomes: Sequence[JudgeOutcome], where: str) -> None:
+    """See to it that everyone who has something to say was ``learnt`` from.
 
     Raises:
         UsageError: lists every judge that was not.
     """
-    _raise(_strangers(fitted, dict.fromkeys(outcome.source for outcome in outcomes)), where)
-
-
-def _strangers(fitted: Mapping[str, str], asked: Iterable[str]) -> list[str]:
-    return [
-        f"judge '{name}' was not among those it was fitted on{near_miss(name, fitted)}"
-        for name in asked
-        if name not in fitted
-    ]
+    _raise(stranger_faults(learnt, {outcome.source for outcome in outcomes}), where)
 
 
 def _raise(faults: list[str], where: str) -> None:
     if faults:
-        raise UsageError.of_faults(f"{where} was fitted on other judges", faults, hint=_HINT)
+        raise UsageError.of_faults(f"{where} learnt from other judges", faults, hint=_HINT)

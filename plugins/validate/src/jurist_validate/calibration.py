@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from jurist.intervals import Estimate, estimate
 from jurist_validate.given_labels import is_right
 from jurist_validate.intervals import resampled, share
-from jurist_validate.rater import Reading
+from jurist_validate.rater import Kind, Reading
 from jurist_validate.report import Bin, Calibration
 
 BINS = 10
@@ -19,7 +19,7 @@ BINS = 10
 _HARD = {0.0, 0.5, 1.0}
 
 
-def calibration(readings: Sequence[Reading], seed: int) -> Calibration | None:
+def calibration(readings: Sequence[Reading], kind: Kind, seed: int) -> Calibration | None:
     """Expected calibration error, Brier score and reliability table; None where every verdict is hard.
 
     Of the items with a side as label on which a side was given. Its confidence is the probability of that
@@ -27,7 +27,7 @@ def calibration(readings: Sequence[Reading], seed: int) -> Calibration | None:
     items (Guo et al. 2017); it is biased upwards where bins hold few items, and so is its interval. The
     Brier score is the mean squared distance between P(A) and the label, from 0 to 1.
     """
-    if not is_soft(readings):
+    if not is_soft(readings, kind):
         return None
     sided = [r for r in readings if r.labelled_side and r.side]
     if not sided:
@@ -41,9 +41,16 @@ def calibration(readings: Sequence[Reading], seed: int) -> Calibration | None:
     )
 
 
-def is_soft(readings: Sequence[Reading]) -> bool:
-    """Whether any verdict came with a probability."""
-    preferences = [p for r in readings for p in (*r.shown.values(), *(() if r.shown else (r.preference,)))]
+def is_soft(readings: Sequence[Reading], kind: Kind) -> bool:
+    """Whether any verdict came with a probability: one of a judge in one order, or another's decision.
+
+    The mean of a judge's two hard verdicts is no probability that it gave; an aggregator's decision is one.
+    """
+    preferences = [
+        preference
+        for reading in readings
+        for preference in ((kind == "judge" and reading.shown.values()) or [reading.preference])
+    ]
     return any(preference not in _HARD for preference in preferences if preference is not None)
 
 

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from jurist_validate.calibration import confidence, is_soft
 from jurist_validate.given_labels import is_right
 from jurist_validate.intervals import share_of
-from jurist_validate.rater import Reading
+from jurist_validate.rater import Kind, Reading
 from jurist_validate.report import CoveragePoint
 
 COVERAGES = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5)
 
 
-def coverage(readings: Sequence[Reading]) -> list[CoveragePoint]:
+def coverage(readings: Sequence[Reading], kind: Kind) -> list[CoveragePoint]:
     """Accuracy where only the most confident labels are kept; empty where every verdict is hard.
 
     Coverage is a share of the items with a side as label. Of labels with the same confidence at the cut,
@@ -21,7 +21,7 @@ def coverage(readings: Sequence[Reading]) -> list[CoveragePoint]:
     does not reach has no accuracy.
     """
     sided = [reading for reading in readings if reading.labelled_side]
-    if not is_soft(sided):
+    if not is_soft(sided, kind):
         return []
     given = [(confidence(reading), is_right(reading)) for reading in sided if reading.side]
     return [_point(target, given, len(sided)) for target in COVERAGES]

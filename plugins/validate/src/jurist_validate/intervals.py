@@ -29,6 +29,23 @@ def share(values: Sequence[float]) -> Estimate | None:
     return wilson(mean, effective, n)
 
 
+def pooled_share(counts: Sequence[tuple[int, int]]) -> Estimate | None:
+    """The share of all ratings that count, with its 95% interval clustered by item; None of no ratings.
+
+    ``counts`` has for each item how many of its ratings count, and of how many. Wilson's score interval at
+    the effective number of items, p(1 − p) divided by the variance of the ratio estimator (Cochran 1977,
+    section 2.11); it never counts as more than there are ratings. ``n`` is the number of items with ratings.
+    """
+    counting, ratings = np.array([each for each in counts if each[1]], dtype=float).reshape(-1, 2).T
+    if not len(ratings):
+        return None
+    n, total = len(ratings), float(ratings.sum())
+    mean = float(counting.sum()) / total
+    variance = float(np.mean((counting - mean * ratings) ** 2)) / (total / n) ** 2
+    effective = n if mean in (0, 1) else min(n * mean * (1 - mean) / variance, total) if variance else total
+    return wilson(mean, effective, n)
+
+
 def share_of(count: float, n: int) -> Estimate | None:
     """``count`` of ``n`` items, with Wilson's 95% interval; None of no items."""
     return wilson(count / n, n, n) if n else None

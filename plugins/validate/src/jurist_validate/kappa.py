@@ -8,14 +8,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from statistics import fmean
-
-import numpy as np
-from sklearn.metrics import cohen_kappa_score
-from statsmodels.stats.inter_rater import aggregate_raters, fleiss_kappa
 
 from jurist.intervals import Estimate
-from jurist_validate.intervals import share
+from jurist_validate.intervals import pooled_share
 from jurist_validate.rater import Reading, Slot, slot
 from jurist_validate.report import Kappas
 
@@ -42,8 +37,7 @@ def cohen(pairs: Sequence[Sequence[Pair]]) -> Estimate | None:
     chance = sum(first[name] * second[name] for name in first) / max(1, len(rated) ** 2)
     if not rated or chance == 1:
         return None
-    mean = cohen_kappa_score(*zip(*rated, strict=True))
-    return _with_interval(float(mean), chance, pairs)
+    return _beyond(chance, pairs)
 
 
 def fleiss(pairs: Sequence[Sequence[Pair]]) -> Estimate | None:
@@ -53,13 +47,12 @@ def fleiss(pairs: Sequence[Sequence[Pair]]) -> Estimate | None:
     chance = sum(count**2 for count in both.values()) / max(1, both.total() ** 2)
     if not rated or chance == 1:
         return None
-    table, _ = aggregate_raters(np.array(rated))
-    return _with_interval(float(fleiss_kappa(table)), chance, pairs)
+    return _beyond(chance, pairs)
 
 
-def _with_interval(kappa: float, chance: float, pairs: Sequence[Sequence[Pair]]) -> Estimate:
-    """The interval of the observed agreement, item by item, with the chance agreement taken as known."""
-    agreed = share([fmean(one == other for one, other in of_item) for of_item in pairs if of_item])
+def _beyond(chance: float, pairs: Sequence[Sequence[Pair]]) -> Estimate:
+    """The observed agreement of all pairs beyond chance, which the interval takes as known."""
+    agreed = pooled_share([(sum(one == other for one, other in of_item), len(of_item)) for of_item in pairs])
     assert agreed is not None  # there is a pair
-    low, high = ((end - chance) / (1 - chance) for end in (agreed.low, agreed.high))
-    return Estimate(mean=kappa, low=min(low, kappa), high=max(high, kappa), n=agreed.n)
+    mean, low, high = ((end - chance) / (1 - chance) for end in (agreed.mean, agreed.low, agreed.high))
+    return Estimate(mean=mean, low=low, high=high, n=agreed.n)

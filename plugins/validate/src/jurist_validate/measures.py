@@ -43,8 +43,8 @@ def measures(readings: Sequence[Reading], kind: Kind, seed: int) -> Measures:
         position=position(readings),
         length=length(readings),
         kappa=kappas(readings),
-        calibration=calibration(readings, seed),
-        coverage=coverage(readings),
+        calibration=calibration(readings, kind, seed),
+        coverage=coverage(readings, kind),
         self_consistency=self_consistency(readings) if kind == "judge" else None,
         usd_per_right_label=usd_per_right_label(readings),
     )

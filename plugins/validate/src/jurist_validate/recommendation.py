@@ -68,8 +68,8 @@ def _seen(subject: Rater) -> list[str]:
     if not fit.seen:
         return []
     return [
-        f"It learnt from {fit.seen} of these {len(subject.readings)} items, or others with their prompts, so "
-        "the accuracy is too high: measure it on other items."
+        f"It learnt from the prompts of {fit.seen} of these {len(subject.readings)} items, so the accuracy "
+        "is too high: measure it on items with other prompts."
     ]
 
 

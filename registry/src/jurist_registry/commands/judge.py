@@ -8,7 +8,7 @@ import click
 
 from jurist.recipe import Recipe
 from jurist_registry.commands.execution import carry_out, no_plugin_option, out_option, spending_options
-from jurist_registry.jury_file import one_stage_recipe, settings_of
+from jurist_registry.jury_file import one_stage_recipe, reference_of, settings_of
 from jurist_registry.registry import Registry
 
 
@@ -21,7 +21,12 @@ from jurist_registry.registry import Registry
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="YAML: a list of judges, or a mapping with 'judges' and other settings of a compare stage.",
 )
-@click.option("--aggregate", multiple=True, metavar="NAME", help="Aggregators, in the order they are asked.")
+@click.option(
+    "--aggregate",
+    multiple=True,
+    metavar="NAME",
+    help="Aggregators, in the order they are asked; '{use: NAME, OPTION: …}' does too.",
+)
 @out_option
 @spending_options
 @no_plugin_option
@@ -49,10 +54,10 @@ def recipe_of(pairs: Path, jury: Path, aggregate: tuple[str, ...] = ()) -> Recip
     """The recipe of one stage that has the jury in a file label the pairs in another.
 
     Raises:
-        UsageError: the file of judges is not YAML, or its settings are wrong.
+        UsageError: the file of judges is not YAML, or its settings or ``aggregate`` are wrong.
     """
     settings = settings_of(jury)
     if aggregate:
-        settings["aggregate"] = list(aggregate)
+        settings["aggregate"] = [reference_of(text) for text in aggregate]
     stage = {**settings, "stage": "compare", "pairs": str(pairs)}
     return one_stage_recipe(stage, f"judge-{pairs.stem}", subject=str(jury))

@@ -99,7 +99,9 @@ def _text(found: SpotChecked) -> str:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ["  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]) for row in rows]
     skipped = f"; {found.skipped:,} rows without a label" if found.skipped else ""
-    counted = f"{found.checked:,} of {found.labels:,} labels of stage '{found.stage}' checked{skipped}"
+    replaced = f"; {found.replaced:,} labels replaced" if found.replaced else ""
+    checked = f"{found.checked:,} of {found.labels:,} labels of stage '{found.stage}' checked"
+    counted = f"{checked}{skipped}{replaced}"
     if found.accuracy is None:
         missing = ", ".join(part.stratum for part in found.strata if not part.checked)
         verdict = f"how many of all labels are right is not known: none is checked in {missing}"

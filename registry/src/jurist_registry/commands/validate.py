@@ -8,13 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast, get_args
 
 import click
-import yaml
 
 from jurist.errors import GateStop, PluginError, UsageError
-from jurist.files.yaml_text import load_yaml
 from jurist.validation.result import Required
 from jurist_registry.commands.execution import carry_out, no_plugin_option, out_option, spending_options
-from jurist_registry.jury_file import one_stage_recipe, settings_of
+from jurist_registry.jury_file import one_stage_recipe, reference_of, settings_of
 from jurist_registry.registry import Registry
 
 if TYPE_CHECKING:
@@ -59,7 +57,7 @@ _RECORDED = {"subject": "--subject"}
 @click.option(
     "--save-jury",
     type=click.Path(file_okay=False, path_type=Path),
-    help="Learn the jury from all items and save it in this folder.",
+    help="Learn the jury from all items and save it in this folder, unless --require is not met.",
 )
 @click.option(
     "--json",
@@ -95,11 +93,12 @@ def _refuse_what_does_not_go_together(given: dict[str, Any]) -> None:
 
 
 def _refuse_to_save_what_does_not_learn(name: str, aggregation: Aggregation | None) -> None:
-    if aggregation is None or aggregation.learnt_component is None:
+    if aggregation is None:
         raise UsageError(
             f"--save-jury: '{name}' is not learnt from labelled items, so there is nothing to save",
-            hint="name one that is with --aggregate or --subject; jurist plugins list",
+            hint="name an aggregator that is with --aggregate or --subject; jurist plugins list",
         )
+    aggregation.check_learns("--save-jury")
 
 
 # --- judges that are asked ---------------------------------------------------------------------------
@@ -113,8 +112,9 @@ def _ask(given: dict[str, Any], registry: Registry) -> None:
     folder = given["out"] or Path("runs", recipe.name)
     made = folder / "stages" / f"01-{recipe.stages[0].name}"
     if given["save_jury"] is not None:
-        jury = Aggregation.of(cast(JudgingSettings, recipe.stages[0]).aggregate, registry)
-        _refuse_to_save_what_does_not_learn(jury.name, jury)
+        Aggregation.of(cast(JudgingSettings, recipe.stages[0]).aggregate, registry).check_learns(
+            "--save-jury"
+        )
     try:
         carry_out(recipe, folder, registry, given["max_usd"], given["max_tokens"])
     except GateStop:
@@ -123,6 +123,9 @@ def _ask(given: dict[str, Any], registry: Registry) -> None:
     _tell(made, given["file"])
     click.echo(f"verdicts: {made / 'verdicts.jsonl'}")
     if given["save_jury"] is not None:
+        unlearnt = _read(made / "summary.json").get("not_learnt")
+        if unlearnt is not None:
+            raise UsageError("--save-jury: no jury was learnt, so there is none to save", cause=unlearnt)
         shutil.copytree(made / "jury", given["save_jury"], dirs_exist_ok=True)
         click.echo(f"jury: {given['save_jury']}")
 
@@ -135,7 +138,7 @@ def _recipe(given: dict[str, Any]) -> Recipe:
     if given["anchors"] is not None:
         stage["anchors"] = str(given["anchors"])
     if given["aggregate"]:
-        stage["aggregate"] = [_reference(text) for text in given["aggregate"]]
+        stage["aggregate"] = [reference_of(text) for text in given["aggregate"]]
     thresholds = {name: given[name] for name in ("warn", "trust") if given[name] is not None}
     in_file = stage.get("thresholds") or {}
     if thresholds and isinstance(in_file, dict):  # what is no mapping is refused with all other faults
@@ -184,11 +187,11 @@ def _measure_recorded(given: dict[str, Any], registry: Registry) -> None:
     click.echo(measured.text.rstrip())
     if given["file"] is not None:
         write_json(given["file"], measured.model_dump(mode="json"))
+    told = measured.model_dump(include={"recommendation", "subject", "reason"})
+    hold_against(given["require"] or "none", **told)
     if given["save_jury"] is not None and learner is not None:
         learner.learn(items).save(given["save_jury"])
         click.echo(f"jury: {given['save_jury']}")
-    told = measured.model_dump(include={"recommendation", "subject", "reason"})
-    hold_against(given["require"] or "none", **told)
 
 
 def _thresholds(given: dict[str, Any]) -> Thresholds:
@@ -208,7 +211,7 @@ def _aggregations(names: tuple[str, ...], registry: Registry) -> list[Aggregatio
     from jurist.aggregators.aggregation import Aggregation, measured_beside
 
     if names:
-        return measured_beside(Aggregation.of(map(_reference, names), registry), registry)
+        return measured_beside(Aggregation.of(map(reference_of, names), registry), registry)
     plain = measured_beside(Aggregation.of(["majority"], registry), registry)
     return [*plain, *_learnt(registry)]
 
@@ -229,14 +232,3 @@ def _learnt(registry: Registry) -> list[Aggregation]:
         if aggregation.learnt_component is not None:
             found.append(aggregation)
     return found
-
-
-def _reference(text: str) -> Any:
-    """A component as a recipe has it."""
-    try:
-        reference = load_yaml(text)
-    except yaml.YAMLError as error:
-        raise UsageError(f"--aggregate {text}: not valid YAML", cause=error) from error
-    if not isinstance(reference, (str, dict)):
-        raise UsageError(f"--aggregate {text}: a component is a NAME, or '{{use: NAME, OPTION: …}}'")
-    return reference
