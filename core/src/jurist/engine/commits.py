@@ -16,7 +16,7 @@ from jurist.errors import UsageError
 class Commits:
     """Stores the replies of one turn of the event loop in one commit; ``failed`` is told if it cannot."""
 
-    def __init__(self, ledger: Ledger, failed: Callable[[UsageError], None] = lambda error: None) -> None:
+    def __init__(self, ledger: Ledger, failed: Callable[[UsageError], None]) -> None:
         self._ledger = ledger
         self._failed = failed
         self._waiting: list[tuple[StoredReply, asyncio.Future[None]]] = []

@@ -17,13 +17,25 @@ from jurist.options import Options
 from jurist.records import ROUNDING, Abstention, Comparison, Failure, JudgeOutcome, Judgment
 
 
+class _AroundJudge(Judge):
+    """What all orders share: the judge that is shown them, which is closed with them."""
+
+    def __init__(self, judge: Judge, options: Options | None = None) -> None:
+        super().__init__(options)
+        self.inner = judge
+
+    async def close(self) -> None:
+        """Close the wrapped judge."""
+        await self.inner.close()
+
+
 class BothOrdersOptions(Options):
     """``on_flip``: what to make of two verdicts that contradict each other."""
 
     on_flip: Literal["average", "abstain"] = "average"
 
 
-class BothOrders(Judge):
+class BothOrders(_AroundJudge):
     """Asks a judge in both presentation orders and averages the two soft labels.
 
     The outcome's ``parts`` are the outcomes of the order A-B and of the order B-A, both about the
@@ -33,10 +45,6 @@ class BothOrders(Judge):
 
     Options = BothOrdersOptions
     options: BothOrdersOptions
-
-    def __init__(self, judge: Judge, options: BothOrdersOptions | None = None) -> None:
-        super().__init__(options)
-        self.inner = judge
 
     def identity(self) -> JsonValue:
         """The wrapped judge's, and how flips are treated."""
@@ -52,12 +60,8 @@ class BothOrders(Judge):
         )
         return merged(_in_order_ab(shown), _in_order_ba(swapped), self.options.on_flip)
 
-    async def close(self) -> None:
-        """Close the wrapped judge."""
-        await self.inner.close()
 
-
-class OneOrder(Judge):
+class OneOrder(_AroundJudge):
     """Asks a judge once, with the responses swapped for half of the comparisons.
 
     Which response comes first is drawn from the two texts, whichever is called A. So a position bias
@@ -65,10 +69,6 @@ class OneOrder(Judge):
     twin are shown alike. The outcome is about the comparison's own A and B; its ``order`` says what was
     shown. A symmetric judge is asked as it is.
     """
-
-    def __init__(self, judge: Judge) -> None:
-        super().__init__()
-        self.inner = judge
 
     def identity(self) -> JsonValue:
         """The wrapped judge's."""
@@ -81,10 +81,6 @@ class OneOrder(Judge):
         swapped = comparison.swapped()
         return await _shown(self.inner, _drawn(comparison, swapped), principles, comparison)
 
-    async def close(self) -> None:
-        """Close the wrapped judge."""
-        await self.inner.close()
-
 
 class AdaptiveOrdersOptions(BothOrdersOptions):
     """``decisive``: how probable the better side must be in the first order for that one to do."""
@@ -92,7 +88,7 @@ class AdaptiveOrdersOptions(BothOrdersOptions):
     decisive: float = Field(default=0.9, gt=0.5, le=1)
 
 
-class AdaptiveOrders(Judge):
+class AdaptiveOrders(_AroundJudge):
     """Asks a judge in one order, and in the other as well where the first is not decisive.
 
     Which order comes first is drawn as :class:`OneOrder` draws it. A preference of exactly 0 or 1 is a
@@ -102,10 +98,6 @@ class AdaptiveOrders(Judge):
 
     Options = AdaptiveOrdersOptions
     options: AdaptiveOrdersOptions
-
-    def __init__(self, judge: Judge, options: AdaptiveOrdersOptions | None = None) -> None:
-        super().__init__(options)
-        self.inner = judge
 
     def identity(self) -> JsonValue:
         """The wrapped judge's, and when one order will do."""
@@ -128,10 +120,6 @@ class AdaptiveOrders(Judge):
 
     def _is_decisive(self, preference: float) -> bool:
         return ROUNDING < preference < 1 - ROUNDING and is_sure(preference, self.options.decisive)
-
-    async def close(self) -> None:
-        """Close the wrapped judge."""
-        await self.inner.close()
 
 
 InOrders = Callable[[Judge], Judge]

@@ -23,7 +23,7 @@ from jurist.records import (
     Response,
     ResponseOutcome,
 )
-from jurist.stages.base import Stage, StageContext, StageResult, Surroundings, Work
+from jurist.stages.base import StageContext, StageResult, Surroundings, Work
 from jurist.stages.jury import Judged, Jury
 from jurist.stages.pairing import PAIRINGS, Pairing
 from jurist.stages.panel import JudgingStage, Panel
@@ -97,12 +97,11 @@ class CompareStage(JudgingStage):
 
     def check(self) -> list[str]:
         """Its prompts or pairs."""
-        faults = super().check()
         if self.settings.pairs is None:
-            return faults + Stage.check(self)
+            return super().check()
         if not self.comparisons():
-            faults.append(f"stages.{self.name}.pairs: no pair is left after its filters")
-        return faults
+            return [f"stages.{self.name}.pairs: no pair is left after its filters"]
+        return []
 
     async def execute(self, context: StageContext, folder: Path) -> StageResult:
         """Write every comparison with its outcomes, the preferences, and what was set aside."""

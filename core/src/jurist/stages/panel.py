@@ -90,10 +90,6 @@ class JudgingStage(Stage):
         """Whether the first order's verdict says if there is a second."""
         return self.settings.orders == "adaptive"
 
-    def check(self) -> list[str]:
-        """Nothing but its judges, of whom :func:`jurist.jury_faults.jury_faults` knows who they are."""
-        return []
-
     def chain(self, surroundings: Surroundings) -> Chain:
         """The aggregators, to be asked in turn."""
         return Chain(

@@ -104,7 +104,7 @@ class ValidateStage(JudgingStage):
     def check(self) -> list[str]:
         """Its items and anchors, which judges must be able to read."""
         where = f"stages.{self.name}"
-        faults = super().check() + _unreadable(f"{where}.labelled", list(self.records()))
+        faults = _unreadable(f"{where}.labelled", list(self.records()))
         if not self.records():
             faults.append(f"{where}.labelled: no item is left after its filters (tags, without_tags)")
         if self.settings.anchors is None:

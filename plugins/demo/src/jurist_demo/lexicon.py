@@ -7,8 +7,7 @@ from functools import cache
 from importlib import resources
 from typing import Literal
 
-import yaml
-
+from jurist.files.yaml_text import load_yaml
 from jurist.records import Record
 
 Language = Literal["en", "zh"]
@@ -52,4 +51,4 @@ class Lexicon(Record):
 def lexicons() -> Mapping[Language, Lexicon]:
     """Both languages, read from ``world.yaml``."""
     text = (resources.files("jurist_demo") / "world.yaml").read_text(encoding="utf-8")
-    return {language: Lexicon.model_validate(words) for language, words in yaml.safe_load(text).items()}
+    return {language: Lexicon.model_validate(words) for language, words in load_yaml(text).items()}

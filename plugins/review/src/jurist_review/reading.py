@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from jurist.errors import UsageError
+from jurist.files.yaml_text import load_yaml
 from jurist.records import Trajectory
 from jurist.stages.evaluate import Evaluated
 from jurist.stages.jury import Judged
@@ -65,7 +66,7 @@ def read_run(folder: Path) -> RunReading:
     try:
         state = json.loads((folder / "run.json").read_text(encoding="utf-8"))
         recipe_text = (folder / "recipe.yaml").read_text(encoding="utf-8")
-        recipe = yaml.safe_load(recipe_text)
+        recipe = load_yaml(recipe_text)
     except (OSError, ValueError, yaml.YAMLError) as error:
         raise _not_a_run(folder, error) from error
     if not isinstance(state, dict) or not isinstance(recipe, dict):

@@ -13,12 +13,12 @@ from transformers import PrinterCallback, TrainerCallback
 
 from jurist.contracts import TrainJob, TrainProgress
 from jurist.errors import TrainingError, UsageError
+from jurist.files.folders import replacing
 from jurist_trl.checkpoints import (
     checkpoint_folder,
     drop_incomplete,
     last_checkpoint,
     mark_complete,
-    replacing,
 )
 from jurist_trl.metrics_log import MetricsLog
 from jurist_trl.settings import LoraOptions, SupervisedOptions, TrainingOptions

@@ -1,11 +1,9 @@
-"""Which checkpoint to continue from, and how finished ones are put in place."""
+"""Which checkpoint to continue from."""
 
 from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from jurist.contracts import TrainJob
@@ -34,15 +32,3 @@ def drop_incomplete(job: TrainJob) -> None:
     for folder in checkpoint_folder(job).glob("checkpoint-*"):
         if not (folder / COMPLETE).is_file():
             shutil.rmtree(folder)
-
-
-@contextmanager
-def replacing(folder: Path) -> Iterator[Path]:
-    """A new folder to write into, which takes the place of ``folder`` when nothing was raised."""
-    partial = folder.with_name(f"{folder.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    yield partial
-    if folder.exists():
-        shutil.rmtree(folder)
-    partial.rename(folder)
