@@ -318,14 +318,19 @@ class TrainJob(Record):
     continues from the last. A trainer may write ``output``/metrics.jsonl, one JSON object per optimizer step
     with its number as ``step`` and metrics beside it; reports draw its curves.
 
-    ``reward_model`` is a checkpoint that ``prompts`` are trained with. A trainer that can do without has an
-    option ``reward``; where a recipe sets it, no reward model is asked for and this is None.
+    ``reward_models`` are checkpoints that responses to ``prompts`` are rewarded with. ``held_out`` are
+    prompts to measure on while training, as lines of the same form. ``mixed`` are conversations (``prompt``,
+    ``completion``) to learn from besides, as helpfulness data beside revisions. ``lineage`` is what a card of
+    the checkpoint should say of its origin: names with plain values.
     """
 
     model: Path
     data: Path
     output: Path
-    reward_model: Path | None = None
+    reward_models: tuple[Path, ...] = ()
+    held_out: Path | None = None
+    mixed: Path | None = None
+    lineage: dict[str, JsonValue] = Field(default={})
     seed: int = 0
 
 
@@ -337,15 +342,25 @@ class TrainProgress(Record):
     metrics: dict[str, float] = Field(default={})
 
 
+ScoreResponses = Callable[[Sequence[Sequence[dict[str, str]]], Sequence[str]], Sequence[float | None]]
+"""Prompts (lists of chat messages) and a response to each → a score each, None where none could be had."""
+
+
 class Trainer(Contract):
     """Turns a dataset into a checkpoint. Runs in a worker process of its own.
 
     ``consumes`` names the dataset it reads; ``produces`` what it makes. A ``labeler`` answers as the judge
     that has the trainer's name, which has an option ``model``.
+
+    Core sets ``score`` and ``measure`` before :meth:`train`, where the stage names scorers: ``score`` gives
+    rewards for responses to ``prompts``, ``measure`` another measure of responses to the job's held-out
+    prompts. Both go through the run's ledger and budget, and block until all are answered.
     """
 
     consumes: ClassVar[Literal["revisions", "preferences", "prompts"]]
     produces: ClassVar[ArtifactKind]
+    score: ScoreResponses | None = None
+    measure: ScoreResponses | None = None
 
     @abstractmethod
     def train(self, job: TrainJob, progress: Callable[[TrainProgress], None]) -> Artifact:

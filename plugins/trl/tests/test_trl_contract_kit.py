@@ -58,7 +58,7 @@ class TestPPO(TrainerContract):
 
     def job(self, tmp_path: Path) -> TrainJob:
         return TrainJob(
-            model=self.policy, data=self.examples, output=tmp_path, reward_model=self.reward_model
+            model=self.policy, data=self.examples, output=tmp_path, reward_models=(self.reward_model,)
         )
 
 

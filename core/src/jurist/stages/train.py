@@ -101,7 +101,7 @@ class TrainStage(Stage):
             model=Path(str(start["model"])),
             data=self._dataset(context, folder, trainer),
             output=folder,
-            reward_model=self._reward_model(context),
+            reward_models=self._reward_models(context),
             seed=self.recipe.seed,
         )
         context.events.stage_started(stage=self.name, total=None)
@@ -151,11 +151,12 @@ class TrainStage(Stage):
                 lines.write(row.to_json())
         return output
 
-    def _reward_model(self, context: StageContext) -> Path | None:
+    def _reward_models(self, context: StageContext) -> tuple[Path, ...]:
         if self._consumes() != "prompts" or self._rewards_itself():
-            return None
-        name = self.settings.reward_model
-        return context.artifacts.get(name, f"stages.{self.name}.reward_model").path
+            return ()
+        artifact = context.artifacts.get(self.settings.reward_model, f"stages.{self.name}.reward_model")
+        assert artifact.path is not None
+        return (artifact.path,)
 
     def _consumes(self) -> str:
         assert self._trainer is not None, "trainer() comes first"

@@ -100,10 +100,10 @@ def _config(job: TrainJob, options: PPOOptions, rollouts: int) -> GRPOConfig:
 def _reward_function(job: TrainJob, options: PPOOptions) -> Any:
     if options.reward is not None:
         return load_reward_function(options.reward)
-    if job.reward_model is not None:
+    if job.reward_models:
         from jurist_trl.scoring import RewardModel
 
-        return RewardModel(job.reward_model).score
+        return RewardModel(job.reward_models[0]).score
     raise UsageError(
         "PPO has no rewards",
         provided_by="jurist-trl (trl-ppo)",

@@ -61,7 +61,7 @@ def make_value_model(job: TrainJob, options: PPOOptions, tokenizer: Any) -> Valu
     Raises:
         UsageError: it should start from a reward model, and there is none, or one with another tokenizer.
     """
-    start = options.value_model or ("reward_model" if job.reward_model else "policy")
+    start = options.value_model or ("reward_model" if job.reward_models else "policy")
     if start == "reward_model":
         _check_reward_model(job, tokenizer)
     model = _start(start, job, options)
@@ -80,7 +80,7 @@ def make_value_model(job: TrainJob, options: PPOOptions, tokenizer: Any) -> Valu
 
 def _start(start: ValueStart, job: TrainJob, options: PPOOptions) -> Any:
     if start == "reward_model":
-        return AutoModelForSequenceClassification.from_pretrained(job.reward_model, dtype=options.dtype)
+        return AutoModelForSequenceClassification.from_pretrained(job.reward_models[0], dtype=options.dtype)
     if start == "policy":
         model = AutoModelForSequenceClassification.from_pretrained(
             job.model, num_labels=1, dtype=options.dtype
@@ -95,15 +95,15 @@ def _start(start: ValueStart, job: TrainJob, options: PPOOptions) -> Any:
 
 def _check_reward_model(job: TrainJob, tokenizer: Any) -> None:
     hint = "set value_model: policy"
-    if job.reward_model is None:
+    if not job.reward_models:
         raise UsageError(
             "value_model: reward_model needs a reward model, and the job has none",
             provided_by="jurist-trl (trl-ppo)",
             hint=hint,
         )
-    if load_tokenizer(job.reward_model).get_vocab() != tokenizer.get_vocab():
+    if load_tokenizer(job.reward_models[0]).get_vocab() != tokenizer.get_vocab():
         raise UsageError(
-            f"the value model cannot start from {job.reward_model}: its tokenizer is not the policy's",
+            f"the value model cannot start from {job.reward_models[0]}: its tokenizer is not the policy's",
             provided_by="jurist-trl (trl-ppo)",
             hint=hint,
         )

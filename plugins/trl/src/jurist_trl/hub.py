@@ -18,8 +18,8 @@ def with_local_models(job: TrainJob) -> TrainJob:
     Raises:
         UsageError: a model is neither a folder here nor to be had from the hub.
     """
-    reward_model = local_folder(job.reward_model) if job.reward_model else None
-    return job.model_copy(update={"model": local_folder(job.model), "reward_model": reward_model})
+    reward_models = tuple(local_folder(model) for model in job.reward_models)
+    return job.model_copy(update={"model": local_folder(job.model), "reward_models": reward_models})
 
 
 def local_folder(model: Path) -> Path:
