@@ -33,6 +33,7 @@ from jurist.errors import JuristError
 from jurist.preflight import check
 from jurist.prices import Price
 from jurist.recipe import (
+    BestOfSettings,
     Budget,
     CompareSettings,
     DataFile,
@@ -47,6 +48,8 @@ from jurist.recipe import (
 from jurist.records import Decision, Preference, Reason, Trajectory
 from jurist.roles import ROLES
 from jurist.roles.judge_options import Example
+from jurist.rounds import Rounds
+from jurist.stages.best_of import BestResponse, Candidates
 from jurist.stages.compare import SetAside
 from jurist.stages.evaluate import Evaluated
 from jurist.stages.jury import Judged
@@ -78,6 +81,7 @@ WORDS: dict[Any, str] = {
     NoneType: "null",
     JsonValue: "any value",
     dict[str, JsonValue]: "mapping",
+    dict[str, Any]: "mapping",
 }
 
 
@@ -212,6 +216,8 @@ def ours() -> list[Component]:
         ("human labels", Human),
         ("`revise`", ReviseSettings),
         ("`compare`", CompareSettings),
+        ("rounds", Rounds),
+        ("`best_of`", BestOfSettings),
         ("`validate`", ValidateSettings),
         ("`train`", TrainSettings),
         ("`evaluate`", EvaluateSettings),
@@ -270,6 +276,8 @@ def test_every_nested_setting_is_documented(page: str, heading: str, model: type
     [
         ("recipes.md", "`trajectories.jsonl`", Trajectory),
         ("recipes.md", "`revisions.jsonl`", Revision),
+        ("recipes.md", "`revisions.jsonl`", BestResponse),
+        ("recipes.md", "`candidates.jsonl`", Candidates),
         ("recipes.md", "`judgments.jsonl`", Judged),
         ("recipes.md", "`preferences.jsonl`", Preference),
         ("recipes.md", "`set_aside.jsonl`", SetAside),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import statistics
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 
 from jurist.chat import Sampling
 from jurist.constitution import Constitution
+from jurist.files.prompts import load_prompts
 from jurist.preflight import check
 from jurist.recipe import Recipe, resolve_path
 from jurist.records import Comparison, Critique, Judgment, Prompt, Response
@@ -24,8 +26,11 @@ from jurist.stages.jury import Judged
 from jurist_calibrate.calibrated import CalibratedJury, CalibratedJuryOptions
 from jurist_demo.critic import RuleCritic
 from jurist_demo.judges import FriendlyJudge, StrictJudge
+from jurist_demo.oracle import Oracle
 from jurist_hf.model import TransformersChatModel, TransformersOptions
 from jurist_registry.registry import Registry
+from jurist_review.funnel import funnel
+from jurist_review.reading import read_run
 
 Rows = Callable[[Path], list[Any]]
 
@@ -51,6 +56,19 @@ SWAPS = {
     "sft": [f"trainer={{use: trl-sft, {TINY}, lora: {{rank: 4}}}}"],
     "compare": ["sampling.max_tokens=48", "judges=[demo-strict, demo-friendly]"],
     "reward": [f"trainer={{use: trl-reward, {TINY}}}"],
+    "best_of": ["sampling.max_tokens=48", "scorers=[demo-oracle]", "principles=none"],
+    "dpo": [f"trainer={{use: trl-dpo, {TINY}}}"],
+    "grpo": [
+        "trainer.rollouts=2",
+        "trainer.batch_size=8",
+        "trainer.num_generations=4",
+        "trainer.learning_rate=1.0e-3",
+        "trainer.max_completion_length=32",
+        "scorers=[demo-oracle]",
+        "principles=none",
+        'held_out.prompts={path: "package:jurist_demo/prompts/test.jsonl", limit: 8}',
+        "held_out.scorers=[demo-oracle]",
+    ],
     "ppo": [
         "trainer.rollouts=2",
         "trainer.batch_size=8",
@@ -67,11 +85,10 @@ SWAPS = {
 
 def carry_out(path: Path, folder: Path, *more: str) -> Run:
     """Run a recipe with the demo's components in place of the ones it names."""
-    stages = Recipe.load(path).stages
+    stages = {re.sub(r"-\d+$", "", stage.name): stage.stage for stage in Recipe.load(path).stages}
     overrides = list(SWAPS[""])
-    for stage in stages:
-        swaps = SWAPS["evaluate" if stage.stage == "evaluate" else stage.name]
-        overrides += [f"stages.{stage.name}.{swap}" for swap in swaps]
+    for name, kind in stages.items():  # those of a round go by the names that they have in its block
+        overrides += [f"stages.{name}.{swap}" for swap in SWAPS["evaluate" if kind == "evaluate" else name]]
     done = run(Recipe.load(path, [*overrides, *more]), folder, Registry.discover())
     assert done.status == "done"
     return done
@@ -153,9 +170,10 @@ def sampled_again(model: Path, stage: Stage, row: dict[str, Any]) -> set[str]:
 def inputs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The files a user would have, where the recipes look for them."""
     monkeypatch.chdir(tmp_path)
-    for name in ("prompts.jsonl", "heldout.jsonl"):
-        lines = ['{"prompt": "one", "tags": ["safety-critical"]}', '{"prompt": "two"}']
-        Path(name).write_text("\n".join(lines), encoding="utf-8")
+    for name in ("prompts", "heldout"):
+        tags: list[list[str]] = [["safety-critical"], []]
+        lines = [json.dumps({"prompt": f"{name} {n}", "tags": tags[n % 2]}) for n in range(20)]
+        Path(f"{name}.jsonl").write_text("\n".join(lines), encoding="utf-8")
     label_some(Path("labelled.jsonl"))
 
 
@@ -182,7 +200,7 @@ def uncommented(tmp_path: Path) -> Path:
     return path
 
 
-@pytest.mark.parametrize("name", ["cai", "rlaif", "calibrated", "hybrid", "constrained", "routed"])
+@pytest.mark.parametrize("name", sorted(path.stem for path in RECIPES.glob("*.yaml")))
 @pytest.mark.usefixtures("inputs")
 def test_as_written_it_passes_every_check_made_before_a_run(name: str) -> None:
     recipe = Recipe.load(RECIPES / f"{name}.yaml")
@@ -323,3 +341,69 @@ def test_routed_sends_each_prompt_down_its_own_way(tmp_path: Path, rows: Rows) -
     ]
     assert tags == [{True}, {False}]
     assert distance(checkpoint(done, "sft"), checkpoint(done, "ppo")) > 1e-5
+
+
+@pytest.mark.slow
+def test_iterated_compares_and_trains_the_policy_of_the_round_before(tmp_path: Path, rows: Rows) -> None:
+    limit = 'prompts={path: "' + PROMPTS + '", limit: 16}'
+    done = carry_out(RECIPES / "iterated.yaml", tmp_path / "run", "stages.0.rounds=2", limit)
+    assert [stage.name for stage in done.stages] == ["compare-1", "dpo-1", "compare-2", "dpo-2", "evaluate"]
+    judged = [rows(folder_of(done, f"compare-{number}") / "judgments.jsonl") for number in (1, 2)]
+    asked = [{id_of(row["comparison"]["prompt"]) for row in found} for found in judged]
+    assert asked[0]
+    assert asked[1]
+    assert not asked[0] & asked[1]
+    (stage,) = (s for s in check(done.recipe, Registry.discover()).stages if s.name == "compare-2")
+    seen = {judged[1][0]["comparison"][side]["text"] for side in ("response_a", "response_b")}
+    assert seen <= sampled_again(checkpoint(done, "dpo-1"), stage, judged[1][0])
+    for number in (1, 2):
+        for preference in rows(folder_of(done, f"compare-{number}") / "preferences.jsonl"):
+            agrees_with_the_jury(preference)
+    start, first, second = resolve_path(MODEL), checkpoint(done, "dpo-1"), checkpoint(done, "dpo-2")
+    assert min(distance(start, first), distance(first, second)) > 1e-5
+    assert done.stages[-1].summary["policies"].keys() == {"base", "first", "last"}
+    assert set(rows(folder_of(done, "evaluate") / "responses.jsonl")[0]["scores"]) == {"demo-oracle"}
+
+
+@pytest.mark.slow
+def test_best_of_n_learns_the_answer_that_the_oracle_likes_best(tmp_path: Path, rows: Rows) -> None:
+    done = carry_out(RECIPES / "best_of_n.yaml", tmp_path / "run")
+    folder = folder_of(done, "best_of")
+    candidates = {
+        Prompt.model_validate(row["prompt"]).id: row["candidates"]
+        for row in rows(folder / "candidates.jsonl")
+    }
+    assert len(candidates) == 20
+    oracle, prompts = Oracle(), {prompt.id: prompt for prompt in load_prompts(resolve_path(PROMPTS))}
+    kept = rows(folder / "revisions.jsonl")
+    assert kept
+    for row in kept:
+        prompt = prompts[row["prompt_id"]]
+        whole = [
+            each["response"]["text"]
+            for each in candidates[row["prompt_id"]]
+            if each["response"]["text"].strip() and each["response"]["finish_reason"] == "stop"
+        ]
+        best = max(oracle.truth(prompt, text).value for text in whole)
+        assert oracle.truth(prompt, row["completion"][0]["content"]).value == best == row["score"]
+    assert done.stages[0].summary["score"]["gain"] > 0
+    assert distance(resolve_path(MODEL), checkpoint(done, "sft")) > 1e-4
+    (stage,) = (stage for stage in read_run(done.folder).stages if stage.kind == "best_of")
+    kept_row = funnel(stage)[-1]
+    assert (kept_row.count, kept_row.whole) == (len(kept), 20)
+
+
+@pytest.mark.slow
+def test_direct_rlaif_is_rewarded_by_the_scorer(tmp_path: Path, rows: Rows) -> None:
+    done = carry_out(RECIPES / "direct_rlaif.yaml", tmp_path / "run")
+    assert distance(resolve_path(MODEL), checkpoint(done, "grpo")) > 1e-5
+    scored = rows(folder_of(done, "grpo") / "scores.jsonl")
+    for row in scored:
+        prompt = Prompt.model_validate(row["prompt"])
+        assert row["value"] == Oracle().truth(prompt, row["response"]["text"]).value
+    values = [row["value"] for row in scored if row["asked_by"] == "score"]
+    steps = [row for row in rows(folder_of(done, "grpo") / "metrics.jsonl") if "raw_reward" in row]
+    assert (len(values), len(steps)) == (16, 2)
+    rewards = [step["raw_reward"] for step in steps]
+    assert rewards == [pytest.approx(statistics.mean(values[n : n + 8])) for n in (0, 8)]
+    assert {"base", "direct"} == done.stages[-1].summary["policies"].keys()

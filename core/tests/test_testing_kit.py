@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import json
 import random
 import subprocess
@@ -19,7 +20,7 @@ from jurist.aggregators.constitution_filter import ConstitutionFilter
 from jurist.aggregators.majority import MajorityVote
 from jurist.aggregators.weighted import WeightedMean
 from jurist.chat import ChatReply, ChatRequest
-from jurist.contracts import Aggregator, Artifact, Contract, Critic, Judge, TrainJob, TrainProgress
+from jurist.contracts import Aggregator, Artifact, Contract, Critic, Judge, Samples, TrainJob, TrainProgress
 from jurist.errors import ContractError, ProviderError
 from jurist.judges.orders import BothOrders
 from jurist.options import Operational, Options
@@ -161,6 +162,35 @@ def tiny_job(folder: Path) -> TrainJob:
 
 class TestMemoryTrainer(TrainerContract):
     component = MemoryTrainer
+
+    def job(self, tmp_path: Path) -> TrainJob:
+        return tiny_job(tmp_path)
+
+
+class SamplingTrainer(MemoryTrainer):
+    """Asks about two responses to each prompt, and measures once."""
+
+    consumes = "prompts"
+    asks: ClassVar[tuple[str, ...]] = ("score", "score", "measure")
+
+    def samples(self, prompts: int, processes: int) -> Samples:
+        return Samples(responses=2 * prompts, max_tokens=1)
+
+    def measurements(self, held_out: int, prompts: int, processes: int) -> Samples:
+        return Samples(responses=held_out, max_tokens=1)
+
+    def train(self, job: TrainJob, progress: Any) -> Artifact:
+        for which in self.asks:
+            ask, path = getattr(self, which), job.held_out if which == "measure" else job.data
+            if ask is not None and path is not None:
+                prompts = [json.loads(line)["prompt"] for line in path.read_text().splitlines()]
+                asked = [[{"role": "user", "content": prompt}] for prompt in prompts]
+                assert ask(asked, ["abc"] * len(asked)) == [3.0] * len(asked)
+        return super().train(job, progress)
+
+
+class TestSamplingTrainer(TrainerContract):
+    component = SamplingTrainer
 
     def job(self, tmp_path: Path) -> TrainJob:
         return tiny_job(tmp_path)
@@ -457,6 +487,18 @@ class WanderingTrainer(MemoryTrainer):
         return artifact.model_copy(update={"path": artifact.path.rename(job.output / str(random.random()))})
 
 
+class DeafTrainer(SamplingTrainer):
+    asks: ClassVar = ("measure",)
+
+
+class BlindTrainer(SamplingTrainer):
+    asks: ClassVar = ("score", "score")
+
+
+class MiscountingTrainer(SamplingTrainer):
+    asks: ClassVar = ("score", "measure")
+
+
 BROKEN: list[tuple[type[Contract], str]] = [
     (AbstractJudge, "test_class_fulfils_its_contract"),
     (LaxJudge, "test_options_are_strict"),
@@ -507,6 +549,9 @@ BROKEN: list[tuple[type[Contract], str]] = [
     (PicklingTrainer, "test_weights_are_no_pickles"),
     (QuietTrainer, "test_progress_reaches_the_end"),
     (WanderingTrainer, "test_finished_job_can_be_repeated"),
+    (DeafTrainer, "test_scores_are_rewards"),
+    (BlindTrainer, "test_held_out_prompts_are_measured"),
+    (MiscountingTrainer, "test_scored_responses_are_foretold"),
 ]
 ELSEWHERE = {"test_module_imports_light", "test_empty_jury_is_handled"}
 """Clauses with a test of their own below."""
@@ -518,7 +563,8 @@ def test_broken_promise_is_caught(component: type[Contract], clause: str, tmp_pa
     tests: Any = contract_test(component, options=options)()
     arguments = []
     if isinstance(tests, TrainerContract) and clause != "test_consumes_and_produces_are_declared":
-        arguments = [tests.train(tiny_job(tmp_path))]
+        scored = "scored" in inspect.signature(getattr(tests, clause)).parameters
+        arguments = [(tests.train_scored if scored else tests.train)(tiny_job(tmp_path))]
     with pytest.raises(AssertionError):
         getattr(tests, clause)(*arguments)
 

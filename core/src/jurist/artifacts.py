@@ -97,7 +97,7 @@ _MADE_BY = {
     "policy": _BASE,
     "reward_model": "put a stage 'train' with a trainer of reward models before this one",
     "labeler": "put a stage 'train' with a trainer of labelers before this one",
-    "revisions": "put a stage 'revise' before this one",
+    "revisions": "put a stage 'revise' or 'best_of' before this one",
     "preferences": "put a stage 'compare' before this one",
     "jury": "put a stage 'validate' before this one, with an aggregator that is to be learnt",
 }

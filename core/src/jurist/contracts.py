@@ -335,26 +335,43 @@ class TrainJob(Record):
 
 
 class TrainProgress(Record):
-    """How far a trainer is: optimizer steps done and in all, and its newest metrics."""
+    """How far a trainer is: optimizer steps done and in all, and its newest metrics.
+
+    ``warning`` is something that a person should know of now, as that rewards rise while quality falls.
+    """
 
     step: int
     total: int
     metrics: dict[str, float] = Field(default={})
+    warning: str | None = None
 
 
 ScoreResponses = Callable[[Sequence[Sequence[dict[str, str]]], Sequence[str]], Sequence[float | None]]
 """Prompts (lists of chat messages) and a response to each → a score each, None where none could be had."""
 
 
+class Samples(Record):
+    """How many responses a trainer will have scored, and how many tokens each may have at most."""
+
+    responses: int
+    max_tokens: int
+
+
 class Trainer(Contract):
-    """Turns a dataset into a checkpoint. Runs in a worker process of its own.
+    """Turns a dataset into a checkpoint. Runs in a worker process of its own, or in several.
 
     ``consumes`` names the dataset it reads; ``produces`` what it makes. A ``labeler`` answers as the judge
     that has the trainer's name, which has an option ``model``.
 
     Core sets ``score`` and ``measure`` before :meth:`train`, where the stage names scorers: ``score`` gives
     rewards for responses to ``prompts``, ``measure`` another measure of responses to the job's held-out
-    prompts. Both go through the run's ledger and budget, and block until all are answered.
+    prompts. Both go through the run's ledger and budget, and block until all are answered: hand over whole
+    batches, since the responses of one call are scored at the same time. What a scorer could not say is None,
+    never a number. When the run stops, they do not return, and the process is ended.
+
+    Where the recipe says ``processes: N``, the trainer runs in N processes that ``torchrun`` starts: it must
+    join them with ``torch.distributed``. Each has ``score`` and ``measure`` of its own, and may call them as
+    often as it likes. Only the progress and the artifact of rank 0 count.
     """
 
     consumes: ClassVar[Literal["revisions", "preferences", "prompts"]]
@@ -369,6 +386,17 @@ class Trainer(Contract):
         Raises:
             TrainingError: it cannot go on (bad data, NaN loss); names the last good checkpoint.
         """
+
+    def samples(self, prompts: int, processes: int) -> Samples | None:
+        """What ``score`` will be asked in all, with so many prompts to train on; None if that is not known.
+
+        ``jurist plan`` asks this.
+        """
+        return None
+
+    def measurements(self, held_out: int, prompts: int, processes: int) -> Samples | None:
+        """The same of ``measure``, with so many ``held_out`` prompts."""
+        return None
 
 
 CONTRACTS: dict[str, type[Contract]] = {

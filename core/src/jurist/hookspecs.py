@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import pluggy
 
@@ -131,6 +131,41 @@ def jurist_training_progress(stage: str, progress: TrainProgress) -> None:
 @hookspec(firstresult=True)
 def jurist_report(runs: list[Path], output: Path) -> Path | None:
     """Write a report about ``runs`` to ``output`` and return its path."""
+
+
+@hookspec(firstresult=True)
+def jurist_review(
+    run: Path,
+    stage: str,
+    reviewer: str,
+    size: int | None,
+    seed: int,
+    host: str,
+    port: int,
+    open_page: bool,
+) -> str | None:
+    """Serve a page on which people look at ``run`` and judge what its jury judged, until it is interrupted.
+
+    Returns a line on what was done. ``stage`` may be empty where only one gives labels; of its labels
+    ``size`` are drawn with ``seed`` (None: as many as before, or a hundred). ``reviewer`` is whoever says no
+    other name. Port 0 is any free one; ``open_page``: in the browser of this computer.
+    """
+
+
+@hookspec(firstresult=True)
+def jurist_review_exchange(
+    run: Path,
+    stage: str,
+    size: int | None,
+    seed: int,
+    direction: Literal["export", "to-argilla", "from-argilla"],
+    path: Path,
+) -> str | None:
+    """Write what people said of a stage's labels to ``path``, or read it from there; returns what was done.
+
+    ``export``: rows of a spot check, which are added to the run's labels too. ``to-argilla`` and
+    ``from-argilla``: a folder that Argilla reads and writes.
+    """
 
 
 @hookspec(firstresult=True)

@@ -8,10 +8,14 @@ import yaml
 
 from jurist.errors import UsageError
 from jurist.files.yaml_text import load_yaml
+from jurist.rounds import called, is_block
 
 
 def apply_override(data: dict[str, Any], override: str) -> None:
-    """Apply ``a.b=value`` in place; a stage is addressed by its name or its number from 0."""
+    """Apply ``a.b=value`` in place; a stage is addressed by its name or its number from 0.
+
+    A stage in a block of rounds has the name that it has there, and is changed in all rounds.
+    """
     path, equals, text = override.partition("=")
     if not equals or not path:
         raise UsageError(f"--set {override}: write it as a.b=value")
@@ -24,16 +28,17 @@ def apply_override(data: dict[str, Any], override: str) -> None:
     except yaml.YAMLError as error:
         raise UsageError(f"--set {override}: the value is not valid YAML", cause=error) from error
     if isinstance(target, list):
-        target[_index(target, last, override)] = value
+        items, index = _found(target, last, override)
+        items[index] = value
     else:
         target[last] = value
 
 
 def _step_into(target: Any, part: str, override: str) -> Any:
     if isinstance(target, list):
-        index = _index(target, part, override)
-        target[index] = dict(target[index])
-        return target[index]
+        items, index = _found(target, part, override)
+        items[index] = dict(items[index])
+        return items[index]
     child = target.get(part)
     if isinstance(child, str):
         child = {"path": child} if part == "prompts" else {"use": child}
@@ -41,10 +46,19 @@ def _step_into(target: Any, part: str, override: str) -> Any:
     return target[part]
 
 
-def _index(items: list[Any], part: str, override: str) -> int:
-    names = [str(item.get("name") or item.get("stage")) if isinstance(item, dict) else "" for item in items]
+def _found(items: list[Any], part: str, override: str) -> tuple[list[Any], int]:
+    """The list that holds an item, and its place there: a stage may be in a block of rounds."""
+    names = [called(item) for item in items]
     if part in names:
-        return names.index(part)
+        return items, names.index(part)
     if part.isdigit() and int(part) < len(items):
-        return int(part)
-    raise UsageError(f"--set {override}: there is no '{part}'", cause=f"known: {', '.join(names)}")
+        return items, int(part)
+    for number, block in enumerate(items):
+        if is_block(block) and isinstance(block.get("stages"), (list, tuple)):
+            inside = [called(stage) for stage in block["stages"]]
+            if part in inside:
+                items[number] = {**block, "stages": list(block["stages"])}
+                return items[number]["stages"], inside.index(part)
+            names += inside
+    known = ", ".join(filter(None, names))
+    raise UsageError(f"--set {override}: there is no '{part}'", cause=f"known: {known}")

@@ -97,7 +97,8 @@ async def check_prices(checked: Checked, source: ComponentSource, max_usd: float
     try:
         for stage, artifacts in zip(checked.stages, checked.handed, strict=True):
             for where, kind, reference in stage.references():
-                if kind in ("aggregator", "trainer") or isinstance(stage, TrainStage):
+                start = isinstance(stage, TrainStage) and kind == "chat_model"
+                if kind in ("aggregator", "trainer") or start:
                     continue  # they make no calls
                 selection = select(kind, artifacts.component(reference), source, where)
                 for place, each in selection.within(where):

@@ -23,6 +23,7 @@ from jurist.errors import UsageError
 from jurist.files.yaml_text import load_yaml
 from jurist.options import Options, fault_line
 from jurist.overrides import apply_override
+from jurist.rounds import Unrolled
 from jurist.validation.result import Required, Thresholds
 
 Reference = str | dict[str, JsonValue]
@@ -35,12 +36,23 @@ Principles = Literal["all", "sampled", "none"]
 
 
 class PromptSource(Options):
-    """Where prompts come from: a JSONL file, and which of its rows."""
+    """Where prompts come from: a JSONL file, and which of its rows.
+
+    ``part: [2, 5]`` is the second of five parts that have no prompt in common; a prompt is always in one.
+    """
 
     path: str
     limit: int | None = Field(default=None, ge=1)
     tags: tuple[str, ...] = ()
     without_tags: tuple[str, ...] = ()
+    part: tuple[int, int] | None = None
+
+    @field_validator("part")
+    @classmethod
+    def _is_one_of_them(cls, part: tuple[int, int] | None) -> tuple[int, int] | None:
+        if part is not None and not 1 <= part[0] <= part[1]:
+            raise ValueError("[2, 5] is the second of five parts")
+        return part
 
     @classmethod
     def of(cls, value: str | PromptSource) -> PromptSource:
@@ -149,24 +161,56 @@ class ValidateSettings(JudgingSettings):
     max_drift: float = Field(default=0.05, ge=0, lt=1)
 
 
+class HeldOut(Options):
+    """Prompts that a trainer measures its policy on while it trains, and who scores the responses to them."""
+
+    prompts: str | PromptSource
+    scorers: tuple[Reference, ...] = ()
+
+
 class TrainSettings(StageSettings):
     """Training: a dataset in, a checkpoint out.
 
     ``data`` names the artifact to learn from (by default the newest of the kind that the trainer
     consumes), or a file: ``{path: human.jsonl}``. ``model`` is the policy whose checkpoint is the start,
     unless the trainer's own option ``base`` names one.
+
+    Trainers that sample are rewarded by ``scorers``, which go by ``principles`` (direct RLAIF, arXiv
+    2309.00267: the expected score of a judge is the reward; of several scorers, the mean), by the reward
+    models that ``reward_model`` names, or by both. ``held_out`` is measured on while training; ``mixed`` are
+    conversations to learn from besides. ``processes`` train together, under ``torchrun``.
     """
 
     stage: Literal["train"]
     trainer: Reference
     model: Reference = "policy"
     data: str | DataFile | None = None
-    reward_model: str = "reward_model"
+    reward_model: str | Annotated[tuple[str, ...], Field(min_length=1)] | None = None
+    scorers: tuple[Reference, ...] = ()
+    principles: Principles = "none"
+    held_out: HeldOut | None = None
+    mixed: DataFile | None = None
+    processes: int = Field(default=1, ge=1)
 
     @property
     def trainer_name(self) -> str:
         """The trainer's name without its options."""
         return self.trainer if isinstance(self.trainer, str) else str(self.trainer.get("use"))
+
+
+class BestOfSettings(StageSettings):
+    """Best-of-n: several responses per prompt, of which the one that scorers like best is learnt.
+
+    A response's score is the mean of its scorers'. ``principles: sampled`` draws one for each prompt. The
+    method is that of rejection sampling in Llama 2 (arXiv 2307.09288, section 3.2.3).
+    """
+
+    stage: Literal["best_of"]
+    generator: Reference = "policy"
+    samples: int = Field(default=4, ge=2)
+    sampling: Sampling = Sampling()
+    scorers: tuple[Reference, ...] = Field(min_length=1)
+    principles: Principles = "none"
 
 
 class EvaluateSettings(StageSettings):
@@ -186,13 +230,17 @@ class EvaluateSettings(StageSettings):
 
 
 AnyStage = Annotated[
-    ReviseSettings | CompareSettings | ValidateSettings | TrainSettings | EvaluateSettings,
+    ReviseSettings | BestOfSettings | CompareSettings | ValidateSettings | TrainSettings | EvaluateSettings,
     Field(discriminator="stage"),
 ]
 
 
 class Recipe(Options):
-    """The whole of a run's settings. ``note`` is shown in the report, for whoever reads the result."""
+    """The whole of a run's settings. ``note`` is shown in the report, for whoever reads the result.
+
+    What is read from a file or a dict may have blocks of rounds among its ``stages``; here they are written
+    out.
+    """
 
     name: str = Field(default="run", pattern=r"^\w[\w.-]*$")
     seed: int = 0
@@ -236,13 +284,18 @@ class Recipe(Options):
         data = dict(settings)
         for override in overrides:
             apply_override(data, override)
+        places, faults = [], []
+        if isinstance(data.get("stages"), (list, tuple)):
+            unrolled = Unrolled(data["stages"], data.get("prompts"), ARTIFACTS)
+            places, faults = unrolled.places, unrolled.faults
+            data["stages"] = unrolled.stages
         try:
-            return cls.model_validate(data)
+            recipe = cls.model_validate(data)
         except ValidationError as error:
-            faults = _faults(error, data)
-            raise UsageError.of_faults(
-                subject, faults, hint="see docs/recipes.md for every setting"
-            ) from error
+            faults += _faults(error, places)
+        if faults:
+            raise UsageError.of_faults(subject, faults, hint="see docs/recipes.md for every setting")
+        return recipe
 
 
 def resolve_path(text: str) -> Path:
@@ -289,24 +342,24 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     return data
 
 
-def _faults(error: ValidationError, data: Mapping[str, Any]) -> list[str]:
-    """Readable faults; those inside a stage name the stage and its settings."""
+def _faults(error: ValidationError, places: Sequence[str]) -> list[str]:
+    """Readable faults, each once; those inside a stage say where it is written, and name its settings."""
     faults = []
     for entry in error.errors():
         loc = entry["loc"]
         model: type[Options] = Recipe
         where = "recipe"
-        if len(loc) >= 3 and loc[0] == "stages":
-            model = _STAGES.get(str(loc[2]), Recipe)
-            stage = data["stages"][loc[1]]
-            where = f"stages.{stage.get('name') or stage.get('stage') or loc[1]}"
+        if len(loc) >= 2 and loc[0] == "stages":
+            model = _STAGES.get(str(loc[2]), Recipe) if len(loc) > 2 else Recipe
+            where = places[int(loc[1])]
             loc = loc[3:]
         faults.append(fault_line({**entry, "loc": loc}, model.model_fields, where))
-    return faults
+    return list(dict.fromkeys(faults))
 
 
 _STAGES: dict[str, type[Options]] = {
     "revise": ReviseSettings,
+    "best_of": BestOfSettings,
     "compare": CompareSettings,
     "validate": ValidateSettings,
     "train": TrainSettings,

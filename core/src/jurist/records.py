@@ -187,6 +187,11 @@ class Response(Outcome):
         """Derived from the text alone."""
         return content_id("response", self.text)
 
+    @property
+    def is_complete(self) -> bool:
+        """Whether it says something and came to its end; others would teach to stop in mid-sentence."""
+        return bool(self.text.strip()) and self.finish_reason == "stop"
+
     def says_the_same_as(self, other: Response) -> bool:
         """Whether the texts are equal, but for blanks at the ends and at the ends of lines."""
         if self.text == other.text:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 from pydantic import JsonValue
 
@@ -228,10 +228,13 @@ class _Execution:
         """Changes with what can change the stage's result: settings, seed, constitution, inputs."""
         known, recipe = self._run.artifacts, self._run.recipe
         prefix = f"stages.{stage.name}."
-        elsewhere = {where.removeprefix(prefix).split(".")[0] for where, _, _ in stage.references()}
+        elsewhere: dict[str, Any] = {"prompts": True}
+        for where, _, _ in stage.references():
+            setting, *inside = where.removeprefix(prefix).split(".")
+            elsewhere[setting] = {inside[0]: True} if setting == "held_out" else True
         source = stage.prompt_source()
         return content_id(
-            stage.settings.model_dump(mode="json", exclude={*elsewhere, "prompts"}),
+            stage.settings.model_dump(mode="json", exclude=elsewhere),
             [[where, self._reference(where, kind, ref)] for where, kind, ref in stage.references()],
             {name: found.fingerprint for name in stage.inputs() if (found := known.find(name)) is not None},
             [file_digest(path) for path in stage.input_files()],

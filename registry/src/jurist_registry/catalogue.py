@@ -17,9 +17,12 @@ CATALOGUE: Mapping[str, str] = MappingProxyType(
         "hf": "jurist-hf",
         "litellm": "jurist-litellm",
         "openai": "jurist-openai",
+        "trl-dpo": "jurist-trl",
+        "trl-grpo": "jurist-trl",
         "trl-ppo": "jurist-trl",
         "trl-reward": "jurist-trl",
         "trl-reward-model": "jurist-trl",
+        "trl-rloo": "jurist-trl",
         "trl-sft": "jurist-trl",
     }
 )

@@ -36,7 +36,8 @@ def plan_text(plan: Plan) -> str:
 
 def _stage_text(stage: StagePlan) -> str:
     if stage.trainer is not None:
-        return f"{stage.stage}: trains with {stage.trainer}; its time is not known"
+        head = f"{stage.stage}: trains with {stage.trainer}; its time is not known"
+        return "\n".join([head, *(_table(stage.components) if stage.components else ())])
     head = f"{stage.stage}: {stage.items:,} {stage.noun}"
     if stage.comparisons and stage.noun == "prompts":
         head += f", {stage.comparisons:,} comparisons"

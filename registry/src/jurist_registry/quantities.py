@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,8 @@ if TYPE_CHECKING:
 
 def range_text(bounds: Bounds, text: Callable[[float], str]) -> str:
     """``1.2–8.3 h``: both bounds, or one where they read the same; a unit that they share is said once."""
+    if math.isinf(bounds.high):
+        return "unknown"
     low, high = text(bounds.low), text(bounds.high)
     if low == high:
         return low

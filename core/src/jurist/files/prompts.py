@@ -41,6 +41,11 @@ def selected(prompt: Prompt, tags: Collection[str], without_tags: Collection[str
     return wanted and not any(tag in without_tags for tag in prompt.tags)
 
 
+def in_part(prompt: Prompt, part: tuple[int, int] | None) -> bool:
+    """Whether a prompt is in the k-th of n parts, given as (k, n); of no part, it always is."""
+    return part is None or int(prompt.id, 16) % part[1] == part[0] - 1
+
+
 def _prompt(row: Any) -> Prompt:
     if isinstance(row, str):
         row = {"prompt": row}

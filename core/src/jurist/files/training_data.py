@@ -64,11 +64,15 @@ class RevisionRow(TrainingRow):
 
 
 class PreferenceRow(TrainingRow):
-    """A prompt and two responses; ``probability`` is P(chosen is better), 1 where none is given."""
+    """A prompt and two responses; ``probability`` is P(chosen is better), 1 where none is given.
+
+    ``margin`` is by how much the reward of the chosen one should be higher (arXiv 2307.09288, section 3.2.2).
+    """
 
     chosen: Answered
     rejected: Answered
     probability: float = Field(default=1.0, ge=0, le=1)
+    margin: float = Field(default=0.0, ge=0)
 
 
 ROWS: Mapping[str, type[TrainingRow]] = MappingProxyType(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 
 from jurist.records import Record
@@ -18,6 +19,10 @@ class Bounds(Record):
 
     def __mul__(self, factor: float) -> Bounds:
         return Bounds(low=self.low * factor, high=self.high * factor)
+
+    def unbounded(self) -> Bounds:
+        """The bounds of any multiple of it: nothing where it is nothing, else from nothing to infinity."""
+        return Bounds(high=math.inf if self.high else 0)
 
     @classmethod
     def of(cls, value: float) -> Bounds:

@@ -55,6 +55,11 @@ class Cost(Record):
             batches = (self.batches or self.online) + (other.batches or other.online)
         return Cost(usd=self.usd + other.usd, online=self.online + other.online, batches=batches)
 
+    def unbounded(self) -> Cost:
+        """The same of any number of calls."""
+        batches = None if self.batches is None else self.batches.unbounded()
+        return Cost(usd=self.usd.unbounded(), online=self.online.unbounded(), batches=batches)
+
 
 NO_COST = Cost(usd=Bounds(), online=Bounds())
 
@@ -77,6 +82,15 @@ class ComponentPlan(Record):
     cost: Cost | None
     batched: bool
     seconds: Bounds | None
+
+    def unbounded(self) -> ComponentPlan:
+        """The same where nobody knows how many calls there will be."""
+        bounds = {
+            name: None if value is None else value.unbounded()
+            for name in ("prompt_tokens", "completion_tokens", "cost", "seconds")
+            for value in [getattr(self, name)]
+        }
+        return self.model_copy(update={"calls": self.calls.unbounded(), **bounds})
 
 
 class Total(Record):

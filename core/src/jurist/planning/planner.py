@@ -8,6 +8,7 @@ from typing import Literal
 
 from jurist.artifacts import Artifacts
 from jurist.assembly import ComponentSource
+from jurist.chat import Sampling
 from jurist.constitution import Constitution
 from jurist.contracts import BatchChatModel
 from jurist.planning.bounds import Bounds
@@ -17,6 +18,7 @@ from jurist.planning.rehearsal import Rehearsal, Tally, UnmeteredModels
 from jurist.records import Record
 from jurist.stages import Stage
 from jurist.stages.train import TrainStage
+from jurist.stages.train_scores import ResponseScorers
 
 SAMPLE = 1000
 """How many rows of a longer file are rehearsed, from evenly over all of it."""
@@ -34,7 +36,8 @@ class Planner:
         """What one stage will ask for; ``artifacts`` are what it is handed."""
         name, kind = stage.name, stage.settings.stage
         if isinstance(stage, TrainStage):
-            return StagePlan(stage=name, kind=kind, trainer=stage.settings.trainer_name)
+            trainer, components = stage.settings.trainer_name, await self._scored(stage, artifacts)
+            return StagePlan(stage=name, kind=kind, trainer=trainer, components=components)
         records = stage.records()
         chosen = records.spread(SAMPLE)
         scale = len(records) / len(chosen)
@@ -52,11 +55,30 @@ class Planner:
             components=tuple(component_plan(low[key], tallies, scale) for key, tallies in high.items()),
         )
 
+    async def _scored(self, stage: TrainStage, artifacts: Artifacts) -> tuple[ComponentPlan, ...]:
+        """What the scorers of a training are asked: as often as it says, or nobody knows how often."""
+        components = []
+        for which, references in stage.scorers().items():
+            rehearsal = self._rehearsal(artifacts, fortunate=False)
+            scorers = ResponseScorers(stage, which, references, rehearsal)
+            samples = stage.samples(which)
+            prompts = stage.sampled()[which].spread(SAMPLE)
+            longest = Sampling().max_tokens if samples is None else samples.max_tokens
+            for prompt in prompts:
+                await scorers.score((prompt, rehearsal.response(longest)))
+            scale = 1 if samples is None else samples.responses / len(prompts)
+            plans = [component_plan(each, each, scale) for each in _grouped(rehearsal.tallies).values()]
+            components += [plan.unbounded() for plan in plans] if samples is None else plans
+        return tuple(components)
+
+    def _rehearsal(self, artifacts: Artifacts, *, fortunate: bool) -> Rehearsal:
+        return Rehearsal(self._source, self._constitution, artifacts, self._models, fortunate=fortunate)
+
     async def _rehearsed(
         self, stage: Stage, artifacts: Artifacts, records: Sequence[Record], *, fortunate: bool
     ) -> Rehearsal:
         """The rehearsal of a stage over some records."""
-        rehearsal = Rehearsal(self._source, self._constitution, artifacts, self._models, fortunate=fortunate)
+        rehearsal = self._rehearsal(artifacts, fortunate=fortunate)
         work = stage.work(rehearsal)
         assert work is not None, "only training makes no calls"
         for item in stage.items(records):

@@ -16,7 +16,7 @@ from jurist.constitution import Constitution, Principle
 from jurist.contracts import Contract
 from jurist.engine.engine import Engine
 from jurist.events import Events
-from jurist.files.prompts import load_prompts, selected
+from jurist.files.prompts import in_part, load_prompts, selected
 from jurist.files.record_file import RecordFile
 from jurist.judges.orders import InOrders
 from jurist.recipe import Principles, PromptSource, Recipe, Reference, resolve_path
@@ -143,7 +143,8 @@ class Stage(ABC):
 
             def keep(prompt: Prompt) -> bool:
                 narrowed = selected(prompt, self.settings.tags, self.settings.without_tags)
-                return narrowed and selected(prompt, source.tags, source.without_tags)
+                wanted = narrowed and selected(prompt, source.tags, source.without_tags)
+                return wanted and in_part(prompt, source.part)
 
             self._prompts = load_prompts(resolve_path(source.path), keep=keep, limit=source.limit)
         return self._prompts
@@ -169,7 +170,7 @@ class Stage(ABC):
         if self.prompt_source() is None:
             return [f"stages.{self.name}: no prompts; set 'prompts:' in the recipe or in the stage"]
         if not self.prompts():
-            return [f"stages.{self.name}: no prompt is left after its filters (tags, without_tags)"]
+            return [f"stages.{self.name}: no prompt is left after its filters (tags, without_tags, part)"]
         return []
 
     def faults_in(self, folder: Path) -> list[str]:

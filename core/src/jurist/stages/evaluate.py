@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from statistics import fmean
 from typing import Any, cast
 
 from pydantic import Field
 
-from jurist.assembly import labels_of
 from jurist.chat import ChatRequest
-from jurist.contracts import ChatModel, Generator, Scorer
+from jurist.contracts import ChatModel, Generator
 from jurist.errors import ProviderError
 from jurist.files.jsonl import write_lines
 from jurist.intervals import Estimate, estimate
@@ -29,6 +28,7 @@ from jurist.records import (
     ScoreOutcome,
 )
 from jurist.stages.base import Stage, StageContext, StageResult, Surroundings, Work, choose_principles, tally
+from jurist.stages.scored import Scorers, scorer_faults, scorer_references
 
 
 class Evaluated(Record):
@@ -56,18 +56,14 @@ class EvaluateStage(Stage):
             (f"{where}.policies.{label}", "generator", reference)
             for label, reference in self.settings.policies.items()
         ]
-        scorers = [(f"{where}.scorers.{n}", "scorer", s) for n, s in enumerate(self.settings.scorers)]
-        return [*policies, *scorers]
+        return [*policies, *scorer_references(self.name, self.settings.scorers)]
 
     def makes(self) -> None:
         """Nothing to hand on."""
 
     def check(self) -> list[str]:
         """Its prompts, names that differ, and a reference policy that is one of its policies."""
-        faults = super().check()
-        labels = labels_of(self.settings.scorers)
-        if len(set(labels)) < len(labels):
-            faults.append(f"stages.{self.name}.scorers: give each its own 'name:' ({', '.join(labels)})")
+        faults = super().check() + scorer_faults(self.name, self.settings.scorers)
         known, sampling = self.settings.policies, self.settings.sampling
         if self.settings.kl_to is not None and self.settings.kl_to not in known:
             faults.append(f"stages.{self.name}.kl_to: must be one of its policies ({', '.join(known)})")
@@ -128,12 +124,7 @@ class _Evaluation:
                 label: cast(ChatModel, build("chat_model", policy, f"{where}.policies.{label}"))
                 for label, policy in policies.items()
             }
-        self._scorers: Sequence[tuple[str, Scorer]] = [
-            (label, cast(Scorer, build("scorer", reference, f"{where}.scorers.{label}")))
-            for label, reference in zip(
-                labels_of(self._settings.scorers), self._settings.scorers, strict=True
-            )
-        ]
+        self._scorers = Scorers(stage, self._settings.scorers, surroundings)
 
     async def evaluate(self, item: tuple[str, Prompt, int]) -> Evaluated:
         """Generate, score, and compare with the reference policy."""
@@ -145,15 +136,11 @@ class _Evaluation:
         if not isinstance(response, Response):
             return Evaluated(policy=label, prompt=prompt, response=response)
         principles = choose_principles(self._constitution, self._settings.principles, str(seed))
-        scores = await asyncio.gather(
-            *(scorer.score(prompt, response, principles) for _, scorer in self._scorers)
-        )
-        names = [name for name, _ in self._scorers]
         return Evaluated(
             policy=label,
             prompt=prompt,
             response=response,
-            scores=dict(zip(names, scores, strict=True)),
+            scores=await self._scorers.score(prompt, response, principles),
             log_ratio=await self._log_ratio(label, prompt, response),
         )
 

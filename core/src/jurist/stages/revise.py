@@ -168,7 +168,7 @@ def kept(trajectory: Trajectory, keep: str | int) -> list[Revision]:
             tags=trajectory.prompt.tags,
         )
         for number, response in texts
-        if response.text.strip() and response.finish_reason == "stop"
+        if response.is_complete
     ]
 
 

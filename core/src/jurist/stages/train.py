@@ -1,8 +1,9 @@
-"""Training: hands a dataset to a trainer in a worker process."""
+"""Training: hands a dataset to a trainer in processes of its own, and scores to it where it asks for some."""
 
 from __future__ import annotations
 
-import json
+from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, cast
 
@@ -10,12 +11,19 @@ from pydantic import JsonValue
 
 from jurist.artifacts import StageArtifact
 from jurist.assembly import ComponentSource, Selection, select
-from jurist.contracts import Artifact, ArtifactKind, Trainer, TrainJob, TrainProgress
+from jurist.contracts import Artifact, ArtifactKind, Samples, Trainer, TrainJob, TrainProgress
 from jurist.errors import UsageError
-from jurist.files.jsonl import read_rows, write_lines
-from jurist.files.training_data import ROWS, read_training_data
-from jurist.recipe import DataFile, Reference, TrainSettings, resolve_path
+from jurist.files.jsonl import read_rows
+from jurist.files.record_file import RecordFile
+from jurist.files.training_data import ROWS, RevisionRow, read_training_data
+from jurist.recipe import DataFile, PromptSource, Reference, TrainSettings, resolve_path
+from jurist.records import Prompt
 from jurist.stages.base import Stage, StageContext, StageResult, Surroundings
+from jurist.stages.lineage import lineage
+from jurist.stages.scored import scorer_faults, scorer_references
+from jurist.stages.train_data import faults_of_file, held_out_prompts, write_prompts, write_rows
+from jurist.stages.train_scores import ResponseScorers, ScoreLog, TrainScores
+from jurist.training.channel import Which
 
 
 class TrainStage(Stage):
@@ -26,6 +34,7 @@ class TrainStage(Stage):
     def __init__(self, settings: Any, recipe: Any) -> None:
         super().__init__(settings, recipe)
         self._trainer: Selection | None = None
+        self._held_out: RecordFile[Prompt] | None = None
 
     def trainer(self, source: ComponentSource) -> type[Trainer]:
         """The trainer's class, looked up once."""
@@ -35,12 +44,15 @@ class TrainStage(Stage):
         return cast(type[Trainer], self._trainer.implementation)
 
     def references(self) -> list[tuple[str, str, Any]]:
-        """The trainer, and the policy to start from, unless the trainer names a checkpoint of its own."""
+        """The trainer, who scores, and the policy to start from, unless the trainer names a checkpoint."""
         where = f"stages.{self.name}"
-        trainer: tuple[str, str, Any] = (f"{where}.trainer", "trainer", self.settings.trainer)
-        if self.base() is not None:
-            return [trainer]
-        return [trainer, (f"{where}.model", "chat_model", self.settings.model)]
+        found: list[tuple[str, str, Any]] = [(f"{where}.trainer", "trainer", self.settings.trainer)]
+        if self.base() is None:
+            found.append((f"{where}.model", "chat_model", self.settings.model))
+        found += scorer_references(self.name, self.settings.scorers)
+        if self.settings.held_out is not None:
+            found += scorer_references(f"{self.name}.held_out", self.settings.held_out.scorers)
+        return found
 
     def base(self) -> str | None:
         """The checkpoint to start from that the trainer was given in its options, in place of the policy's.
@@ -50,35 +62,78 @@ class TrainStage(Stage):
         return None if self._produces() == "policy" else self._option("base")
 
     def inputs(self) -> list[str]:
-        """The dataset, the policy to start from and the reward model, as far as it uses them."""
-        model = self.settings.model
-        named = [model] if isinstance(model, str) and self.base() is None else []
-        if self._consumes() != "prompts":
-            named += [self._data()] if self._file() is None else []
-        elif not self._rewards_itself():
-            named.append(self.settings.reward_model)
-        return named
+        """The dataset, the policy to start from, reward models and scorers, as far as it uses them."""
+        references = self.references()
+        named = [ref for _, kind, ref in references if isinstance(ref, str) and kind != "trainer"]
+        if self._consumes() == "prompts":
+            return [*named, *self._reward_models()]
+        return named if self._file() is not None else [*named, self._data()]
 
     def input_files(self) -> list[Path]:
-        """The prompts, when the trainer samples by itself; the file to learn from, if it is one."""
-        if self._consumes() == "prompts":
-            return super().input_files()
-        file = self._file()
-        return [] if file is None else [file]
+        """The prompts, when the trainer samples by itself; the files to learn from and to measure on."""
+        held_out, mixed = self.settings.held_out, self.settings.mixed
+        named = [self._file(), resolve_path(mixed.path) if mixed is not None else None]
+        if held_out is not None:
+            named.append(resolve_path(PromptSource.of(held_out.prompts).path))
+        files = [file for file in named if file is not None]
+        return [*super().input_files(), *files] if self._consumes() == "prompts" else files
 
     def check(self) -> list[str]:
-        """Prompts, when the trainer needs them; the rows of a file to learn from.
+        """Prompts, when the trainer needs them; the rows of files to learn from; what does not fit it."""
+        settings, where = self.settings, f"stages.{self.name}"
+        faults = super().check() if self._consumes() == "prompts" else []
+        faults += self._misfits()
+        file, mixed = self._file(), settings.mixed
+        if file is not None and self._consumes() in ROWS:
+            faults += faults_of_file(
+                lambda: read_training_data(file, ROWS[self._consumes()]), f"{where}.data"
+            )
+        if mixed is not None:
+            path = resolve_path(mixed.path)
+            faults += faults_of_file(lambda: read_training_data(path, RevisionRow), f"{where}.mixed")
+        if settings.held_out is not None:
+            faults += scorer_faults(f"{self.name}.held_out", settings.held_out.scorers)
+            faults += faults_of_file(self._check_held_out, f"{where}.held_out")
+        if settings.processes > 1 and find_spec("torch") is None:
+            faults.append(f"{where}.processes: more than one need torch; pip install torch")
+        return faults + scorer_faults(self.name, settings.scorers)
+
+    def _misfits(self) -> list[str]:
+        """Settings that its trainer could make nothing of."""
+        settings, where = self.settings, f"stages.{self.name}"
+        who = f"'{settings.trainer_name}' learns from"
+        if self._consumes() == "prompts":
+            file = self._file()
+            faults = [] if file is None else [f"{where}.data: {who} 'prompts:' alone"]
+        else:
+            sampled = {"scorers": settings.scorers, "held_out": settings.held_out}
+            faults = [
+                f"{where}.{name}: {who} {self._consumes()}, and samples nothing that could be scored"
+                for name, value in sampled.items()
+                if value
+            ]
+        if settings.mixed is not None and self._consumes() == "preferences":
+            faults.append(f"{where}.mixed: {who} preferences, with which no conversations are mixed")
+        scored = settings.scorers or (settings.held_out is not None and settings.held_out.scorers)
+        if settings.principles != "none" and not scored:
+            faults.append(f"{where}.principles: there are no scorers that could go by them")
+        return faults
+
+    def _check_held_out(self) -> None:
+        """See to it that what is measured on is not trained on.
 
         Raises:
-            UsageError: that file is missing or faulty.
+            UsageError: some is, or the file is missing or faulty.
         """
-        file = self._file()
-        if self._consumes() == "prompts":
-            refused = f"stages.{self.name}.data: '{self.settings.trainer_name}' learns from 'prompts:' alone"
-            return super().check() + ([refused] if file is not None else [])
-        if file is not None:
-            read_training_data(file, ROWS[self._consumes()])
-        return []
+        held_out = {prompt.id for prompt in self.held_out() or ()}
+        if self._consumes() != "prompts" or self.prompt_source() is None:
+            return  # told elsewhere
+        both = sum(prompt.id in held_out for prompt in self.prompts())
+        if both:
+            raise UsageError(
+                f"{both:,} of its {len(held_out):,} prompts are trained on as well",
+                hint="tell them apart by their tags or parts: {path: …, part: [1, 5]}",
+            )
 
     def makes(self) -> StageArtifact:
         """What its trainer produces."""
@@ -89,28 +144,105 @@ class TrainStage(Stage):
         return StageArtifact(kind=produces, fingerprint="", component=component)
 
     def work(self, surroundings: Surroundings) -> None:
-        """No calls: training runs on this machine."""
+        """Nothing that is known beforehand: its trainer says what is scored, and when."""
+
+    def held_out(self) -> RecordFile[Prompt] | None:
+        """The prompts that are measured on, if there are some.
+
+        Raises:
+            UsageError: the file is missing or faulty.
+        """
+        if self._held_out is None and self.settings.held_out is not None:
+            self._held_out = held_out_prompts(PromptSource.of(self.settings.held_out.prompts))
+        return self._held_out
+
+    def sampled(self) -> dict[Which, RecordFile[Prompt]]:
+        """The prompts to which its trainer samples responses."""
+        found: dict[Which, RecordFile[Prompt]] = {}
+        if self._consumes() == "prompts":
+            found["score"] = self.prompts()
+        if (held_out := self.held_out()) is not None:
+            found["measure"] = held_out
+        return found
+
+    def scorers(self) -> dict[Which, Sequence[Reference]]:
+        """Who scores responses, by the attribute under which its trainer finds them."""
+        held_out = self.settings.held_out
+        named: dict[Which, Sequence[Reference]] = {
+            "score": self.settings.scorers,
+            "measure": held_out.scorers if held_out is not None else (),
+        }
+        return {which: references for which, references in named.items() if references}
+
+    def samples(self, which: Which) -> Samples | None:
+        """How many responses its trainer will have scored; None where that is not known."""
+        assert self._trainer is not None, "trainer() comes first"
+        trainer = cast(Trainer, self._trainer.implementation(self._trainer.options))
+        prompts = {of: len(each) for of, each in self.sampled().items()}
+        if which == "score":
+            return trainer.samples(prompts["score"], self.settings.processes)
+        return trainer.measurements(prompts["measure"], prompts["score"], self.settings.processes)
 
     async def execute(self, context: StageContext, folder: Path) -> StageResult:
         """Run the trainer in the worker; it resumes by itself from its last checkpoint."""
-        trainer = self.trainer(context.assembly.source)
-        assert self._trainer is not None
+        trainer = self._trainer
+        assert trainer is not None, "trainer() comes first"
         base = self.base()
         start = {"model": base} if base is not None else self._start(context)
-        job = TrainJob(
-            model=Path(str(start["model"])),
-            data=self._dataset(context, folder, trainer),
-            output=folder,
-            reward_models=self._reward_models(context),
-            seed=self.recipe.seed,
-        )
+        job = self._job(context, folder, trainer, Path(str(start["model"])))
         context.events.stage_started(stage=self.name, total=None)
 
         def progress(update: TrainProgress) -> None:
             context.events.training_progress(stage=self.name, progress=update)
+            if update.warning is not None:
+                context.events.notice(trainer.label, update.warning)
 
-        artifact = await context.worker.train(self._trainer, job, progress)
-        return StageResult({"metrics": artifact.metrics}, self._made(artifact, start))
+        log = ScoreLog(folder / "scores.jsonl")
+        known = {p.id: p for each in self.sampled().values() for p in each if p.tags or p.metadata}
+        scores: dict[Which, TrainScores] = {}
+        for which, references in self.scorers().items():
+            scorers = ResponseScorers(self, which, references, context)
+            scores[which] = TrainScores(scorers, context.engine, log, known)
+        artifact = await context.worker.train(trainer, job, progress, scores, self.settings.processes)
+        summary: dict[str, Any] = {"metrics": artifact.metrics}
+        if scores:
+            summary["scores"] = log.summary()
+        return StageResult(summary, self._made(artifact, start))
+
+    def _job(self, context: StageContext, folder: Path, trainer: Selection, model: Path) -> TrainJob:
+        """What the trainer is asked to do; what it reads is in the folder, or an earlier stage made it."""
+        mixed, held_out = self.settings.mixed, self.held_out()
+        data = self._dataset(context, folder)
+        job = TrainJob(
+            model=model,
+            data=data,
+            output=folder,
+            reward_models=tuple(self._checkpoint(name, context) for name in self._reward_models()),
+            lineage=lineage(self, trainer, data, context),
+            seed=self.recipe.seed,
+        )
+        extra: dict[str, Path] = {}
+        if held_out is not None:
+            extra["held_out"] = write_prompts(held_out, folder / "held_out.jsonl")
+        if mixed is not None:
+            rows = read_training_data(resolve_path(mixed.path), RevisionRow)
+            extra["mixed"] = write_rows(rows, folder / "mixed.jsonl")
+        return job.model_copy(update=extra)
+
+    def _dataset(self, context: StageContext, folder: Path) -> Path:
+        consumes = self._consumes()
+        if consumes == "prompts":
+            return write_prompts(self.prompts(), folder / "prompts.jsonl")
+        if (file := self._file()) is not None:
+            return write_rows(read_training_data(file, ROWS[consumes]), folder / f"{consumes}.jsonl")
+        artifact = context.artifacts.get(self._data(), f"stages.{self.name}.data")
+        assert artifact.path is not None
+        if next(read_rows(artifact.path), None) is None:
+            raise UsageError(
+                f"stages.{self.name}: there is nothing to train on: {artifact.path} is empty",
+                hint=f"see why in {artifact.path.parent / 'summary.json'}",
+            )
+        return artifact.path
 
     def _made(self, artifact: Artifact, start: dict[str, Any]) -> StageArtifact:
         """What was made; a policy answers as the one it started from did, with another checkpoint."""
@@ -126,37 +258,20 @@ class TrainStage(Stage):
         selection = select("chat_model", settings, context.assembly.source, f"stages.{self.name}.model")
         return {**settings, "model": selection.settings["model"]}
 
-    def _dataset(self, context: StageContext, folder: Path, trainer: type[Trainer]) -> Path:
-        if (file := self._file()) is not None:
-            return self._rows_of(file, folder / f"{trainer.consumes}.jsonl")
-        if trainer.consumes != "prompts":
-            artifact = context.artifacts.get(self._data(), f"stages.{self.name}.data")
-            assert artifact.path is not None
-            if next(read_rows(artifact.path), None) is None:
-                raise UsageError(
-                    f"stages.{self.name}: there is nothing to train on: {artifact.path} is empty",
-                    hint=f"see why in {artifact.path.parent / 'summary.json'}",
-                )
-            return artifact.path
-        with write_lines(folder / "prompts.jsonl") as lines:
-            for prompt in self.prompts():
-                messages = [message.model_dump() for message in prompt.messages]
-                lines.write(json.dumps({"prompt": messages, "prompt_id": prompt.id}, ensure_ascii=False))
-        return folder / "prompts.jsonl"
-
-    def _rows_of(self, file: Path, output: Path) -> Path:
-        """The file as trainers read it: conversations, and nothing else in a row."""
-        with write_lines(output) as lines:
-            for row in read_training_data(file, ROWS[self._consumes()]):
-                lines.write(row.to_json())
-        return output
-
-    def _reward_models(self, context: StageContext) -> tuple[Path, ...]:
-        if self._consumes() != "prompts" or self._rewards_itself():
-            return ()
-        artifact = context.artifacts.get(self.settings.reward_model, f"stages.{self.name}.reward_model")
+    def _checkpoint(self, name: str, context: StageContext) -> Path:
+        artifact = context.artifacts.get(name, f"stages.{self.name}.reward_model")
         assert artifact.path is not None
-        return (artifact.path,)
+        return artifact.path
+
+    def _reward_models(self) -> tuple[str, ...]:
+        """The reward models by name: the newest, where nothing else is said to reward."""
+        named = self.settings.reward_model
+        if self._consumes() != "prompts":
+            return ()
+        if named is None:
+            rewarded = self.settings.scorers or self._option("reward") is not None
+            return () if rewarded else ("reward_model",)
+        return (named,) if isinstance(named, str) else named
 
     def _consumes(self) -> str:
         assert self._trainer is not None, "trainer() comes first"
@@ -165,10 +280,6 @@ class TrainStage(Stage):
     def _produces(self) -> ArtifactKind:
         assert self._trainer is not None, "trainer() comes first"
         return cast(type[Trainer], self._trainer.implementation).produces
-
-    def _rewards_itself(self) -> bool:
-        """Whether the trainer was given a reward of its own in its options."""
-        return self._option("reward") is not None
 
     def _option(self, name: str) -> str | None:
         """An option of the trainer, if it has one of that name that is set."""

@@ -1,54 +1,71 @@
-"""The worker's side of :mod:`jurist.training.workers`; ``python -m`` takes the number of its events pipe."""
+"""A process that trains: ``python -m`` takes the path of the run's socket; ``torchrun`` starts several."""
 
 from __future__ import annotations
 
 import importlib
-import json
 import os
-import queue
 import sys
-import threading
 import traceback
-from typing import IO, Any
+from typing import Any
 
 from jurist.contracts import Trainer, TrainJob, TrainProgress
-from jurist.errors import JuristError
+from jurist.errors import JuristError, TrainingError
+from jurist.training.channel import Channel
 
 
 def main() -> None:
-    """Run jobs from standard input until it closes."""
-    jobs: queue.SimpleQueue[str] = queue.SimpleQueue()
-    threading.Thread(target=_read_jobs, args=(jobs,), daemon=True).start()
-    with os.fdopen(int(sys.argv[1]), "w", encoding="utf-8") as events:
-        while True:
-            _send(events, _work(json.loads(jobs.get()), events))
+    """Run jobs until the connection closes."""
+    channel = Channel(sys.argv[1])
+    rank = int(os.environ["RANK"]) if _world() > 1 else 0
+    channel.send({"rank": rank, "world": _world()})
+    while True:
+        channel.send(_work(channel.next_job(), channel))
 
 
-def _read_jobs(jobs: queue.SimpleQueue[str]) -> None:
-    """Hand on jobs; when the parent is gone, end at once, whatever a trainer is doing."""
-    for line in sys.stdin:
-        jobs.put(line)
-    os._exit(0)
-
-
-def _work(line: dict[str, Any], events: IO[str]) -> dict[str, Any]:
+def _work(line: dict[str, Any], channel: Channel) -> dict[str, Any]:
     job = TrainJob.model_validate(line["job"])
     _log_to(job)
 
     def progress(update: TrainProgress) -> None:
-        _send(events, {"progress": update.model_dump()})
+        _check_joined()
+        channel.send({"progress": update.model_dump()})
 
     try:
         module, _, name = line["target"].partition(":")
         trainer_class: type[Trainer] = getattr(importlib.import_module(module), name)
         trainer = trainer_class(trainer_class.Options.model_validate(line["options"]))
-        return {"artifact": trainer.train(job, progress).model_dump(mode="json")}
+        for which in line["scores"]:
+            setattr(trainer, which, channel.scores(which))
+        artifact = trainer.train(job, progress)
+        _check_joined()
+        return {"artifact": artifact.model_dump(mode="json")}
     except JuristError as error:
         traceback.print_exc()
         return {"error": error.what, "cause": error.cause, "hint": error.hint}
     except Exception as error:
         traceback.print_exc()
         return {"error": f"{type(error).__name__}: {error}", "cause": None, "hint": None}
+
+
+def _world() -> int:
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
+def _check_joined() -> None:
+    """See to it that several processes train one model together, and not each a model of its own.
+
+    Raises:
+        TrainingError: they do not.
+    """
+    if _world() == 1:
+        return
+    distributed = sys.modules.get("torch.distributed")  # loaded by a trainer that joined
+    joined = distributed.get_world_size() if distributed and distributed.is_initialized() else 1
+    if joined != _world():
+        raise TrainingError(
+            f"{_world()} processes were started, and the trainer uses {joined}",
+            hint="set 'processes: 1', or use a trainer that joins them with torch.distributed",
+        )
 
 
 def _log_to(job: TrainJob) -> None:
@@ -60,11 +77,6 @@ def _log_to(job: TrainJob) -> None:
     os.dup2(log, 1)
     os.dup2(log, 2)
     os.close(log)
-
-
-def _send(events: IO[str], event: dict[str, Any]) -> None:
-    events.write(json.dumps(event) + "\n")
-    events.flush()
 
 
 if __name__ == "__main__":

@@ -1,34 +1,43 @@
-"""Trainers run in a worker process: a crash there loses one attempt of one stage, not the run.
+"""Trainers run in processes of their own: a crash there loses one attempt of one stage, not the run.
 
-The parent writes one JSON job per line to the worker's standard input; the worker answers with JSON
-lines on a pipe of their own, so that whatever a trainer prints goes to the stage's ``train.log``.
-Consecutive stages share one warm worker, since importing a training stack takes seconds. The worker
-ends when its input closes, so it never outlives the run.
+A job goes to the processes as one line of JSON over a socket, and their events come back on it, so that
+whatever a trainer prints goes to the stage's ``train.log``. Where a trainer asks for scores, the run answers
+over the same socket. Consecutive stages of one process share it, since importing a training stack takes
+seconds.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
-import os
+import re
 import signal
-import sys
-from asyncio.subprocess import Process
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from typing import Any, cast
 
 from jurist.assembly import Selection
-from jurist.contracts import Artifact, TrainJob, TrainProgress
-from jurist.errors import Stopped, TrainingError
+from jurist.contracts import Artifact, ScoreResponses, Trainer, TrainJob, TrainProgress
+from jurist.errors import TrainingError, UsageError
+from jurist.training.channel import Messages, Which
+from jurist.training.processes import TrainerProcesses
 
 Progress = Callable[[TrainProgress], None]
+Score = Callable[[Sequence[Messages], Sequence[str]], Coroutine[Any, Any, list[float | None]]]
+"""Scores responses to prompts."""
+
+Scores = Mapping[Which, Score]
+"""What scores responses for a trainer, by the attribute under which the trainer finds it."""
+
+LOG = "train.log"
 
 _LOG_TAIL = 2000
 """How many characters of the log an error shows."""
 
+_TORCHRUN = re.compile(r"^(?:W\d{4} .*\n)*E\d{4} .*\] failed \(exitcode: (?P<code>-?\d+)\)", re.MULTILINE)
+"""What ``torchrun`` writes to the log when a process has died."""
+
 
 class TrainerWorker:
-    """One worker process, started when first needed.
+    """One process, or as many as a job wants, started when first needed.
 
     ``in_process``: train in this process instead, for notebooks and for trainers that are defined in
     the running program.
@@ -36,106 +45,165 @@ class TrainerWorker:
 
     def __init__(self, *, in_process: bool = False) -> None:
         self._in_process = in_process
-        self._process: Process | None = None
-        self._events: asyncio.StreamReader | None = None
-        self._reason: Stopped | None = None
+        self._processes: TrainerProcesses | None = None
+        self._reason: Exception | None = None
 
-    async def train(self, trainer: Selection, job: TrainJob, progress: Progress) -> Artifact:
-        """Run one job to its end.
+    async def train(
+        self,
+        trainer: Selection,
+        job: TrainJob,
+        progress: Progress,
+        scores: Scores | None = None,
+        processes: int = 1,
+    ) -> Artifact:
+        """Run one job to its end, in so many processes.
+
+        What the trainer wants scored is asked of ``scores`` meanwhile; an error there ends the job.
 
         Raises:
-            TrainingError: the trainer stopped, or its process died; names the log.
+            TrainingError: the trainer stopped, or a process died; names the log.
         """
+        self._check_stopped()
+        scores = scores or {}
         if self._in_process:
-            built: Any = trainer.implementation(trainer.options)
-            artifact: Artifact = await asyncio.to_thread(built.train, job, progress)
-            return artifact
-        self._check_stopped()
-        await self._start()
-        self._check_stopped()
+            return await self._train_here(trainer, job, progress, scores, processes)
         try:
-            return await self._run(trainer, job, progress)
-        except asyncio.CancelledError:
+            started = await self._started(processes, job)
+            self._check_stopped()
+            artifact = await self._run(started, trainer, job, progress, scores)
+        except BaseException:
+            if self._processes is not None:
+                self._processes.terminate()  # at once, whatever they are doing
             await self.close()
             raise
+        if processes > 1:
+            await self.close()
+        return artifact
 
-    def stop(self, reason: Stopped) -> None:
-        """End the job that is running, if one is; :meth:`train` then raises ``reason``."""
-        self._reason = reason
-        if self._process is not None and self._process.returncode is None:
-            self._process.terminate()
+    def stop(self, reason: Exception) -> None:
+        """End the job that is running, if one is; :meth:`train` then raises the first reason given."""
+        self._reason = self._reason or reason
+        if self._processes is not None:
+            self._processes.terminate()
 
     async def close(self) -> None:
-        """End the worker; a job that was running continues from its last checkpoint next time."""
-        process, self._process = self._process, None
-        if process is None or process.returncode is not None:
-            return
-        process.terminate()
-        try:
-            await asyncio.wait_for(process.wait(), timeout=10)
-        except TimeoutError:
-            process.kill()
-            await process.wait()
+        """End the processes; a job that was running continues from its last checkpoint next time."""
+        processes, self._processes = self._processes, None
+        if processes is not None:
+            await processes.close()
 
     def _check_stopped(self) -> None:
         if self._reason is not None:
             raise self._reason
 
-    async def _start(self) -> None:
-        if self._process is not None and self._process.returncode is None:
-            return
-        read, write = os.pipe()
-        self._process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "jurist.training.trainer_process", str(write)),
-            stdin=asyncio.subprocess.PIPE,
-            pass_fds=(write,),
-            start_new_session=True,  # Ctrl-C reaches the run alone, which then ends the worker
-        )
-        os.close(write)
-        self._events = asyncio.StreamReader(limit=2**24)
-        await asyncio.get_running_loop().connect_read_pipe(
-            lambda: asyncio.StreamReaderProtocol(self._events),  # type: ignore[arg-type]
-            os.fdopen(read, "rb"),
-        )
+    async def _started(self, count: int, job: TrainJob) -> TrainerProcesses:
+        """The process that is there, or new ones; of several, the log has all that they print."""
+        if count > 1 or self._processes is None or not self._processes.alive:
+            await self.close()
+            self._processes = TrainerProcesses(count, job.output / LOG if count > 1 else None)
+            await self._processes.start()
+        return self._processes
 
-    async def _run(self, trainer: Selection, job: TrainJob, progress: Progress) -> Artifact:
-        assert self._process is not None
-        assert self._process.stdin is not None
-        assert self._events is not None
+    async def _run(
+        self,
+        processes: TrainerProcesses,
+        trainer: Selection,
+        job: TrainJob,
+        progress: Progress,
+        scores: Scores,
+    ) -> Artifact:
         options = {k: v for k, v in trainer.settings.items() if k not in ("use", "name", "limits", "batch")}
-        line = {"target": trainer.component.target, "options": options, "job": job.model_dump(mode="json")}
-        self._process.stdin.write(json.dumps(line).encode() + b"\n")
-        await self._process.stdin.drain()
-        while True:
-            raw = await self._events.readline()
-            if not raw:
-                if self._reason is not None:
-                    await self._process.wait()
-                self._check_stopped()
-                raise await self._died(trainer, job)
-            event = json.loads(raw)
-            if "progress" in event:
-                progress(TrainProgress.model_validate(event["progress"]))
-            elif "artifact" in event:
-                return Artifact.model_validate(event["artifact"])
-            else:
-                raise TrainingError(
-                    f"trainer '{trainer.label}' stopped: {event['error']}",
-                    provided_by=trainer.component.provided_by,
-                    cause=event.get("cause"),
-                    hint=event.get("hint") or f"see {job.output / 'train.log'}",
-                )
+        what = {"target": trainer.component.target, "options": options, "scores": list(scores)}
+        await processes.send({"job": {**what, "job": job.model_dump(mode="json")}})
+        artifacts: dict[int, Artifact] = {}
+        answering: set[asyncio.Task[None]] = set()
+        try:
+            while len(artifacts) < processes.count:
+                received = await processes.receive()
+                if received is None:
+                    self._check_stopped()
+                    raise await _died(processes, trainer, job)
+                rank, event = received
+                if "progress" in event and rank == 0:
+                    progress(TrainProgress.model_validate(event["progress"]))
+                elif "score" in event:
+                    task = asyncio.create_task(self._answer(processes, rank, event["score"], scores))
+                    answering.add(task)
+                    task.add_done_callback(answering.discard)
+                elif "artifact" in event:
+                    artifacts[rank] = Artifact.model_validate(event["artifact"])
+                elif "error" in event:
+                    died = await processes.one_died()
+                    raise await _died(processes, trainer, job) if died else _stopped(trainer, job, event)
+        finally:
+            for task in answering:
+                task.cancel()
+            await asyncio.gather(*answering, return_exceptions=True)
+        return artifacts[0]
 
-    async def _died(self, trainer: Selection, job: TrainJob) -> TrainingError:
-        assert self._process is not None
-        code = await self._process.wait()
-        self._process = None
-        how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
-        log = job.output / "train.log"
-        tail = log.read_text(errors="replace")[-_LOG_TAIL:] if log.exists() else ""
-        return TrainingError(
-            f"the process of trainer '{trainer.label}' died ({how}).\n{tail}".rstrip(),
-            provided_by=trainer.component.provided_by,
-            cause="out of memory, or killed from outside" if how == "SIGKILL" else None,
-            hint=f"see {log}; running again continues from the last checkpoint",
-        )
+    async def _answer(
+        self, processes: TrainerProcesses, rank: int, asked: dict[str, Any], scores: Scores
+    ) -> None:
+        """Have responses scored, and tell the process that asked; an error ends the job."""
+        try:
+            values = await scores[asked["which"]](asked["prompts"], asked["responses"])
+        except Exception as error:
+            self.stop(error)
+        else:
+            await processes.send({"scores": {"id": asked["id"], "values": values}}, rank)
+
+    async def _train_here(
+        self, trainer: Selection, job: TrainJob, progress: Progress, scores: Scores, processes: int
+    ) -> Artifact:
+        """Train in a thread of this process; an error of scoring is raised, whatever it makes of it."""
+        if processes > 1:
+            raise UsageError(f"{processes} processes cannot train in this one", hint="set 'processes: 1'")
+        loop = asyncio.get_running_loop()
+        errors: list[Exception] = []
+
+        def plain(score: Score) -> ScoreResponses:
+            def ask(prompts: Sequence[Messages], responses: Sequence[str]) -> list[float | None]:
+                if errors:
+                    raise errors[0]
+                try:
+                    return asyncio.run_coroutine_threadsafe(score(prompts, responses), loop).result()
+                except Exception as error:
+                    errors.append(error)
+                    raise
+
+            return ask
+
+        built = cast(Trainer, trainer.implementation(trainer.options))
+        for which, score in scores.items():
+            setattr(built, which, plain(score))
+        try:
+            return await asyncio.to_thread(built.train, job, progress)
+        finally:
+            if errors:
+                raise errors[0]
+
+
+def _stopped(trainer: Selection, job: TrainJob, event: dict[str, Any]) -> TrainingError:
+    return TrainingError(
+        f"trainer '{trainer.label}' stopped: {event['error']}",
+        provided_by=trainer.component.provided_by,
+        cause=event["cause"],
+        hint=event["hint"] or f"see {job.output / LOG}",
+    )
+
+
+async def _died(processes: TrainerProcesses, trainer: Selection, job: TrainJob) -> TrainingError:
+    rank = processes.first_gone
+    code = await processes.ended()
+    who = "the process" if processes.count == 1 else f"process {rank} of {processes.count}"
+    log = job.output / LOG
+    said = log.read_text(errors="replace") if log.exists() else ""
+    for report in [*_TORCHRUN.finditer(said)][-1:]:  # the last, where earlier attempts died as well
+        code, said = int(report["code"]), said[: report.start()]
+    how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
+    return TrainingError(
+        f"{who} of trainer '{trainer.label}' died ({how}).\n{said[-_LOG_TAIL:]}".rstrip(),
+        provided_by=trainer.component.provided_by,
+        cause="out of memory, or killed from outside" if how == "SIGKILL" else None,
+        hint=f"see {log}; running again continues from the last checkpoint",
+    )

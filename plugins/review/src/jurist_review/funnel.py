@@ -29,7 +29,9 @@ class Row:
 
 def funnel(stage: StageReading) -> list[Row]:
     """The rows of one stage; none when it has nothing to count."""
-    rows = {"revise": _revise, "compare": _compare, "evaluate": _evaluate}.get(stage.kind)
+    rows = {"revise": _revise, "best_of": _best_of, "compare": _compare, "evaluate": _evaluate}.get(
+        stage.kind
+    )
     return rows(stage.summary) if rows and stage.summary else []
 
 
@@ -51,6 +53,20 @@ def _revise(summary: Mapping[str, Any]) -> list[Row]:
         tone = "failed" if reason.startswith("failure") else "aside"
         rows.append(Row(f"· {worded(reason)}", count, prompts, tone))
     return [*rows, Row("texts kept for training", summary["revisions"], prompts, "kept")]
+
+
+def _best_of(summary: Mapping[str, Any]) -> list[Row]:
+    prompts, responses = summary["prompts"], summary["responses"]
+    sampled = sum(responses.values())
+    rows = [Row("prompts", prompts, prompts, "in"), Row("responses sampled", sampled, sampled, "in")]
+    for kind, count in responses.items():
+        rows.append(Row(f"· {worded(kind)}", count, sampled, _tone(kind, "response")))
+    for scorer, kinds in summary["scores"].items():
+        for kind, count in kinds.items():
+            rows.append(
+                Row(f"{worded(scorer)} · {worded(kind)}", count, sum(kinds.values()), _tone(kind, "score"))
+            )
+    return [*rows, Row("best responses kept for training", summary["revisions"], prompts, "kept")]
 
 
 def _compare(summary: Mapping[str, Any]) -> list[Row]:

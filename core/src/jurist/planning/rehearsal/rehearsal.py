@@ -10,6 +10,7 @@ from jurist.assembly import ComponentSource, Selection, select
 from jurist.constitution import Constitution
 from jurist.contracts import Aggregator, Contract, Critic, Judge
 from jurist.judges.orders import AdaptiveOrders, InOrders
+from jurist.planning.bounds import Bounds
 from jurist.planning.rehearsal.answers import Answers
 from jurist.planning.rehearsal.models import UnmeteredModels
 from jurist.planning.rehearsal.recorder import Recorder
@@ -26,6 +27,7 @@ from jurist.planning.rehearsal.stand_ins import (
 )
 from jurist.planning.rehearsal.tally import Tally
 from jurist.recipe import Reference
+from jurist.records import Response
 from jurist.roles import ROLES, ChatJudge
 
 _STAND_INS: MappingProxyType[str, type[StandIn]] = MappingProxyType(
@@ -70,6 +72,10 @@ class Rehearsal:
     def assembly(self) -> Rehearsal:
         """Where the components come from."""
         return self
+
+    def response(self, max_tokens: int) -> Response:
+        """What stands for a response of at most so many tokens that another process will give."""
+        return Response(text=self._answers.text(Bounds(low=1, high=max_tokens)))
 
     def build(
         self, kind: str, reference: Reference, where: str = "", orders: InOrders | None = None

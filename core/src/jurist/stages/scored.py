@@ -1,0 +1,54 @@
+"""Scored: the scorers of a stage, and what all of them say of a response."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Mapping, Sequence
+from statistics import fmean
+from typing import Any, cast
+
+from jurist.assembly import labels_of
+from jurist.constitution import Principle
+from jurist.contracts import Scorer
+from jurist.recipe import Reference
+from jurist.records import Prompt, Response, Score, ScoreOutcome
+from jurist.stages.base import Stage, Surroundings
+
+
+class Scorers:
+    """The scorers that a stage names, each with its label."""
+
+    def __init__(self, stage: Stage, references: Sequence[Reference], surroundings: Surroundings) -> None:
+        self._scorers: dict[str, Scorer] = {
+            label: cast(Scorer, stage.build(surroundings, "scorer", reference, f"scorers.{label}"))
+            for label, reference in zip(labels_of(references), references, strict=True)
+        }
+
+    async def score(
+        self, prompt: Prompt, response: Response, principles: Sequence[Principle]
+    ) -> dict[str, ScoreOutcome]:
+        """What every scorer says, by its label."""
+        scorers = self._scorers.values()
+        scores = await asyncio.gather(*(scorer.score(prompt, response, principles) for scorer in scorers))
+        return dict(zip(self._scorers, scores, strict=True))
+
+
+def mean_score(scores: Mapping[str, ScoreOutcome]) -> float | None:
+    """The mean of what scorers gave; None unless every one of them gave a finite number."""
+    values = [score.value for score in scores.values() if isinstance(score, Score)]
+    is_whole = values and len(values) == len(scores) and all(map(math.isfinite, values))
+    return fmean(values) if is_whole else None
+
+
+def scorer_references(stage: str, scorers: Sequence[Reference]) -> list[tuple[str, str, Any]]:
+    """The components that a stage of that name scores with: (where in the recipe, kind, reference)."""
+    return [(f"stages.{stage}.scorers.{number}", "scorer", scorer) for number, scorer in enumerate(scorers)]
+
+
+def scorer_faults(stage: str, scorers: Sequence[Reference]) -> list[str]:
+    """Names that do not differ."""
+    labels = labels_of(scorers)
+    if len(set(labels)) == len(labels):
+        return []
+    return [f"stages.{stage}.scorers: give each its own 'name:' ({', '.join(labels)})"]
