@@ -1,4 +1,5 @@
 import asyncio
+import inspect
 import math
 from pathlib import Path
 
@@ -132,6 +133,30 @@ async def test_single_token_choices_take_one_pass_without_a_logit_per_position(
     )
     await asyncio.gather(*map(chat_model.complete, SINGLE))
     assert shapes == [(3, 1, 300)]
+
+
+async def test_a_batch_that_a_cpu_has_no_memory_for_is_halved(
+    chat_model: TransformersChatModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = [(await chat_model.complete(request)).choice_logprobs for request in SINGLE + LONGER]
+    loaded = chat_model._loaded
+    assert loaded is not None
+    real, sizes = loaded.model.forward, []
+
+    def crowded(input_ids: torch.Tensor, **arguments: object) -> object:
+        sizes.append(len(input_ids))
+        if len(input_ids) > 2:
+            raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes")
+        return real(input_ids=input_ids, **arguments)
+
+    crowded.__signature__ = inspect.signature(real)  # type: ignore[attr-defined]
+    monkeypatch.setattr(loaded.model, "forward", crowded)
+    single = await asyncio.gather(*map(chat_model.complete, SINGLE))
+    assert sizes == [3, 1, 2]
+    for reply, logprobs in zip(single, expected, strict=False):
+        assert reply.choice_logprobs == pytest.approx(logprobs, abs=1e-5)
+    with pytest.raises(ProviderError, match="out of memory on a prompt of"):
+        await chat_model.complete(ask("How good is it?", "A is better", "B is better", "十分", "九"))
 
 
 async def test_choices_and_generation_do_not_disturb_each_other(chat_model: TransformersChatModel) -> None:

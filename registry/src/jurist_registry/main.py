@@ -31,6 +31,9 @@ _UNREAD = 141
         "spot-check": LazyCommand(
             f"{_COMMANDS}.spot_check:spot_check", "Have people look at some of a run's labels."
         ),
+        "review": LazyCommand(
+            f"{_COMMANDS}.review:review", "Browse a run, and have people judge blindly what its jury judged."
+        ),
         "report": LazyCommand(f"{_COMMANDS}.report:report", "Write a report about one or more runs."),
         "ledger": LazyCommand(
             f"{_COMMANDS}.ledger:ledger", "Look into the ledger of a run, export it, or prune it."

@@ -186,7 +186,8 @@ class Progress:
         """Note a step of a trainer."""
         if self._stage is not None:
             self._stage.total = progress.total
-            self._stage.metrics = dict(progress.metrics)
+            if progress.metrics:  # a warning comes without any
+                self._stage.metrics = dict(progress.metrics)
             self._reached(self._stage, progress.step)
 
     def _reached(self, stage: StageProgress, done: int) -> None:

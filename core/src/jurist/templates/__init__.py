@@ -47,8 +47,11 @@ def conversation_text(prompt: Prompt, words: Wording) -> str:
 
 
 def nonce_for(texts: Iterable[str]) -> str:
-    """A word of eight hex digits that occurs in none of ``texts``; the same for the same texts."""
-    joined = "\x00".join(texts)
+    """A word of eight hex digits that occurs in none of ``texts``; the same for the same texts.
+
+    Their order plays no part, so both orders of a comparison begin alike, which models need to read but once.
+    """
+    joined = "\x00".join(sorted(texts))
     seed = joined
     while True:
         nonce = hashlib.sha256(seed.encode("utf-8", "surrogatepass")).hexdigest()[:8]

@@ -38,7 +38,7 @@ def generate(loaded: LoadedModel, batch: Sequence[Item]) -> list[ChatReply]:
 
 
 def _reply(loaded: LoadedModel, item: Item, tokens: list[int]) -> ChatReply:
-    text = decode(loaded, tokens)
+    text = loaded.prompts.decode(tokens)
     cut = first_stop(text, item.request.sampling.stop)
     ended = cut is not None or tokens[-1] in loaded.end_ids
     return ChatReply(
@@ -47,12 +47,6 @@ def _reply(loaded: LoadedModel, item: Item, tokens: list[int]) -> ChatReply:
         usage=Usage(prompt_tokens=len(item.prompt), completion_tokens=len(tokens)),
         served_model=loaded.name,
     )
-
-
-def decode(loaded: LoadedModel, tokens: list[int]) -> str:
-    """The text of generated tokens, without special ones."""
-    text: str = loaded.tokenizer.decode(tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False)
-    return text
 
 
 def first_stop(text: str, stops: Sequence[str]) -> int | None:
@@ -125,7 +119,7 @@ class RowEnds(StoppingCriteria):  # type: ignore[misc]
         ended = torch.isin(input_ids[:, -1], self._end_ids) | (self._limits <= length)
         for row, stops in self._stops.items():
             if not (self._done[row] or ended[row]):
-                text = decode(self._loaded, input_ids[row, self._start :].tolist())
+                text = self._loaded.prompts.decode(input_ids[row, self._start :].tolist())
                 ended[row] = first_stop(text, stops) is not None
         self.lengths = torch.where(ended & ~self._done, length, self.lengths)
         self._done = self._done | ended

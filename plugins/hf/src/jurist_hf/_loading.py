@@ -14,6 +14,7 @@ from transformers import AutoModelForCausalLM, GenerationConfig
 from transformers.utils import logging
 
 from jurist.errors import ProviderError
+from jurist_hf._beginning import Beginning
 from jurist_hf._prompts import PromptEncoder, load_encoder
 from jurist_hf.checkpoint import PROVIDED_BY, Checkpoint, find_checkpoint, unusable
 
@@ -33,8 +34,10 @@ class LoadedModel:
     model: Any
     prompts: PromptEncoder
     max_length: int | None
+    shortens: bool
     end_ids: tuple[int, ...]
     pad_id: int
+    beginning: Beginning | None = None
 
     @property
     def tokenizer(self) -> Any:
@@ -67,7 +70,7 @@ class LoadedModel:
 
     def release(self) -> None:
         """Let the weights go; the object is of no use afterwards."""
-        self.model = None
+        self.model = self.beginning = None
         gc.collect()
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
@@ -93,6 +96,7 @@ def load_model(options: TransformersOptions) -> LoadedModel:
         model=model,
         prompts=prompts,
         max_length=options.max_length or getattr(text_config, "max_position_embeddings", None),
+        shortens=options.too_long == "shorten",
         end_ids=end_ids,
         pad_id=pad_id,
     )

@@ -51,6 +51,11 @@ class PromptEncoder:
         ids: list[int] = self.tokenizer.encode(text, add_special_tokens=False)
         return ids
 
+    def decode(self, ids: list[int]) -> str:
+        """The text of token ids, without special ones."""
+        text: str = self.tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+        return text
+
 
 def load_encoder(options: TransformersOptions) -> PromptEncoder:
     """Load the tokenizer that the options name; no weights.

@@ -33,8 +33,11 @@ class TransformersOptions(Options):
 
     ``model``, ``tokenizer`` and ``adapter`` are folders or hub ids. ``chat_template`` is a file or a
     Jinja text; ``chat_template_kwargs`` are variables for it, such as ``enable_thinking: false``.
-    ``max_length`` overrides the context length that the checkpoint states. With ``dtype: auto`` it is
-    float32 on a CPU and the checkpoint's own elsewhere.
+    ``max_length`` overrides the context length that the checkpoint states. A longer prompt is refused; with
+    ``too_long: shorten`` one with choices loses the middle of its longest paragraphs, which the prompt says
+    in their place and the reply in its text. With ``dtype: auto`` it is float32 on a CPU and the
+    checkpoint's own elsewhere. A batch has at most ``batch_size`` requests and ``batch_tokens`` tokens, with
+    padding and with what may be generated.
     """
 
     model: Annotated[str, LocalPath]
@@ -44,8 +47,10 @@ class TransformersOptions(Options):
     chat_template_kwargs: dict[str, JsonValue] = Field(default_factory=dict)
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     max_length: int | None = Field(default=None, ge=2)
+    too_long: Literal["refuse", "shorten"] = "refuse"
     device: Annotated[str, Operational] = "auto"
     batch_size: Annotated[int, Operational, Field(ge=1)] = 16
+    batch_tokens: Annotated[int, Operational, Field(ge=1)] = 32768
 
     @property
     def template_text(self) -> str | None:
@@ -192,7 +197,9 @@ class TransformersChatModel(ChatModel):
                 loaded = self._load()
             except ProviderError as error:
                 return [error] * len(requests)
-            return answer_in_batches(loaded, requests, function, self.options.batch_size)
+            return answer_in_batches(
+                loaded, requests, function, self.options.batch_size, self.options.batch_tokens
+            )
 
     def _load(self) -> LoadedModel:
         from jurist_hf._loading import load_model
