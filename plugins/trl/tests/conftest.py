@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
+
+from jurist.contracts import Artifact, ScoreResponses, Trainer, TrainJob, TrainProgress
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
@@ -156,3 +160,140 @@ def kill_at() -> Callable[[int], Callable[[Any], None]]:
         return progress
 
     return at
+
+
+@pytest.fixture
+def reward_functions() -> Iterator[ModuleType]:
+    """Reward functions, importable by name as a user's are."""
+    module = ModuleType("reward_functions_of_a_test")
+
+    def goods(prompts: Any, completions: list[str]) -> list[float | None]:
+        return [float(text.split().count("good")) for text in completions]
+
+    async def goods_async(prompts: Any, completions: list[str]) -> list[float | None]:
+        return goods(prompts, completions)
+
+    def asked_for_red(prompts: Any, completions: list[str]) -> list[float | None]:
+        return [2.0 * ("red" in p[0]["content"] or "one" in p[0]["content"]) for p in prompts]
+
+    vars(module).update(asked_for_red=asked_for_red, goods=goods, goods_async=goods_async)
+    sys.modules[module.__name__] = module
+    yield module
+    del sys.modules[module.__name__]
+
+
+@pytest.fixture(scope="session")
+def reward_model(policy: Path, preferences: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from jurist_trl.reward import Reward, RewardOptions
+
+    job = TrainJob(model=policy, data=preferences, output=tmp_path_factory.mktemp("reward"))
+    options = RewardOptions(batch_size=8, learning_rate=3e-3, epochs=2)
+    return Reward(options).train(job, lambda _: None).path
+
+
+@pytest.fixture
+def ppo_job(policy: Path, prompts: Path, tmp_path: Path) -> TrainJob:
+    return TrainJob(model=policy, data=prompts, output=tmp_path, seed=2)
+
+
+@pytest.fixture
+def train_ppo(reward_functions: ModuleType) -> Callable[..., Artifact]:
+    """Train by PPO, fast unless options say otherwise; ``measure`` is what core would set."""
+    from jurist_trl.ppo import PPO, PPOOptions
+
+    fast = {
+        "rollouts": 2,
+        "batch_size": 8,
+        "ppo_epochs": 1,
+        "max_completion_length": 6,
+        "learning_rate": 3e-3,
+        "reward": f"{reward_functions.__name__}:goods",
+    }
+
+    def train(
+        job: TrainJob,
+        progress: Callable[[TrainProgress], None] = lambda _: None,
+        measure: ScoreResponses | None = None,
+        **options: Any,
+    ) -> Artifact:
+        ppo = PPO(PPOOptions(**{**fast, **options}))
+        ppo.measure = measure
+        return ppo.train(job, progress)
+
+    return train
+
+
+@pytest.fixture
+def ppo_trainers(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """The PPOTrainers that are made, to look into after training."""
+    from jurist_trl import _ppo_run
+
+    made: list[Any] = []
+
+    class Kept(_ppo_run.PPOTrainer):
+        def __init__(self, **arguments: Any) -> None:
+            super().__init__(**arguments)
+            self.rollouts: list[dict[str, Any]] = []
+            made.append(self)
+
+        def _generate_and_score_completions(self, inputs: Any) -> Any:
+            batch = super()._generate_and_score_completions(inputs)
+            self.rollouts.append(batch)
+            return batch
+
+    monkeypatch.setattr(_ppo_run, "PPOTrainer", Kept)
+    return made
+
+
+@pytest.fixture
+def metrics_of() -> Callable[[Path], list[dict[str, float]]]:
+    """Read the metrics log in the folder of a job."""
+
+    def read(output: Path) -> list[dict[str, float]]:
+        return [json.loads(line) for line in (output / "metrics.jsonl").read_text().splitlines()]
+
+    return read
+
+
+@pytest.fixture
+def train_group(reward_functions: ModuleType) -> Callable[..., Artifact]:
+    """Train by GRPO or RLOO, fast unless options say otherwise."""
+    fast = {
+        "rollouts": 2,
+        "batch_size": 8,
+        "num_generations": 4,
+        "max_completion_length": 6,
+        "learning_rate": 3e-3,
+        "reward": f"{reward_functions.__name__}:goods",
+    }
+
+    def train(method: type[Trainer], job: TrainJob, told: Any = lambda _: None, **options: Any) -> Artifact:
+        return method(method.Options(**{**fast, **options})).train(job, told)
+
+    return train
+
+
+@pytest.fixture
+def group_trainers(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """TRL's trainers that GRPO and RLOO make, each with its rollouts, to look into after training."""
+    from jurist_trl import _group_run
+
+    made: list[Any] = []
+
+    def kept(base: type[Any]) -> type[Any]:
+        class Kept(base):  # type: ignore[misc]
+            def __init__(self, **arguments: Any) -> None:
+                super().__init__(**arguments)
+                self.rollouts: list[dict[str, Any]] = []
+                made.append(self)
+
+            def _generate_and_score_completions(self, inputs: Any) -> Any:
+                batch = super()._generate_and_score_completions(inputs)
+                self.rollouts.append({**batch, "texts": self.last_responses, "rewards": self.last_rewards})
+                return batch
+
+        return Kept
+
+    for name in ("GroupRelativeTrainer", "LeaveOneOutTrainer"):
+        monkeypatch.setattr(_group_run, name, kept(getattr(_group_run, name)))
+    return made

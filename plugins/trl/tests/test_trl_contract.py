@@ -4,31 +4,98 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import pkgutil
+from collections.abc import Iterator
 from importlib.metadata import version
 
 import pytest
 
-RELIED_ON = {
-    # overridden
+import jurist_trl
+
+INPUTS = ["self", "model", "inputs"]
+REWARDS = ["self", "inputs", "prompts", "completions", "completion_ids_list"]
+LOG = ["self", "logs", "start_time"]
+CALLBACK = ["self", "args", "state", "control", "kwargs"]
+
+OVERRIDDEN = {
+    "trl:GRPOTrainer._calculate_rewards": REWARDS,
+    "trl:GRPOTrainer._compute_loss": INPUTS,
     "trl:GRPOTrainer._generate_and_score_completions": ["self", "inputs"],
-    "trl:GRPOTrainer._compute_loss": ["self", "model", "inputs"],
     "trl:GRPOTrainer._save_checkpoint": ["self", "model", "trial"],
-    "trl:RewardTrainer.compute_loss": ["self", "model", "inputs", "return_outputs", "num_items_in_batch"],
+    "trl:GRPOTrainer.log": LOG,
+    "trl:RLOOTrainer._calculate_rewards": REWARDS,
+    "trl:RLOOTrainer._generate_and_score_completions": ["self", "inputs"],
+    "trl:RLOOTrainer.log": LOG,
     "trl:RewardTrainer._set_signature_columns_if_needed": ["self"],
-    "trl.trainer.reward_trainer:DataCollatorForPreference.torch_call": ["self", "examples"],
+    "trl:RewardTrainer.compute_loss": [*INPUTS, "return_outputs", "num_items_in_batch"],
+    "trl:DPOTrainer._compute_loss": [*INPUTS, "return_outputs"],
+    "trl:DPOTrainer._prepare_dataset": ["self", "dataset", "processing_class", "args", "dataset_name"],
+    "trl:DPOTrainer._set_signature_columns_if_needed": ["self"],
     "trl.trainer.base_trainer:_BaseTrainer._send_telemetry": ["self"],
-    "transformers:Trainer.create_optimizer": ["self", "model"],
+    "trl.trainer.base_trainer:_BaseTrainer.create_model_card": ["self", "model_name", "dataset_name", "tags"],
+    "trl.trainer.reward_trainer:DataCollatorForPreference.torch_call": ["self", "examples"],
+    "trl.trainer.dpo_trainer:DataCollatorForPreference.torch_call": ["self", "examples"],
     "transformers:Trainer._clip_grad_norm": ["self", "model"],
-    # called
+    "transformers:Trainer.create_optimizer": ["self", "model"],
+    "transformers:TrainerCallback.on_log": CALLBACK,
+    "transformers:TrainerCallback.on_save": CALLBACK,
+    "transformers:TrainerCallback.on_step_end": CALLBACK,
+    "transformers:TrainerCallback.on_train_begin": CALLBACK,
+}
+CALLED = {
     "trl:GRPOTrainer._generate": ["self", "prompts"],
+    "trl:RLOOTrainer._generate": ["self", "prompts"],
     "trl:GRPOTrainer._prepare_inputs": ["self", "generation_batch"],
+    "trl:DPOTrainer.compute_ref_log_probs": ["self", "model", "inputs"],
+    "trl:DPOTrainer.evaluate": ["self", "eval_dataset", "ignore_keys", "metric_key_prefix"],
     "trl.trainer.utils:pad": ["tensors", "padding_value", "padding_side", "pad_to_multiple_of"],
     "trl.trainer.utils:disable_dropout_in_model": ["model"],
     "trl.trainer.utils:add_fused_lm_head": ["model", "temperature", "cast_lm_head_to_fp32", "outputs"],
 }
 
 
-@pytest.mark.parametrize("target", RELIED_ON)
+def overrides() -> Iterator[tuple[str, str]]:
+    """(class of ours, method of theirs that it overrides, named by the class that defines it)."""
+    for found in pkgutil.iter_modules(jurist_trl.__path__):
+        module = importlib.import_module(f"jurist_trl.{found.name}")
+        for ours in vars(module).values():
+            if inspect.isclass(ours) and ours.__module__ == module.__name__:
+                yield from overrides_of(ours)
+
+
+def overrides_of(ours: type) -> Iterator[tuple[str, str]]:
+    for place, layer in enumerate(ours.__mro__):
+        if layer.__module__.startswith("jurist_trl."):
+            for name in vars(layer):
+                below = (base for base in ours.__mro__[place + 1 :] if name in vars(base))
+                theirs = next((base for base in below if is_theirs(base)), None)
+                if theirs is not None and not name.startswith("__"):
+                    yield layer.__qualname__, f"{theirs.__module__}.{theirs.__qualname__}.{name}"
+
+
+def is_theirs(base: type) -> bool:
+    return base.__module__.partition(".")[0] in ("trl", "transformers")
+
+
+def resolved(target: str) -> str:
+    """The method that the table names, named by the class that defines it."""
+    module, _, path = target.partition(":")
+    owner, _, name = path.rpartition(".")
+    start = getattr(importlib.import_module(module), owner)
+    definer = next(base for base in start.__mro__ if name in vars(base))
+    return f"{definer.__module__}.{definer.__qualname__}.{name}"
+
+
+def test_every_overridden_method_is_in_the_table_and_nothing_else() -> None:
+    table = {resolved(target) for target in OVERRIDDEN}
+    found = set(overrides())
+    missing = sorted(f"{ours} overrides {theirs}" for ours, theirs in found if theirs not in table)
+    assert not missing, f"add to OVERRIDDEN, with the parameters of trl {version('trl')}: {missing}"
+    stale = sorted(table - {theirs for _, theirs in found})
+    assert not stale, f"nothing overrides these any more; take them out of OVERRIDDEN: {stale}"
+
+
+@pytest.mark.parametrize("target", OVERRIDDEN | CALLED)
 def test_signature(target: str) -> None:
     module, _, path = target.partition(":")
     found: object = importlib.import_module(module)
@@ -38,24 +105,34 @@ def test_signature(target: str) -> None:
     where = f"{package} {version(package)}: {module}.{path}"
     assert callable(found), f"{where} is gone; jurist_trl overrides or calls it"
     parameters = list(inspect.signature(found).parameters)
-    assert parameters == RELIED_ON[target], f"{where} now takes {parameters}; adapt jurist_trl to it"
+    expected = (OVERRIDDEN | CALLED)[target]
+    assert parameters == expected, f"{where} now takes {parameters}; adapt jurist_trl to it"
 
 
-def test_the_loss_of_ppo_is_not_divided_again_for_gradient_accumulation() -> None:
+@pytest.mark.parametrize(
+    ("trainer", "scaled"), [("GRPOTrainer", True), ("RewardTrainer", False), ("DPOTrainer", False)]
+)
+def test_losses_are_scaled_for_gradient_accumulation_where_we_expect_it(trainer: str, scaled: bool) -> None:
     import trl
 
-    message = (
-        f"trl {trl.__version__}: GRPOTrainer now scales the loss differently; adapt PPOTrainer._compute_loss"
+    found = getattr(trl, trainer).loss_is_scaled_for_ga
+    assert found is scaled, (
+        f"trl {trl.__version__}: {trainer} now scales its loss differently; adapt ours to it"
     )
-    assert trl.GRPOTrainer.loss_is_scaled_for_ga is True, message
-    assert trl.RewardTrainer.loss_is_scaled_for_ga is False, message
 
 
-def test_generate_gives_tokens_and_completions_in_these_places() -> None:
-    """`_generate` returns a tuple of eight; PPOTrainer reads the first, second and fourth."""
+@pytest.mark.parametrize(
+    ("trainer", "given"),
+    [
+        ("GRPOTrainer", ["prompt_ids,", "completion_ids,", "tool_mask,", "completions,"]),
+        ("RLOOTrainer", ["prompt_ids,", "completion_ids,", "completions"]),
+    ],
+)
+def test_generate_gives_tokens_and_completions_in_these_places(trainer: str, given: list[str]) -> None:
+    """jurist_trl.sampling reads the first two, and the first after them that is not None."""
     import trl
 
-    source = inspect.getsource(trl.GRPOTrainer._generate)
+    source = inspect.getsource(getattr(trl, trainer)._generate)
     last = source[source.rindex("return ") :].split()
-    expected = ["return", "prompt_ids,", "completion_ids,", "tool_mask,", "completions,"]
-    assert last[:5] == expected, f"trl {trl.__version__}: GRPOTrainer._generate returns something else now"
+    message = f"trl {trl.__version__}: {trainer}._generate returns something else now"
+    assert last[1 : 1 + len(given)] == given, message

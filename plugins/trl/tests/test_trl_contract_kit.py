@@ -10,9 +10,12 @@ import pytest
 
 from jurist.contracts import TrainJob
 from jurist.testing import JudgeContract, ScorerContract, TrainerContract
+from jurist_trl.dpo import DPO
+from jurist_trl.grpo import GRPO
 from jurist_trl.ppo import PPO
 from jurist_trl.reward import Reward, RewardOptions
 from jurist_trl.reward_judge import RewardModelJudge, RewardModelScorer
+from jurist_trl.rloo import RLOO
 from jurist_trl.sft import SFT
 
 FAST = {"batch_size": 8, "save_steps": 2}
@@ -48,6 +51,18 @@ class TestReward(TrainerContract):
         return TrainJob(model=self.policy, data=self.examples, output=tmp_path)
 
 
+class TestDPO(TrainerContract):
+    component = DPO
+    options: ClassVar[Mapping[str, Any]] = {**FAST, "max_steps": 2}
+
+    @pytest.fixture(autouse=True)
+    def _given(self, policy: Path, preferences: Path) -> None:
+        self.policy, self.examples = policy, preferences
+
+    def job(self, tmp_path: Path) -> TrainJob:
+        return TrainJob(model=self.policy, data=self.examples, output=tmp_path)
+
+
 class TestPPO(TrainerContract):
     component = PPO
     options: ClassVar[Mapping[str, Any]] = {**FAST, "rollouts": 2, "max_completion_length": 4}
@@ -60,6 +75,14 @@ class TestPPO(TrainerContract):
         return TrainJob(
             model=self.policy, data=self.examples, output=tmp_path, reward_models=(self.reward_model,)
         )
+
+
+class TestGRPO(TestPPO):
+    component = GRPO
+
+
+class TestRLOO(TestPPO):
+    component = RLOO
 
 
 class TestRewardModelJudge(JudgeContract):

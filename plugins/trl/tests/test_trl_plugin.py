@@ -13,6 +13,7 @@ import pytest
 from jurist.contracts import Trainer
 from jurist.options import Options
 from jurist_trl import plugin
+from jurist_trl.dpo import DPOOptions
 from jurist_trl.ppo import PPOOptions
 from jurist_trl.reward import RewardOptions
 from jurist_trl.reward_judge import RewardModelOptions
@@ -25,7 +26,10 @@ def test_the_components_load_and_say_what_they_turn_into_what() -> None:
     assert made == {
         "trl-sft": ("revisions", "policy"),
         "trl-reward": ("preferences", "reward_model"),
+        "trl-dpo": ("preferences", "policy"),
         "trl-ppo": ("prompts", "policy"),
+        "trl-grpo": ("prompts", "policy"),
+        "trl-rloo": ("prompts", "policy"),
     }
     assert [c.collected("scorer", "jurist-trl").load().__name__ for c in plugin.jurist_scorers()] == [
         "RewardModelScorer"
@@ -34,7 +38,7 @@ def test_the_components_load_and_say_what_they_turn_into_what() -> None:
     assert judge.capabilities == {"symmetric"}
 
 
-@pytest.mark.parametrize("options", [SFTOptions, RewardOptions, PPOOptions, RewardModelOptions])
+@pytest.mark.parametrize("options", [SFTOptions, RewardOptions, DPOOptions, PPOOptions, RewardModelOptions])
 def test_the_readme_explains_every_option(options: type[Options]) -> None:
     readme = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
     assert [name for name in options.model_fields if not re.search(rf"`{name}[`:]", readme)] == []

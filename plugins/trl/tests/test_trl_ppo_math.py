@@ -146,3 +146,83 @@ def test_the_adaptive_coefficient_moves_towards_the_target_and_not_too_fast() ->
     assert ppo_math.adapted_kl_coef(0.15, 6.6, 6.0, 10_000, 512) == pytest.approx(0.15 * (1 + 0.1 * 0.0512))
     assert ppo_math.adapted_kl_coef(0.15, 600.0, 6.0, 10_000, 512) == pytest.approx(0.15 * (1 + 0.2 * 0.0512))
     assert ppo_math.adapted_kl_coef(0.15, 0.0, 6.0, 10_000, 512) == pytest.approx(0.15 * (1 - 0.2 * 0.0512))
+
+
+@settings(max_examples=40, deadline=None)
+@given(numbers(-4, 0), numbers(-4, 0), numbers(-2, 2), st.floats(1.5, 4))
+def test_the_dual_clip_bounds_the_loss_of_negative_advantages(
+    logps: Any, old: Any, advantages: Any, dual: float
+) -> None:
+    loss, clipped = ppo_math.policy_loss(tensor(logps), tensor(old), tensor(advantages), 0.2, dual)
+    for i in range(3):
+        for t in range(WIDTH):
+            ratio, a = math.exp(logps[i][t] - old[i][t]), advantages[i][t]
+            surrogate = min(ratio * a, min(max(ratio, 0.8), 1.2) * a)
+            objective = max(surrogate, dual * a) if a < 0 else surrogate
+            assert loss[i, t].item() == pytest.approx(-objective, abs=1e-6)
+            if abs(objective - ratio * a) > 1e-9:
+                assert clipped[i, t].item() == 1.0
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.lists(st.floats(-100, 100), min_size=1, max_size=6), min_size=1, max_size=5))
+def test_moments_of_batches_are_those_of_all_numbers(batches: list[list[float]]) -> None:
+    moments, seen = ppo_math.Moments(), []
+    for batch in batches:
+        values, mask = tensor([*batch, 1e6]), torch.tensor([True] * len(batch) + [False])
+        moments = ppo_math.updated_moments(moments, values, mask, lambda total: total)
+        seen += batch
+    assert moments.seen == len(seen)
+    assert moments.mean == pytest.approx(sum(seen) / len(seen), abs=1e-6)
+    variance = torch.tensor(seen, dtype=torch.float64).var(unbiased=False).item()
+    assert moments.deviation == pytest.approx(math.sqrt(variance + 1e-8), abs=1e-6)
+
+
+def test_moments_do_not_change_when_nothing_was_seen() -> None:
+    before = ppo_math.Moments(3.0, 1.0, 2.0)
+    values, none = tensor([5.0]), torch.tensor([False])
+    assert ppo_math.updated_moments(before, values, none, lambda total: total) == before
+
+
+def over_two_processes(function: Any, rows: Any) -> list[Any]:
+    """Run ``function`` on the first and the other rows, each time summing over both, as processes would."""
+    halves = (slice(0, 1), slice(1, None))
+    calls: list[list[Any]] = [[], []]
+
+    def recorded(own: int, known: list[Any]) -> Any:
+        def reduce(value: Any) -> Any:
+            calls[own].append(value)
+            step = len(calls[own]) - 1
+            return known[step] if step < len(known) else value
+
+        return reduce
+
+    known: list[Any] = []
+    for _ in range(5):  # one more sum is known each time
+        calls = [[], []]
+        results = [function(*(x[half] for x in rows), recorded(i, known)) for i, half in enumerate(halves)]
+        known = [a + b for a, b in zip(*calls, strict=True)][: len(known) + 1]
+    return results
+
+
+def test_statistics_are_of_all_processes() -> None:
+    torch.manual_seed(0)
+    values, returns = torch.randn(2, 3, WIDTH, dtype=torch.float64)
+    mask = as_mask([2, 5, 3])
+
+    def whiten(x: Any, mask: Any, reduce: Any) -> Any:
+        return ppo_math.whiten(x, mask, reduce=reduce)
+
+    parts = over_two_processes(whiten, (values, mask))
+    assert torch.allclose(torch.cat(parts), ppo_math.whiten(values, mask), atol=1e-12)
+
+    explained = ppo_math.explained_variance(values, returns, mask).item()
+    parts = over_two_processes(ppo_math.explained_variance, (values, returns, mask))
+    assert [part.item() for part in parts] == pytest.approx([explained] * 2)
+
+    def moments(x: Any, mask: Any, reduce: Any) -> Any:
+        return ppo_math.updated_moments(ppo_math.Moments(), x, mask, reduce)
+
+    column = (values[:, 0], torch.tensor([True, True, False]))
+    whole = ppo_math.updated_moments(ppo_math.Moments(), *column, lambda total: total)
+    assert over_two_processes(moments, column) == [pytest.approx(whole), pytest.approx(whole)]

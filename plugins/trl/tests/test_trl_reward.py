@@ -1,10 +1,9 @@
-"""Reward models: the soft loss, training, normalisation, scoring, judging."""
+"""Reward models: what training makes of preferences."""
 
 from __future__ import annotations
 
 import json
 import math
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,11 +11,19 @@ from typing import Any
 import pytest
 
 from jurist.contracts import Artifact, TrainJob, TrainProgress
-from jurist.errors import ProviderError, UsageError
-from jurist.records import Comparison, Judgment, Prompt, Response, Score
+from jurist.errors import UsageError
 from jurist_trl.reward import Reward, RewardOptions
 
 PROMPT = [{"role": "user", "content": "what is the red number"}]
+
+
+def turns(role: str, text: str) -> list[dict[str, str]]:
+    return [{"role": role, "content": text}]
+
+
+def write_lines(path: Path, rows: list[dict[str, Any]]) -> Path:
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return path
 
 
 def train(
@@ -32,25 +39,59 @@ def trained(policy: Path, preferences: Path, tmp_path_factory: pytest.TempPathFa
     return train(TrainJob(model=policy, data=preferences, output=output))
 
 
-@pytest.mark.parametrize("probability", [0.5, 0.7, 1.0])
-@pytest.mark.parametrize("margin", [-3.0, 0.0, 0.4, 20.0])
-def test_soft_loss_is_the_formula_and_its_gradient_is_sigmoid_minus_p(
-    margin: float, probability: float
+def test_margins_reach_the_trainer_and_those_of_rows_without_one_are_zero(
+    policy: Path, preferences: Path, tmp_path: Path
 ) -> None:
+    """The loss of the first step, with probability 1, against the formula on the untrained model."""
     import torch
+    from torch.nn.functional import logsigmoid
 
-    from jurist_trl._reward_trainer import soft_preference_loss
+    rows = [json.loads(line) | {"probability": 1.0} for line in preferences.read_text().splitlines()[:8]]
+    margins = [0.0, 1.0, 2.0, 0.0, 0.5, 0.0, 3.0, 0.0]
+    with_margins = [row | {"margin": m} if m else row for row, m in zip(rows, margins, strict=True)]
+    first: dict[str, float] = {}
+    for name, data in (("none", rows), ("some", with_margins)):
+        job = TrainJob(model=policy, data=write_lines(tmp_path / name, data), output=tmp_path / f"out-{name}")
+        artifact = train(job, max_steps=1, learning_rate=1e-12, eval_fraction=0, normalize=False)
+        first[name] = artifact.metrics["loss"]
+    sides = {
+        side: torch.tensor(score_texts(artifact.path, rows, side), dtype=torch.float64)
+        for side in ("chosen", "rejected")
+    }
+    d = sides["chosen"] - sides["rejected"]
+    assert first["none"] == pytest.approx(-logsigmoid(d).mean().item(), abs=1e-5)
+    assert first["some"] == pytest.approx(-logsigmoid(d - torch.tensor(margins)).mean().item(), abs=1e-5)
+    assert first["some"] - first["none"] > 0.1
 
-    d = torch.tensor([margin], dtype=torch.float64, requires_grad=True)
-    loss = soft_preference_loss(d, torch.tensor([probability], dtype=torch.float64))
-    loss.backward()
-    sigmoid = 1 / (1 + math.exp(-margin))
-    formula = -probability * math.log(sigmoid)
-    if probability < 1:
-        formula -= (1 - probability) * math.log(1 - sigmoid)
-    assert loss.item() == pytest.approx(formula, abs=1e-6)
-    assert d.grad is not None
-    assert d.grad.item() == pytest.approx(sigmoid - probability, abs=1e-9)
+
+def test_centering_adds_the_square_of_what_both_scores_sum_to(
+    policy: Path, preferences: Path, tmp_path: Path
+) -> None:
+    """Eisenstein et al. 2023 (arXiv 2312.09244), again on the untrained model."""
+    rows = [json.loads(line) for line in preferences.read_text().splitlines()[:8]]
+    data = write_lines(tmp_path / "rows", rows)
+    losses = []
+    for name, coefficient in (("without", None), ("with", 0.5)):
+        artifact = train(
+            TrainJob(model=policy, data=data, output=tmp_path / name),
+            max_steps=1,
+            learning_rate=1e-12,
+            eval_fraction=0,
+            normalize=False,
+            center_rewards_coefficient=coefficient,
+        )
+        losses.append(artifact.metrics["loss"])
+    chosen, rejected = (score_texts(artifact.path, rows, side) for side in ("chosen", "rejected"))
+    squares = [(one + other) ** 2 for one, other in zip(chosen, rejected, strict=True)]
+    assert losses[1] - losses[0] == pytest.approx(0.5 * sum(squares) / len(squares), abs=1e-5)
+    assert losses[1] - losses[0] > 1e-3
+
+
+def score_texts(folder: Path, rows: list[dict[str, Any]], side: str) -> list[float]:
+    from jurist_trl.scoring import RewardModel
+
+    texts = [row[side][0]["content"] for row in rows]
+    return RewardModel(folder).score([row["prompt"] for row in rows], texts)
 
 
 def test_the_probability_reaches_the_loss_of_the_trainer(
@@ -73,98 +114,13 @@ def test_an_obvious_preference_is_learnt_and_the_sureness_of_its_labels(trained:
     assert entropy - 1e-6 <= trained.metrics["eval_loss"] < entropy + 0.05
     assert trained.metrics["pairs"] + trained.metrics["pairs_held_out"] == 96
     assert 8 <= trained.metrics["pairs_held_out"] <= 45
-
-
-def test_the_saved_model_is_normalised_on_what_it_was_trained_on(
-    trained: Artifact, policy: Path, preferences: Path
-) -> None:
-    import torch
-
-    from jurist_trl._reward_trainer import _pairs
-    from jurist_trl.examples import PreferencePair, read_examples
-    from jurist_trl.scoring import RewardModel
-    from jurist_trl.tokens import load_tokenizer
-
-    options = RewardOptions(eval_fraction=0.25)
-    job = TrainJob(model=policy, data=preferences, output=policy)
-    pairs = _pairs(load_tokenizer(policy), read_examples(preferences, PreferencePair), job, options)
-    ids = [row[side] for row in pairs.train for side in ("chosen_ids", "rejected_ids")]
-    model = RewardModel(trained.path)
-    prompts, texts = [], []
-    for sequence in ids:
-        head, _, tail = model.tokenizer.decode(sequence).partition(" <assistant> ")
-        prompts.append([{"role": "user", "content": head.removeprefix("<user> ")}])
-        texts.append(tail.removesuffix("<eos>").strip())
-    scores = torch.tensor(model.score(prompts, texts))
-    assert scores.mean().item() == pytest.approx(0, abs=1e-4)
-    assert scores.std(unbiased=False).item() == pytest.approx(1, abs=1e-4)
-
-
-def test_a_head_with_a_bias_takes_the_whole_normalisation() -> None:
-    import torch
-
-    from jurist_trl.scoring import normalize_head, reward_mean
-
-    class Model(torch.nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.score = torch.nn.Linear(4, 1)
-            self.config = type("Config", (), {})()
-
-    torch.manual_seed(0)
-    model, inputs = Model(), torch.randn(64, 4)
-    mean, deviation = normalize_head(model, model.score(inputs)[:, 0].detach())
-    after = model.score(inputs)[:, 0]
-    assert after.mean().item() == pytest.approx(0, abs=1e-6)
-    assert after.std(unbiased=False).item() == pytest.approx(1, abs=1e-6)
-    assert deviation > 0
-    assert mean != 0
-    assert reward_mean(model) == 0
-
-
-def test_scores_do_not_depend_on_the_batch(trained: Artifact) -> None:
-    from transformers import AutoModelForSequenceClassification
-
-    from jurist_trl.scoring import RewardModel
-
-    texts = ["good red", "bad blue maybe maybe maybe", "", "yes"]
-    alone = [RewardModel(trained.path).score([PROMPT], [text])[0] for text in texts]
-    together = RewardModel(trained.path).score([PROMPT] * 4, texts)
-    assert together == pytest.approx(alone, abs=1e-5)
-
-    plain = AutoModelForSequenceClassification.from_pretrained(trained.path)
-    model = RewardModel(trained.path)
-    encoded = model.tokenizer("<user> what is the red number <assistant> good red <eos>", return_tensors="pt")
-    logit = plain(**encoded).logits[0, 0].item()
-    assert logit - plain.config.jurist_reward_mean == pytest.approx(alone[0], abs=1e-5)
-
-
-@pytest.mark.parametrize("ending", ["", "<eos>", "<eos> ", "<eos> \n"])
-def test_every_template_ends_in_one_end_of_sequence_token(make_policy: Any, ending: str) -> None:
-    from jurist_trl.tokens import conversation_ids, load_tokenizer
-
-    template = "{% for m in messages %}<{{ m.role }}> {{ m.content }} {% endfor %}" + ending.replace(
-        "\n", "{{ '\n' }}"
-    )
-    tokenizer = load_tokenizer(make_policy(template=template))
-    ids = conversation_ids(tokenizer, [*PROMPT, {"role": "assistant", "content": "good"}])
-    assert ids.count(tokenizer.eos_token_id) == 1
-    assert ids[-1] == tokenizer.eos_token_id
-
-
-def test_padding_by_the_end_token_scores_the_same_alone_and_in_a_batch(
-    make_policy: Any, preferences: Path, tmp_path: Path
-) -> None:
-    from jurist_trl.scoring import RewardModel
-
-    base = make_policy(pad="<eos>")
-    artifact = train(TrainJob(model=base, data=preferences, output=tmp_path))
-    assert artifact.metrics["eval_accuracy"] == 1.0
-    model = RewardModel(artifact.path)
-    texts = ["good red", "bad red maybe maybe maybe"]
-    alone = [model.score([PROMPT], [text])[0] for text in texts]
-    assert model.score([PROMPT] * 2, texts) == pytest.approx(alone, abs=1e-5)
-    assert alone[0] > alone[1]
+    table = json.loads((trained.path.parent / "calibration.json").read_text())
+    assert sum(row["pairs"] for row in table) == trained.metrics["pairs_held_out"]
+    gaps = sum(row["pairs"] * abs(row["confidence"] - row["label"]) for row in table)
+    error = gaps / trained.metrics["pairs_held_out"]
+    assert trained.metrics["eval_calibration_error"] == pytest.approx(error)
+    assert error < 0.1
+    assert trained.metrics["eval_brier"] < 0.01  # of what the labels of 0.9 say, not of what happens
 
 
 def test_killed_and_resumed_training_ends_bit_identical(
@@ -220,109 +176,6 @@ def test_long_pairs_are_counted_and_none_left_is_an_error(
     assert artifact.metrics["pairs_too_long"] == too_long
     with pytest.raises(UsageError, match="96 of 96 have more than 5 tokens"):
         train(TrainJob(model=policy, data=preferences, output=tmp_path), max_length=5)
-
-
-async def test_as_judge_and_scorer(trained: Artifact) -> None:
-    from jurist_trl.reward_judge import RewardModelJudge, RewardModelOptions, RewardModelScorer
-
-    options = RewardModelOptions(model=trained.path)
-    judge, scorer = RewardModelJudge(options), RewardModelScorer(options)
-    comparison = Comparison(
-        prompt=Prompt.of("what is the red number"),
-        response_a=Response(text="good red"),
-        response_b=Response(text="bad red"),
-    )
-    shown = await judge.judge(comparison, ())
-    swapped = await judge.judge(comparison.swapped(), ())
-    scores = [
-        await scorer.score(comparison.prompt, r, ()) for r in (comparison.response_a, comparison.response_b)
-    ]
-    assert isinstance(shown, Judgment)
-    assert isinstance(swapped, Judgment)
-    a, b = (s.value for s in scores if isinstance(s, Score))
-    assert shown.preference > 0.8
-    assert shown.preference == pytest.approx(1 / (1 + math.exp(b - a)), abs=1e-6)
-    assert swapped.preference == pytest.approx(1 - shown.preference, abs=1e-6)
-    await judge.close()
-    await scorer.close()
-
-
-@pytest.mark.parametrize("role", ["RewardModelScorer", "RewardModelJudge"])
-@pytest.mark.parametrize(
-    ("fault", "cause"),
-    [
-        ("missing", "there is no such folder"),
-        ("empty", "it holds no config.json"),
-        ("no weights", "model.safetensors"),
-        ("cut off", "SafetensorError"),
-        ("not a reward model", None),
-    ],
-)
-async def test_a_reward_model_that_cannot_be_had_ends_the_run_and_is_named(
-    trained: Artifact, tmp_path: Path, role: str, fault: str, cause: str | None
-) -> None:
-    """Fatal, since no call could succeed; every item would fail alike."""
-    from jurist_trl import reward_judge
-
-    component = getattr(reward_judge, role)(
-        reward_judge.RewardModelOptions(model=broken_model(trained.path, tmp_path, fault))
-    )
-    good, bad, prompt = Response(text="good"), Response(text="bad"), Prompt.of("what")
-    call = (
-        component.judge(Comparison(prompt=prompt, response_a=good, response_b=bad), ())
-        if role == "RewardModelJudge"
-        else component.score(prompt, good, ())
-    )
-    with pytest.raises(ProviderError) as caught:
-        await call
-    await component.close()
-    error = caught.value
-    assert (error.fatal, error.retryable) == (True, False)
-    assert str(tmp_path / "model") in error.what
-    assert error.provided_by == "jurist-trl (trl-reward-model)"
-    assert error.hint
-    assert cause is None or cause in str(error.cause)
-
-
-def broken_model(whole: Path, tmp_path: Path, fault: str) -> Path:
-    folder = tmp_path / "model"
-    if fault == "empty":
-        folder.mkdir()
-    elif fault != "missing":
-        shutil.copytree(whole, folder)
-    weights, config = folder / "model.safetensors", folder / "config.json"
-    if fault == "no weights":
-        weights.unlink()
-    elif fault == "cut off":
-        weights.write_bytes(weights.read_bytes()[:1000])
-    elif fault == "not a reward model":
-        labels = {str(i): f"LABEL_{i}" for i in range(3)}
-        changed = json.loads(config.read_text()) | {"id2label": labels}
-        changed["label2id"] = {label: int(i) for i, label in labels.items()}
-        config.write_text(json.dumps(changed))
-    return folder
-
-
-def test_a_model_that_is_not_there_has_no_identity(tmp_path: Path) -> None:
-    """Else its replies would be kept under the same key as those of any other missing model."""
-    from jurist_trl.reward_judge import RewardModelJudge, RewardModelOptions
-
-    judge = RewardModelJudge(RewardModelOptions(model=tmp_path / "nowhere"))
-    with pytest.raises(ProviderError, match=r"no reward model at \S+nowhere") as caught:
-        judge.identity()
-    assert caught.value.fatal
-
-
-def test_the_identity_follows_the_weights(trained: Artifact, policy: Path) -> None:
-    from jurist_trl.reward_judge import RewardModelOptions, RewardModelScorer
-
-    one = RewardModelScorer(RewardModelOptions(model=trained.path)).identity()
-    again = RewardModelScorer(RewardModelOptions(model=trained.path, batch_size=7)).identity()
-    other = RewardModelScorer(RewardModelOptions(model=policy)).identity()
-    assert isinstance(one, dict)
-    assert isinstance(other, dict)
-    assert one == again
-    assert one["weights"] != other["weights"]
 
 
 @pytest.mark.filterwarnings("ignore:.*gradient_checkpointing.*:FutureWarning")

@@ -1,16 +1,33 @@
-"""Rewards of Python functions: what fails is asked again and never becomes a number."""
+"""Rewards: weighted sums of several sources; what fails is asked again and never becomes a number."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import pytest
 
-from jurist.errors import ContractError, ProviderError, UsageError
-from jurist_trl.reward_source import Prompts, RetriedReward, load_reward_function
+from jurist.contracts import TrainJob
+from jurist.errors import BudgetStop, ContractError, ProviderError, UsageError
+from jurist_trl.ppo import PPO
+from jurist_trl.reward_source import Prompts, Retried, RewardSource, load_function
+from jurist_trl.rewarded import RewardedOptions
 
 PROMPTS = [[{"role": "user", "content": name}] for name in "abc"]
+TEXTS = ["x", "y", "z"]
+
+
+@pytest.fixture
+def functions() -> Iterator[ModuleType]:
+    """An importable module for reward functions."""
+    module = ModuleType("functions_of_this_test")
+    sys.modules[module.__name__] = module
+    yield module
+    del sys.modules[module.__name__]
 
 
 def test_only_what_has_no_reward_is_asked_again() -> None:
@@ -20,10 +37,10 @@ def test_only_what_has_no_reward_is_asked_again() -> None:
         asked.append([prompt[0]["content"] + text for prompt, text in zip(prompts, texts, strict=True)])
         return [1.0, None, math.nan] if len(asked) == 1 else [2.0, math.inf][: len(texts)]
 
-    rewards = RetriedReward(function, 1, pause=0)(PROMPTS, ["x", "y", "z"])
-    assert asked == [["ax", "by", "cz"], ["by", "cz"]]
+    rewards = RewardSource({"function": Retried(function, 1, pause=0)})(PROMPTS, TEXTS)
     assert rewards.values == [1.0, 2.0, None]
-    assert rewards.error == "the reward function gave no finite number"
+    assert rewards.error == "function gave no finite number"
+    assert asked == [["ax", "by", "cz"], ["by", "cz"]]
 
 
 def test_an_exception_is_asked_again_and_kept_as_the_cause() -> None:
@@ -34,23 +51,128 @@ def test_an_exception_is_asked_again_and_kept_as_the_cause() -> None:
         calls += 1
         raise TimeoutError("too slow")
 
-    rewards = RetriedReward(function, 2, pause=0)(PROMPTS, ["x", "y", "z"])
+    rewards = RewardSource({"function": Retried(function, 2, pause=0)})(PROMPTS, TEXTS)
     assert calls == 3
     assert rewards.values == [None, None, None]
     assert rewards.error == "TimeoutError: too slow"
 
 
-def test_what_no_retry_can_help_is_raised_at_once() -> None:
-    def refused(prompts: Prompts, texts: Sequence[str]) -> list[float | None]:
-        raise ProviderError("wrong key", fatal=True)
+@pytest.mark.parametrize(
+    "error", [ProviderError("wrong key", fatal=True), BudgetStop("spent"), UsageError("no")]
+)
+def test_what_no_retry_can_help_is_raised_at_once(error: Exception) -> None:
+    calls = 0
 
-    with pytest.raises(ProviderError, match="wrong key"):
-        RetriedReward(refused, 2, pause=0)(PROMPTS, ["x", "y", "z"])
+    def refused(prompts: Prompts, texts: Sequence[str]) -> list[float | None]:
+        nonlocal calls
+        calls += 1
+        raise error
+
+    with pytest.raises(type(error)):
+        Retried(refused, 2, pause=0)(PROMPTS, TEXTS)
+    assert calls == 1
+
+
+def test_too_few_answers_are_a_fault_of_the_function() -> None:
     with pytest.raises(ContractError, match="gave 1 rewards for 3 responses"):
-        RetriedReward(lambda prompts, texts: [1.0], 2, pause=0)(PROMPTS, ["x", "y", "z"])
+        Retried(lambda prompts, texts: [1.0], 2, pause=0)(PROMPTS, TEXTS)
+
+
+def test_the_reward_is_the_weighted_sum_and_a_missing_part_leaves_none() -> None:
+    shown: list[list[str]] = []
+
+    def first(prompts: Prompts, texts: Sequence[str]) -> list[float | None]:
+        return [1.0, None, 3.0]
+
+    def second(prompts: Prompts, texts: Sequence[str]) -> list[float | None]:
+        shown.append(list(texts))
+        return [10.0, 20.0]
+
+    rewards = RewardSource({"first": first, "second": second}, [2.0, -0.5])(PROMPTS, TEXTS)
+    assert rewards.values == [2 * 1.0 - 0.5 * 10.0, None, 2 * 3.0 - 0.5 * 20.0]
+    assert shown == [["x", "z"]]  # what is dropped already is not paid for
+    assert rewards.parts == {"first": [1.0, None, 3.0], "second": [10.0, None, 20.0]}
+    assert rewards.error == "first gave no finite number"
+
+
+def test_sources_come_in_order_models_function_scorers(
+    functions: ModuleType, policy: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Two reward models (the same, with its sign turned), an async function and the recipe's scorers."""
+    import torch
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+    from jurist_trl.scoring import RewardModel
+
+    torch.manual_seed(0)
+    model = AutoModelForSequenceClassification.from_pretrained(policy, num_labels=1)
+    tokenizer = AutoTokenizer.from_pretrained(policy)
+    folders = (tmp_path / "a", tmp_path / "b")
+    for folder in folders:
+        model.save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
+        model.score.weight.data *= -1
+
+    async def lengths(prompts: Prompts, texts: Sequence[str]) -> list[float | None]:
+        return [float(len(text)) for text in texts]
+
+    functions.lengths = lengths  # type: ignore[attr-defined]
+    ppo = PPO(PPO.Options())
+    ppo.score = lambda prompts, texts: [100.0 if text == "red" else None for text in texts]
+    job = TrainJob(model=policy, data=policy, output=tmp_path, reward_models=folders)
+    options = RewardedOptions(reward="functions_of_this_test:lengths", reward_weights=(3.0, 1.0, 0.1, 0.01))
+    texts = ["red", "green", "red"]
+    rewards = RewardSource.of(job, options, ppo)(PROMPTS, texts)
+    scores = RewardModel(folders[0]).score(PROMPTS, texts)
+    assert list(rewards.parts) == ["reward_model_1", "reward_model_2", "reward_function", "scorers"]
+    assert rewards.parts["reward_model_2"] == pytest.approx([-score for score in scores], abs=1e-6)
+    expected = [3 * score - score + 0.1 * 3 + 0.01 * 100 for score in scores]
+    assert rewards.values == [
+        pytest.approx(expected[0], abs=1e-5),
+        None,
+        pytest.approx(expected[2], abs=1e-5),
+    ]
+
+
+def test_weights_must_be_as_many_as_sources(policy: Path, tmp_path: Path) -> None:
+    """Which is said before anything is loaded: there is no such model, and no such function."""
+    ppo = PPO(PPO.Options())
+    ppo.score = lambda prompts, texts: [0.0] * len(texts)
+    job = TrainJob(model=policy, data=policy, output=tmp_path, reward_models=(tmp_path / "none",))
+    options = RewardedOptions(reward="no_such_module:function", reward_weights=(1.0,))
+    with pytest.raises(UsageError, match="1 numbers for 3 sources") as caught:
+        RewardSource.of(job, options, ppo)
+    assert "reward_model, reward_function, scorers" in str(caught.value)
+
+
+def test_nothing_more_is_asked_when_all_are_dropped() -> None:
+    def refuses(prompts: Prompts, texts: Sequence[str]) -> list[float | None]:
+        raise AssertionError("asked")
+
+    rewards = RewardSource({"first": lambda p, t: [None] * 3, "second": refuses})(PROMPTS, TEXTS)
+    assert rewards.values == [None] * 3
+    assert rewards.parts["second"] == [None] * 3
+
+
+def test_a_training_without_rewards_is_refused(policy: Path, tmp_path: Path) -> None:
+    job = TrainJob(model=policy, data=policy, output=tmp_path)
+    with pytest.raises(UsageError, match="PPO has no rewards"):
+        RewardSource.of(job, RewardedOptions(), PPO(PPO.Options()))
+
+
+class Counter:
+    """A callable that is no function, and async."""
+
+    async def __call__(self, prompts: Any, texts: Sequence[str]) -> list[float]:
+        return [float(len(text)) for text in texts]
+
+
+def test_any_callable_will_do(functions: ModuleType) -> None:
+    functions.counter = Counter()  # type: ignore[attr-defined]
+    assert load_function("functions_of_this_test:counter")(PROMPTS, ["a", "bb", ""]) == [1.0, 2.0, 0.0]
 
 
 @pytest.mark.parametrize("name", ["no_such_module:function", "math:no_such_function"])
 def test_a_function_that_is_not_there_is_named(name: str) -> None:
-    with pytest.raises(UsageError, match=f"reward function {name} could not be loaded"):
-        load_reward_function(name)
+    with pytest.raises(UsageError, match=f"function {name} could not be loaded"):
+        load_function(name)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -105,6 +106,107 @@ def test_only_the_completion_is_learnt(policy: Path) -> None:
     learnt = [i for i in row["labels"] if i != -100]
     assert tokenizer.decode(learnt) == "red yes <eos>"
     assert row["labels"][-3:] == row["input_ids"][-3:]
+
+
+@pytest.fixture
+def mixed(tmp_path: Path) -> Path:
+    """Conversations of several turns, one of them too long for 24 tokens."""
+    rows = [
+        {
+            "prompt": [
+                {"role": "system", "content": "say the colour"},
+                {"role": "user", "content": f"what is {number}"},
+                {"role": "assistant", "content": "maybe red"},
+                {"role": "user", "content": "please"},
+            ],
+            "completion": [{"role": "assistant", "content": f"yes {number} {number}"}],
+        }
+        for number in ("one", "two", "three") * 4
+    ]
+    rows.append(
+        {
+            "prompt": [{"role": "user", "content": "say"}],
+            "completion": [{"role": "assistant", "content": "red " * 30}],
+        }
+    )
+    path = tmp_path / "mixed.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+def test_conversations_mixed_in_are_learnt_besides_the_revisions(
+    policy: Path, revisions: Path, mixed: Path, tmp_path: Path
+) -> None:
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    job = TrainJob(model=policy, data=revisions, mixed=mixed, output=tmp_path / "output")
+    artifact = train(job, max_length=24, epochs=12)
+    counts = {name: artifact.metrics[name] for name in ("revisions", "revisions_too_long")}
+    counts |= {name: artifact.metrics[name] for name in ("mixed", "mixed_too_long")}
+    assert counts == {"revisions": 24, "revisions_too_long": 0, "mixed": 12, "mixed_too_long": 1}
+    assert artifact.metrics["steps"] == math.ceil(36 / 8) * 12
+
+    tokenizer = AutoTokenizer.from_pretrained(artifact.path)
+    model = AutoModelForCausalLM.from_pretrained(artifact.path)
+    conversation = json.loads(mixed.read_text().splitlines()[1])
+    for prompt, answer in (
+        ([{"role": "user", "content": "say blue please"}], "blue good <eos>"),
+        (conversation["prompt"], "yes two two <eos>"),
+    ):
+        encoded = tokenizer.apply_chat_template(
+            prompt, add_generation_prompt=True, return_tensors="pt", return_dict=True
+        )
+        start = encoded["input_ids"].shape[1]
+        written = model.generate(**encoded, max_new_tokens=6, do_sample=False)[0, start:]
+        assert tokenizer.decode(written) == answer
+
+
+def test_batches_hold_both_and_the_loss_is_on_the_last_completion_alone(
+    policy: Path, revisions: Path, mixed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from transformers import AutoTokenizer
+
+    from jurist_trl import _sft_trainer
+
+    class Recording(_sft_trainer.PolicyTrainer):
+        batches: ClassVar[list[Any]] = []
+
+        def compute_loss(self, model: Any, inputs: Any, *args: Any, **kwargs: Any) -> Any:
+            self.batches.append({name: inputs[name].clone() for name in ("input_ids", "labels")})
+            return super().compute_loss(model, inputs, *args, **kwargs)
+
+    monkeypatch.setattr(_sft_trainer, "PolicyTrainer", Recording)
+    train(
+        TrainJob(model=policy, data=revisions, mixed=mixed, output=tmp_path / "output"),
+        max_length=24,
+        epochs=1,
+    )
+    tokenizer = AutoTokenizer.from_pretrained(policy)
+    learnt = []
+    for batch in Recording.batches:
+        for ids, labels in zip(batch["input_ids"], batch["labels"], strict=True):
+            kept = labels[labels != -100]
+            learnt.append(tokenizer.decode(kept))
+            end = int((labels != -100).nonzero().max()) + 1
+            assert ids[end - len(kept) : end].tolist() == kept.tolist()  # one stretch, up to the end token
+    wanted = [
+        tokenizer.decode(tokenizer(row["completion"][0]["content"] + " <eos>")["input_ids"])
+        for file in (revisions, mixed)
+        for row in map(json.loads, file.read_text().splitlines())
+    ]
+    assert sorted(learnt) == sorted(wanted[:-1])  # all but the one that is too long
+    both = [{text.startswith("yes ") for text in learnt[i : i + 8]} for i in range(0, 32, 8)]
+    assert sum(kinds == {True, False} for kinds in both) >= 3
+
+
+def test_faults_of_the_conversations_mixed_in_are_listed_before_training(
+    policy: Path, revisions: Path, tmp_path: Path
+) -> None:
+    data = tmp_path / "mixed.jsonl"
+    data.write_text('{"prompt": [{"role": "user", "content": "x"}]}\n')
+    with pytest.raises(UsageError, match=r"mixed\.jsonl:1\.completion: required"):
+        train(TrainJob(model=policy, data=revisions, mixed=data, output=tmp_path / "output"))
+    assert not (tmp_path / "output").exists()
 
 
 def test_long_revisions_are_counted_and_none_left_is_an_error(

@@ -108,6 +108,19 @@ def write_json(path: Path, value: Any) -> None:
         lines.write(json.dumps(value, ensure_ascii=False, indent=2, default=str))
 
 
+def append_line(path: Path, row: str) -> None:
+    """Add a row to a file that outlives interruptions.
+
+    Raises:
+        UsageError: the disk does not take it.
+    """
+    try:
+        with path.open("a", encoding="utf-8") as file:
+            file.write(row + "\n")
+    except OSError as error:
+        raise unwritable(path, error) from error
+
+
 def unwritable(path: Path, error: OSError) -> UsageError:
     """The error for a file that cannot be written."""
     return UsageError(

@@ -13,7 +13,7 @@ from jurist.artifacts import StageArtifact
 from jurist.assembly import ComponentSource, Selection, select
 from jurist.contracts import Artifact, ArtifactKind, Samples, Trainer, TrainJob, TrainProgress
 from jurist.errors import UsageError
-from jurist.files.jsonl import read_rows
+from jurist.files.jsonl import append_line, read_rows
 from jurist.files.record_file import RecordFile
 from jurist.files.training_data import ROWS, RevisionRow, read_training_data
 from jurist.recipe import DataFile, PromptSource, Reference, TrainSettings, resolve_path
@@ -196,6 +196,7 @@ class TrainStage(Stage):
             context.events.training_progress(stage=self.name, progress=update)
             if update.warning is not None:
                 context.events.notice(trainer.label, update.warning)
+                append_line(folder / "warnings.jsonl", update.model_dump_json(include={"step", "warning"}))
 
         log = ScoreLog(folder / "scores.jsonl")
         known = {p.id: p for each in self.sampled().values() for p in each if p.tags or p.metadata}

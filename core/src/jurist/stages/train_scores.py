@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from jurist.engine.engine import Engine
-from jurist.files.jsonl import unwritable, write_lines
+from jurist.files.jsonl import append_line, write_lines
 from jurist.recipe import Principles, Reference
 from jurist.records import Message, Outcome, Prompt, Record, Response, Score, ScoreOutcome
 from jurist.stages.base import Stage, Surroundings, choose_principles, tally
@@ -93,11 +93,7 @@ class ScoreLog:
         Raises:
             UsageError: the disk does not take it.
         """
-        try:
-            with self._path.open("a", encoding="utf-8") as file:
-                file.write(scored.to_json() + "\n")
-        except OSError as error:
-            raise unwritable(self._path, error) from error
+        append_line(self._path, scored.to_json())
         self._count(scored)
 
     def summary(self) -> dict[str, Any]:

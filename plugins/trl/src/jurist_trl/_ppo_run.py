@@ -2,77 +2,100 @@
 
 from __future__ import annotations
 
-import math
 import os
-import random
 from functools import partial
 from typing import Any
 
 from datasets import Dataset
-from transformers import AutoModelForCausalLM, set_seed
+from transformers import AutoModelForCausalLM, TrainerCallback, set_seed
 from trl import GRPOConfig
 
 from jurist.contracts import Artifact, TrainJob
 from jurist.errors import UsageError
+from jurist_trl._mixed_conversations import MixedConversations
 from jurist_trl._ppo_trainer import PPOTrainer
 from jurist_trl._session import Progress, arguments, failed, lora_config, run, save_model
 from jurist_trl._value_model import make_value_model
 from jurist_trl.checkpoints import last_checkpoint
-from jurist_trl.examples import Example, messages, read_examples
-from jurist_trl.hub import with_local_models
-from jurist_trl.ppo import PPOOptions
-from jurist_trl.reward_source import RetriedReward, load_reward_function
-from jurist_trl.tokens import load_tokenizer, prompt_ids
+from jurist_trl.held_out import HeldOut, HeldOutEvaluation
+from jurist_trl.job_checks import check_rollouts, prepare
+from jurist_trl.model_card import Trained
+from jurist_trl.monitors import Monitors
+from jurist_trl.ppo import PPO, PPOOptions
+from jurist_trl.reward_source import RewardSource
+from jurist_trl.rollout_prompts import Prompt, rollout_prompts, shuffled
+from jurist_trl.vllm import vllm_arguments
 
-Prompt = list[dict[str, str]]
+PROVIDED_BY = "jurist-trl (trl-ppo)"
 
 
-def train_by_ppo(job: TrainJob, options: PPOOptions, progress: Progress) -> Artifact:
+def train_by_ppo(ppo: PPO, job: TrainJob, progress: Progress) -> Artifact:
     """Train ``job.model`` on the prompts in ``job.data``."""
-    job = with_local_models(job)
-    tokenizer = load_tokenizer(job.model)
-    prompts, too_long = _prompts(job, options, tokenizer)
-    world = int(os.environ.get("WORLD_SIZE", "1"))
-    per_rollout = options.batch_size * world // options.num_generations
-    rollouts = options.rollouts or math.ceil(options.epochs * len(prompts) / per_rollout)
+    options = ppo.options
+    if options.fsdp is not None:
+        raise UsageError(
+            "trl-ppo trains two networks, which FSDP cannot do here",
+            provided_by=PROVIDED_BY,
+            hint="start the processes with torchrun and without the option fsdp; for a large model, set lora",
+        )
+    job, tokenizer = prepare("trl-ppo", job, options)
+    prompts, too_long = rollout_prompts(
+        job.data, tokenizer, options.max_prompt_length, provided_by=PROVIDED_BY
+    )
+    check_rollouts("trl-ppo", job.model, tokenizer, prompts, options.max_completion_length)
+    held_out = HeldOut.of(job, options, ppo, tokenizer, options.max_prompt_length)
+    longest = options.max_prompt_length + options.max_completion_length
+    mixed = MixedConversations(job.mixed, tokenizer, longest, job.seed) if job.mixed else None
+    trainer = _trainer(ppo, job, tokenizer, prompts, mixed)
+    callbacks = _callbacks(trainer, job, options, progress, held_out)
+    metrics = run(trainer, job, progress, callbacks=callbacks)
+    value_model = trainer.accelerator.unwrap_model(trainer.value_model).model
+    save_model(trainer, value_model, tokenizer, job.output / "value_model")
+    metrics |= {"prompts": float(len(prompts)), "prompts_too_long": float(too_long)}
+    if mixed is not None:
+        metrics["mixed_too_long"] = float(mixed.too_long)
+    trained = Trained("trl-ppo", job, options, metrics)
+    save_model(trainer, trainer.model, tokenizer, job.output / "model", trained=trained)
+    return Artifact(kind="policy", path=job.output / "model", metrics=metrics)
+
+
+def _trainer(
+    ppo: PPO, job: TrainJob, tokenizer: Any, prompts: list[Prompt], mixed: MixedConversations | None
+) -> PPOTrainer:
+    """The trainer as it begins, or as it was when the last checkpoint was written."""
+    options, processes = ppo.options, int(os.environ.get("WORLD_SIZE", "1"))
+    rollouts = options.rollouts_over(len(prompts), processes)
+    drawn = shuffled(prompts, rollouts * options.prompts_per_rollout(processes), job.seed)
     config = _config(job, options, rollouts)  # first, since it chooses this process's GPU
-    reward = RetriedReward(_reward_function(job, options), options.reward_retries)
+    reward = RewardSource.of(job, options, ppo)
     set_seed(job.seed)
     trainer = PPOTrainer(
         options=options,
         value_model=make_value_model(job, options, tokenizer),
         reward=reward,
+        mixed=mixed,
         stopped=partial(failed, job),
         model=AutoModelForCausalLM.from_pretrained(job.model, dtype=options.dtype),
         args=config,
-        train_dataset=Dataset.from_list(
-            [{"prompt": prompt} for prompt in shuffled(prompts, rollouts * per_rollout, job.seed)]
-        ),
+        train_dataset=Dataset.from_list([{"prompt": prompt} for prompt in drawn]),
         processing_class=tokenizer,
         peft_config=lora_config(options.lora, "CAUSAL_LM"),
     )
     last = last_checkpoint(job)
     if last is not None:
         trainer.restore(last)
-    metrics = run(trainer, job, progress)
-    save_model(trainer, trainer.model, tokenizer, job.output / "model")
-    value_model = trainer.accelerator.unwrap_model(trainer.value_model).model
-    save_model(trainer, value_model, tokenizer, job.output / "value_model")
-    metrics |= {"prompts": float(len(prompts)), "prompts_too_long": float(too_long)}
-    return Artifact(kind="policy", path=job.output / "model", metrics=metrics)
+    return trainer
 
 
-def shuffled(prompts: list[Prompt], count: int, seed: int) -> list[Prompt]:
-    """``count`` prompts: all of them in random order, then again in another, as often as needed.
-
-    The whole training is laid out beforehand as one pass, so that resuming is skipping.
-    """
-    source, order = random.Random(seed), list(range(len(prompts)))
-    drawn: list[Prompt] = []
-    while len(drawn) < count:
-        source.shuffle(order)
-        drawn.extend(prompts[i] for i in order)
-    return drawn[:count]
+def _callbacks(
+    trainer: PPOTrainer, job: TrainJob, options: PPOOptions, progress: Progress, held_out: HeldOut | None
+) -> list[TrainerCallback]:
+    clip = None if options.reward_normalization else options.reward_clip  # monitors see rewards as they came
+    callbacks: list[TrainerCallback] = [Monitors(trainer, job, progress, reward_clip=clip)]
+    if held_out is not None:
+        every = options.whole_rollouts(options.eval_steps)
+        callbacks.append(HeldOutEvaluation(trainer, held_out, every))
+    return callbacks
 
 
 def _config(job: TrainJob, options: PPOOptions, rollouts: int) -> GRPOConfig:
@@ -83,10 +106,11 @@ def _config(job: TrainJob, options: PPOOptions, rollouts: int) -> GRPOConfig:
         num_iterations=options.ppo_epochs,
         max_steps=rollouts * options.steps_per_rollout,
         # a checkpoint between two rollouts needs no buffered samples
-        save_steps=math.ceil(options.save_steps / options.steps_per_rollout) * options.steps_per_rollout,
+        save_steps=options.whole_rollouts(options.save_steps),
         num_generations=options.batch_size,
         max_completion_length=options.max_completion_length,
         temperature=options.temperature,
+        **vllm_arguments(options),
         beta=1.0,  # makes GRPOTrainer keep a reference policy; its own KL term is not used
         shuffle_dataset=False,
         disable_dropout=True,
@@ -95,29 +119,3 @@ def _config(job: TrainJob, options: PPOOptions, rollouts: int) -> GRPOConfig:
     # GRPO refuses 1, since its advantages compare the samples of a prompt; a value model needs no such group
     config.num_generations = options.num_generations
     return config
-
-
-def _reward_function(job: TrainJob, options: PPOOptions) -> Any:
-    if options.reward is not None:
-        return load_reward_function(options.reward)
-    if job.reward_models:
-        from jurist_trl.scoring import RewardModel
-
-        return RewardModel(job.reward_models[0]).score
-    raise UsageError(
-        "PPO has no rewards",
-        provided_by="jurist-trl (trl-ppo)",
-        hint="give the stage a reward model, or option reward: module:function",
-    )
-
-
-def _prompts(job: TrainJob, options: PPOOptions, tokenizer: Any) -> tuple[list[Prompt], int]:
-    prompts = [messages(example.prompt) for example in read_examples(job.data, Example)]
-    kept = [p for p in prompts if len(prompt_ids(tokenizer, p)) <= options.max_prompt_length]
-    if not kept:
-        raise UsageError(
-            f"none of the {len(prompts)} prompts has at most {options.max_prompt_length} tokens",
-            provided_by="jurist-trl (trl-ppo)",
-            hint="raise the option max_prompt_length",
-        )
-    return kept, len(prompts) - len(kept)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import Any
 
 import torch
 from datasets import Dataset
-from torch.nn.functional import logsigmoid
 from transformers import AutoModelForSequenceClassification, set_seed
+from transformers.modeling_outputs import SequenceClassifierOutput
 from trl import RewardConfig, RewardTrainer
 from trl.trainer.reward_trainer import DataCollatorForPreference
 
@@ -23,38 +22,22 @@ from jurist_trl._session import (
     save_model,
     supervised_arguments,
 )
-from jurist_trl.examples import PreferencePair, messages, read_examples
-from jurist_trl.hub import with_local_models
+from jurist_trl.agreement import agreement, soft_preference_loss, write_calibration
+from jurist_trl.examples import PreferencePair, Revision, messages, read_examples
+from jurist_trl.job_checks import SHORTER, check_length, prepare
+from jurist_trl.model_card import Trained
+from jurist_trl.preferences import Pair, split_pairs
 from jurist_trl.reward import RewardOptions
-from jurist_trl.scoring import normalize_head, score_ids
-from jurist_trl.tokens import conversation_ids, load_tokenizer
+from jurist_trl.scoring import last_token_logits, normalize_head, score_ids
+from jurist_trl.tokens import conversation_ids
+
+PROVIDED_BY = "jurist-trl (trl-reward)"
 
 Row = dict[str, Any]
 
 
-class Pairs(NamedTuple):
-    """Tokenised preferences: to train on, held out, and how many were too long."""
-
-    train: list[Row]
-    held_out: list[Row]
-    too_long: int
-
-
-def soft_preference_loss(margins: torch.Tensor, probabilities: torch.Tensor) -> torch.Tensor:
-    """Mean cross-entropy of a Bradley-Terry model with soft labels.
-
-    -(p log s(d) + (1 - p) log s(-d)) with d = r_chosen - r_rejected; its derivative in d is s(d) - p.
-
-    Args:
-        margins: d, shape (batch,).
-        probabilities: p = P(chosen is better), shape (batch,).
-    """
-    terms = probabilities * logsigmoid(margins) + (1 - probabilities) * logsigmoid(-margins)
-    return -terms.mean()
-
-
 class SoftPreferenceCollator(DataCollatorForPreference):  # type: ignore[misc]
-    """Pads pairs as TRL does, and keeps their probability."""
+    """Pads pairs as TRL does, margins included, and keeps their probability."""
 
     def torch_call(self, examples: list[Row]) -> Row:
         """One batch: all chosen responses, then all rejected ones."""
@@ -64,19 +47,23 @@ class SoftPreferenceCollator(DataCollatorForPreference):  # type: ignore[misc]
 
 
 class SoftPreferenceTrainer(QuietTrainer, RewardTrainer):  # type: ignore[misc]
-    """TRL's RewardTrainer with the soft-label loss; its metrics stay as they are."""
+    """TRL's RewardTrainer with the soft-label loss, on the score at the last token; its metrics stay."""
 
     def _set_signature_columns_if_needed(self) -> None:
-        self._signature_columns = ["chosen_ids", "rejected_ids", "probability"]
+        self._signature_columns = ["chosen_ids", "rejected_ids", "margin", "probability"]
 
     def compute_loss(
         self, model: Any, inputs: Row, return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:
         """The soft-label loss of one batch."""
-        probabilities = inputs.pop("probability")
-        _, outputs = super().compute_loss(model, inputs, True, num_items_in_batch)
+
+        def scored(input_ids: torch.Tensor, attention_mask: torch.Tensor, **_: Any) -> Any:
+            return SequenceClassifierOutput(logits=last_token_logits(model, input_ids, attention_mask))
+
+        probabilities, margins = inputs.pop("probability"), inputs.pop("margin")
+        _, outputs = super().compute_loss(scored, inputs, True, num_items_in_batch)
         chosen, rejected = torch.chunk(outputs.logits.squeeze(-1).float(), chunks=2)
-        loss = soft_preference_loss(chosen - rejected, probabilities)
+        loss = soft_preference_loss(chosen - rejected, probabilities, margins)
         if self.args.center_rewards_coefficient is not None:
             loss = loss + self.args.center_rewards_coefficient * torch.mean((chosen + rejected) ** 2)
         return (loss, outputs) if return_outputs else loss
@@ -84,30 +71,52 @@ class SoftPreferenceTrainer(QuietTrainer, RewardTrainer):  # type: ignore[misc]
 
 def train_reward_model(job: TrainJob, options: RewardOptions, progress: Progress) -> Artifact:
     """Train a reward model from ``job.model`` on the preferences in ``job.data``."""
-    job = with_local_models(job)
-    tokenizer = load_tokenizer(job.model)
-    pairs = _pairs(tokenizer, read_examples(job.data, PreferencePair), job, options)
+    job, tokenizer = prepare("trl-reward", job, options)
+    pairs = split_pairs(
+        tokenizer,
+        read_examples(job.data, PreferencePair),
+        max_length=options.max_length,
+        eval_fraction=options.eval_fraction,
+        seed=job.seed,
+        provided_by=PROVIDED_BY,
+    )
+    references = _references(tokenizer, options, pairs.train)
+    check_length("trl-reward", job.model, max(pairs.longest, *map(len, references)), SHORTER)
     trainer = _trainer(job, options, tokenizer, pairs.train)
-    metrics = run(trainer, job, progress)
-    model = trainer.accelerator.unwrap_model(trainer.model).eval()
-    metrics |= {
-        "pairs": float(len(pairs.train)),
-        "pairs_held_out": float(len(pairs.held_out)),
-        "pairs_too_long": float(pairs.too_long),
-        **_agreement(model, tokenizer, pairs.held_out, options.batch_size),
-    }
+    metrics = run(trainer, job, progress) | pairs.counts()
+    model = trainer.model.eval()
+    if pairs.held_out:
+        differences = _differences(model, tokenizer, pairs.held_out, options.batch_size)
+        labels = torch.tensor([pair.probability for pair in pairs.held_out])
+        metrics |= agreement(differences, labels)
+        if trainer.accelerator.is_main_process:
+            write_calibration(job.output / "calibration.json", differences, labels)
     if options.normalize:
-        chosen, rejected = _scores(model, tokenizer, pairs.train, options.batch_size)
-        mean, deviation = normalize_head(model, torch.cat([chosen, rejected]))
+        metrics["references"] = float(len(references))
+        scores = score_ids(model, references, tokenizer.pad_token_id, 2 * options.batch_size)
+        mean, deviation = normalize_head(model, scores)
+        model.config.jurist_reward_std = deviation  # times a difference of scores: the log-odds learnt
         metrics |= {"reward_mean": mean, "reward_std": deviation}
-    save_model(trainer, trainer.model, tokenizer, job.output / "model")
+    trained = Trained("trl-reward", job, options, metrics)
+    save_model(trainer, model, tokenizer, job.output / "model", trained=trained)
     return Artifact(kind="reward_model", path=job.output / "model", metrics=metrics)
 
 
-def _trainer(job: TrainJob, options: RewardOptions, tokenizer: Any, rows: list[Row]) -> SoftPreferenceTrainer:
+def _trainer(
+    job: TrainJob, options: RewardOptions, tokenizer: Any, pairs: Sequence[Pair]
+) -> SoftPreferenceTrainer:
     set_seed(job.seed)  # the score head is new, so it is drawn here
     model = AutoModelForSequenceClassification.from_pretrained(job.model, num_labels=1, dtype=options.dtype)
     model.config.get_text_config().pad_token_id = tokenizer.pad_token_id
+    rows = [
+        {
+            "chosen_ids": pair.chosen,
+            "rejected_ids": pair.rejected,
+            "probability": pair.probability,
+            "margin": pair.margin,
+        }
+        for pair in pairs
+    ]
     return SoftPreferenceTrainer(
         model=model,
         args=RewardConfig(
@@ -121,54 +130,24 @@ def _trainer(job: TrainJob, options: RewardOptions, tokenizer: Any, rows: list[R
     )
 
 
-def _pairs(tokenizer: Any, examples: list[PreferencePair], job: TrainJob, options: RewardOptions) -> Pairs:
-    """Tokenise, leave out what is too long, and hold out a share of the prompts (never of the pairs)."""
-    train: list[Row] = []
-    held_out: list[Row] = []
-    for example in examples:
-        row: Row = {
-            "chosen_ids": conversation_ids(tokenizer, messages(example.prompt + example.chosen)),
-            "rejected_ids": conversation_ids(tokenizer, messages(example.prompt + example.rejected)),
-            "probability": example.probability,
-        }
-        if max(len(row["chosen_ids"]), len(row["rejected_ids"])) <= options.max_length:
-            drawn = _uniform(job.seed, messages(example.prompt))
-            (held_out if drawn < options.eval_fraction else train).append(row)
-    too_long = len(examples) - len(train) - len(held_out)
-    if not train:
+def _references(tokenizer: Any, options: RewardOptions, pairs: Sequence[Pair]) -> list[list[int]]:
+    """What the scores are normalised on: the reference responses, else the responses trained on."""
+    if options.reference is None:
+        return [ids for pair in pairs for ids in (pair.chosen, pair.rejected)]
+    examples = read_examples(options.reference, Revision)
+    whole = [conversation_ids(tokenizer, messages(each.prompt + each.completion)) for each in examples]
+    kept = [ids for ids in whole if len(ids) <= options.max_length]
+    if not kept:
         raise UsageError(
-            f"no preference is left to train on: {too_long} of {len(examples)} have more than "
-            f"{options.max_length} tokens, {len(held_out)} are held out",
-            provided_by="jurist-trl (trl-reward)",
-            hint="raise max_length, or lower eval_fraction",
+            f"none of the {len(whole)} references has at most {options.max_length} tokens",
+            provided_by=PROVIDED_BY,
+            hint="raise the option max_length, or leave reference out",
         )
-    return Pairs(train, held_out, too_long)
+    return kept
 
 
-def _uniform(seed: int, prompt: list[dict[str, str]]) -> float:
-    """A number in [0, 1) that depends on the seed and the prompt alone."""
-    text = json.dumps([seed, prompt], sort_keys=True)
-    return int(hashlib.sha256(text.encode()).hexdigest()[:8], 16) / 16**8
-
-
-def _scores(
-    model: Any, tokenizer: Any, rows: list[Row], batch_size: int
-) -> tuple[torch.Tensor, torch.Tensor]:
-    ids = [row["chosen_ids"] for row in rows] + [row["rejected_ids"] for row in rows]
-    scores = score_ids(model, ids, tokenizer.pad_token_id, 2 * batch_size)
-    chosen, rejected = scores.chunk(2)
-    return chosen, rejected
-
-
-def _agreement(model: Any, tokenizer: Any, rows: list[Row], batch_size: int) -> dict[str, float]:
-    """Loss, and how often the likelier response scores higher (equal scores count half)."""
-    decided = [row for row in rows if row["probability"] != 0.5]
-    if not rows:
-        return {}
-    chosen, rejected = _scores(model, tokenizer, rows, batch_size)
-    margins, labels = chosen - rejected, torch.tensor([row["probability"] for row in rows])
-    metrics = {"eval_loss": soft_preference_loss(margins, labels).item()}
-    if decided:
-        sides = torch.sign(margins) * torch.sign(labels - 0.5)
-        metrics["eval_accuracy"] = ((sides + 1) / 2)[labels != 0.5].mean().item()
-    return metrics
+def _differences(model: Any, tokenizer: Any, pairs: Sequence[Pair], batch_size: int) -> torch.Tensor:
+    """r_chosen - r_rejected of each pair, shape (pairs,)."""
+    ids = [pair.chosen for pair in pairs] + [pair.rejected for pair in pairs]
+    chosen, rejected = score_ids(model, ids, tokenizer.pad_token_id, 2 * batch_size).chunk(2)
+    return chosen - rejected

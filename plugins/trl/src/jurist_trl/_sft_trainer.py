@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
 from datasets import Dataset
 from transformers import AutoModelForCausalLM, set_seed
@@ -19,9 +20,10 @@ from jurist_trl._session import (
     supervised_arguments,
 )
 from jurist_trl.examples import Revision, messages, read_examples
-from jurist_trl.hub import with_local_models
+from jurist_trl.job_checks import SHORTER, check_length, prepare
+from jurist_trl.model_card import Trained
 from jurist_trl.sft import SFTOptions
-from jurist_trl.tokens import completion_labels, conversation_ids, load_tokenizer, prompt_ids
+from jurist_trl.tokens import completion_labels, conversation_ids, prompt_ids
 
 
 class PolicyTrainer(QuietTrainer, SFTTrainer):  # type: ignore[misc]
@@ -29,29 +31,47 @@ class PolicyTrainer(QuietTrainer, SFTTrainer):  # type: ignore[misc]
 
 
 def train_policy(job: TrainJob, options: SFTOptions, progress: Progress) -> Artifact:
-    """Fine-tune ``job.model`` on the revisions in ``job.data``."""
-    job = with_local_models(job)
-    tokenizer = load_tokenizer(job.model)
-    rows = [_tokenized(tokenizer, example) for example in read_examples(job.data, Revision)]
-    kept = [row for row in rows if len(row["input_ids"]) <= options.max_length]
-    if not kept:
-        raise UsageError(
-            f"none of the {len(rows)} revisions has at most {options.max_length} tokens",
-            provided_by="jurist-trl (trl-sft)",
-            hint="raise the option max_length",
-        )
+    """Fine-tune ``job.model`` on the revisions in ``job.data`` and the conversations in ``job.mixed``."""
+    job, tokenizer = prepare("trl-sft", job, options)
+    revisions = _read(tokenizer, job.data, "revisions", options)
+    mixed = Rows([], 0) if job.mixed is None else _read(tokenizer, job.mixed, "mixed conversations", options)
+    rows = [*revisions.kept, *mixed.kept]
+    check_length("trl-sft", job.model, max(len(row["input_ids"]) for row in rows), SHORTER)
     set_seed(job.seed)
     trainer = PolicyTrainer(
         model=AutoModelForCausalLM.from_pretrained(job.model, dtype=options.dtype),
         args=SFTConfig(**supervised_arguments(options, job)),
-        train_dataset=Dataset.from_list(kept),
+        train_dataset=Dataset.from_list(rows),  # each epoch draws a new order
         processing_class=tokenizer,
         peft_config=lora_config(options.lora, "CAUSAL_LM"),
     )
     metrics = run(trainer, job, progress)
-    save_model(trainer, trainer.model, tokenizer, job.output / "model")
-    counts = {"revisions": float(len(kept)), "revisions_too_long": float(len(rows) - len(kept))}
-    return Artifact(kind="policy", path=job.output / "model", metrics={**metrics, **counts})
+    counts = {"revisions": len(revisions.kept), "revisions_too_long": revisions.too_long}
+    if job.mixed is not None:
+        counts |= {"mixed": len(mixed.kept), "mixed_too_long": mixed.too_long}
+    metrics |= {name: float(count) for name, count in counts.items()}
+    trained = Trained("trl-sft", job, options, metrics)
+    save_model(trainer, trainer.model, tokenizer, job.output / "model", trained=trained)
+    return Artifact(kind="policy", path=job.output / "model", metrics=metrics)
+
+
+class Rows(NamedTuple):
+    """Tokenised examples, and how many had too many tokens."""
+
+    kept: list[dict[str, list[int]]]
+    too_long: int
+
+
+def _read(tokenizer: Any, path: Path, what: str, options: SFTOptions) -> Rows:
+    rows = [_tokenized(tokenizer, example) for example in read_examples(path, Revision)]
+    kept = [row for row in rows if len(row["input_ids"]) <= options.max_length]
+    if not kept:
+        raise UsageError(
+            f"none of the {len(rows)} {what} has at most {options.max_length} tokens",
+            provided_by="jurist-trl (trl-sft)",
+            hint="raise the option max_length",
+        )
+    return Rows(kept, len(rows) - len(kept))
 
 
 def _tokenized(tokenizer: Any, example: Revision) -> dict[str, list[int]]:

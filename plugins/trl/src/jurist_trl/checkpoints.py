@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 from jurist.contracts import TrainJob
+from jurist.errors import UsageError
 
 COMPLETE = "complete.json"  # written last, so a checkpoint cut short by a crash is never continued from
 
@@ -16,15 +17,30 @@ def checkpoint_folder(job: TrainJob) -> Path:
     return job.output / "checkpoints"
 
 
-def mark_complete(folder: Path, step: int) -> None:
-    """Say that everything of the checkpoint in ``folder`` is written."""
-    (folder / COMPLETE).write_text(json.dumps({"step": step}), encoding="utf-8")
+def mark_complete(folder: Path, step: int, processes: int) -> None:
+    """Say that everything of the checkpoint in ``folder`` is written, by each of the processes."""
+    (folder / COMPLETE).write_text(json.dumps({"step": step, "processes": processes}), encoding="utf-8")
 
 
 def last_checkpoint(job: TrainJob) -> Path | None:
     """The newest complete checkpoint of a job, if there is one."""
     folders = [marker.parent for marker in checkpoint_folder(job).glob(f"checkpoint-*/{COMPLETE}")]
     return max(folders, key=lambda folder: int(folder.name.rpartition("-")[2]), default=None)
+
+
+def check_processes(folder: Path, processes: int) -> None:
+    """See to it that as many processes go on as wrote the checkpoint: each has random states in it.
+
+    Raises:
+        UsageError: they are more or fewer; batches and random numbers would be others.
+    """
+    wrote = json.loads((folder / COMPLETE).read_text(encoding="utf-8")).get("processes", 1)
+    if wrote != processes:
+        raise UsageError(
+            f"the checkpoint {folder} was written by {wrote} processes, and {processes} cannot continue it",
+            provided_by="jurist-trl",
+            hint=f"train in {wrote} processes, or remove {folder.parent} to begin anew",
+        )
 
 
 def drop_incomplete(job: TrainJob) -> None:

@@ -31,11 +31,15 @@ class Revision(Example):
 
 
 class PreferencePair(Example):
-    """A prompt and two responses; ``probability`` is P(chosen is better), 1 when not given."""
+    """A prompt and two responses; ``probability`` is P(chosen is better), 1 when not given.
+
+    ``margin`` is how far apart a reward model should score them at least.
+    """
 
     chosen: Conversation = Field(min_length=1)
     rejected: Conversation = Field(min_length=1)
     probability: float = Field(default=1.0, ge=0, le=1)
+    margin: float = Field(default=0.0, ge=0)
 
 
 AnyExample = TypeVar("AnyExample", bound=Example)

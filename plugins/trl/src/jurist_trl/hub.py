@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import NamedTuple
 
 from jurist.contracts import TrainJob
 from jurist.errors import UsageError
@@ -36,6 +37,21 @@ def local_folder(model: Path) -> Path:
     if folder.is_absolute() or model.parts[:1] == ("..",) or len(model.parts) > 2:
         raise _missing(f"there is no folder {model}", None, "give the folder of a Transformers checkpoint")
     return _hub_folder(model.as_posix())
+
+
+class Snapshot(NamedTuple):
+    """A model of the hub at one of its commits."""
+
+    name: str
+    revision: str
+
+
+def hub_snapshot(folder: Path) -> Snapshot | None:
+    """Which model of the hub the folder is a copy of, if it lies in the hub's cache."""
+    prefix, _, name = folder.parent.parent.name.partition("models--")
+    if prefix or not name or folder.parent.name != "snapshots":
+        return None
+    return Snapshot(name.replace("--", "/"), folder.name)
 
 
 def _hub_folder(name: str) -> Path:

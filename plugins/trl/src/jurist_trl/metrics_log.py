@@ -13,7 +13,7 @@ class MetricsLog:
     """
 
     def __init__(self, path: Path, resumed_step: int, *, writes: bool = True) -> None:
-        kept = _lines_up_to(path, resumed_step) if path.is_file() else []
+        kept = _lines_up_to(path, resumed_step) if resumed_step and path.is_file() else []
         self.path, self.writes = path, writes
         if writes:
             path.parent.mkdir(parents=True, exist_ok=True)

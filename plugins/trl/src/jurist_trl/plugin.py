@@ -17,9 +17,24 @@ def jurist_trainers() -> Iterable[Component]:
         "Trains a Bradley-Terry reward model on soft preferences (TRL RewardTrainer).",
     )
     yield Component(
+        "trl-dpo",
+        "jurist_trl.dpo:DPO",
+        "Trains a policy on soft preferences without a reward model (TRL DPOTrainer).",
+    )
+    yield Component(
         "trl-ppo",
         "jurist_trl.ppo:PPO",
         "Trains a policy by PPO with a value model, against a reward model or a Python function.",
+    )
+    yield Component(
+        "trl-grpo",
+        "jurist_trl.grpo:GRPO",
+        "Trains a policy by GRPO: rewards compared within groups of responses (TRL GRPOTrainer).",
+    )
+    yield Component(
+        "trl-rloo",
+        "jurist_trl.rloo:RLOO",
+        "Trains a policy by REINFORCE leave-one-out (TRL RLOOTrainer).",
     )
 
 

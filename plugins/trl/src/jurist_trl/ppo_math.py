@@ -4,22 +4,20 @@ Shapes: B responses of at most T tokens, padded on the right; ``mask`` (B, T) is
 
 Sources: PPO, Schulman et al. 2017 (1707.06347); GAE, Schulman et al. 2015 (1506.02438); KL in the
 reward and its adaptive coefficient, Ziegler et al. 2019 (1909.08593); KL estimators, Schulman 2020
-(joschu.net/blog/kl-approx.html); details, Huang et al. 2024 (2403.17031).
+(joschu.net/blog/kl-approx.html); details, Huang et al. 2024 (2403.17031); dual clip, Ye et al. 2019
+(1912.09729).
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 Reduce = Callable[[Tensor], Tensor]
-
-
-def masked_mean(values: Tensor, mask: Tensor) -> Tensor:
-    """The mean over the tokens of ``mask``, a scalar; 0 when there are none."""
-    return (values * mask).sum() / mask.sum().clamp(min=1)
 
 
 def kl_estimate(logps: Tensor, reference: Tensor, estimator: str) -> Tensor:
@@ -82,17 +80,55 @@ def whiten(
     return (whitened if shift_mean else whitened + mean) * mask
 
 
+class Moments(NamedTuple):
+    """How many numbers were seen, their mean, and the sum of their squared deviations from it."""
+
+    seen: float = 0.0
+    mean: float = 0.0
+    squares: float = 0.0
+
+    @property
+    def deviation(self) -> float:
+        """The population deviation, a little above 0 where all numbers were alike."""
+        return math.sqrt(self.squares / max(self.seen, 1.0) + 1e-8)
+
+
+def updated_moments(moments: Moments, values: Tensor, mask: Tensor, reduce: Reduce) -> Moments:
+    """``moments`` with the ``values`` of all processes that ``mask`` has, both (B,) (Chan et al. 1983)."""
+    exact = values.double()
+    total, added = reduce(torch.stack([(exact * mask).sum(), mask.sum().double()])).tolist()
+    if not added:
+        return moments
+    mean = total / added
+    squares = reduce(((exact - mean).square() * mask).sum()).item()
+    seen, shift = moments.seen + added, mean - moments.mean
+    return Moments(
+        seen,
+        moments.mean + shift * added / seen,
+        moments.squares + squares + shift**2 * moments.seen * added / seen,
+    )
+
+
 def policy_loss(
-    logps: Tensor, old_logps: Tensor, advantages: Tensor, clip_range: float
+    logps: Tensor,
+    old_logps: Tensor,
+    advantages: Tensor,
+    clip_range: float,
+    dual_clip: float | None = None,
 ) -> tuple[Tensor, Tensor]:
     """The clipped surrogate loss per token and where the clip is active, both (B, T).
 
-    -min(r A, clip(r, 1 - eps, 1 + eps) A) with r = exp(logp - old_logp) (PPO, equation 7).
+    -min(r A, clip(r, 1 - eps, 1 + eps) A) with r = exp(logp - old_logp) (PPO, equation 7). Where A < 0, it
+    is at most -c A with c = ``dual_clip`` (1912.09729, equation 5).
     """
     ratio = torch.exp(logps - old_logps)
     plain = -advantages * ratio
     clipped = -advantages * ratio.clamp(1 - clip_range, 1 + clip_range)
-    return torch.maximum(plain, clipped), (clipped > plain).float()
+    loss, active = torch.maximum(plain, clipped), clipped > plain
+    if dual_clip is not None:
+        bound = torch.where(advantages < 0, -dual_clip * advantages, torch.inf)
+        loss, active = torch.minimum(loss, bound), active | (loss > bound)
+    return loss, active.float()
 
 
 def value_loss(
@@ -108,11 +144,17 @@ def value_loss(
     return torch.maximum(plain, clipped) / 2, (clipped > plain).float()
 
 
-def explained_variance(values: Tensor, returns: Tensor, mask: Tensor) -> Tensor:
-    """1 - Var(returns - values) / Var(returns) over ``mask``, a scalar; 1 is a perfect value model."""
+def explained_variance(
+    values: Tensor, returns: Tensor, mask: Tensor, reduce: Reduce = lambda total: total
+) -> Tensor:
+    """1 - Var(returns - values) / Var(returns) over ``mask``, a scalar; 1 is a perfect value model.
+
+    ``reduce`` sums a tensor over processes.
+    """
 
     def variance(x: Tensor) -> Tensor:
-        return masked_mean((x - masked_mean(x, mask)).square(), mask)
+        total, count = reduce(torch.stack([(x * mask).sum(), mask.sum().to(x.dtype)]))
+        return reduce(((x - total / count.clamp(min=1)).square() * mask).sum()) / count.clamp(min=1)
 
     return 1 - variance(returns - values) / variance(returns).clamp(min=1e-8)
 

@@ -103,7 +103,11 @@ class RewardModelScorer(_Loaded, Scorer):
 
 
 class RewardModelJudge(_Loaded, Judge):
-    """Compares two responses by their scores: P(A is better) = s(score of A - score of B)."""
+    """Compares two responses by their scores: P(A is better) = s(std (score of A - score of B)).
+
+    std is what the scores were divided by when the model was normalised, so that it is as sure as it
+    was trained to be.
+    """
 
     capabilities = frozenset({"symmetric"})
 
@@ -114,7 +118,8 @@ class RewardModelJudge(_Loaded, Judge):
             self._batcher.submit((prompt, comparison.response_a.text)),
             self._batcher.submit((prompt, comparison.response_b.text)),
         )
-        return Judgment(preference=_sigmoid(a - b), method="model")
+        deviation = float(getattr(self._model.model.config, "jurist_reward_std", 1.0))
+        return Judgment(preference=_sigmoid(deviation * (a - b)), method="model")
 
 
 def _unusable(what: str, cause: BaseException | str | None, hint: str | None) -> ProviderError:

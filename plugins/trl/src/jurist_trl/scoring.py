@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
+from accelerate.utils import extract_model_from_parallel
+from torch import Tensor
 from transformers import AutoModelForSequenceClassification
 
 from jurist.errors import UsageError
@@ -49,7 +52,7 @@ def reward_mean(model: Any) -> float:
     return float(getattr(model.config, "jurist_reward_mean", 0.0))
 
 
-def score_ids(model: Any, sequences: Sequence[list[int]], pad: int, batch_size: int) -> torch.Tensor:
+def score_ids(model: Any, sequences: Sequence[list[int]], pad: int, batch_size: int) -> Tensor:
     """The logit of each token sequence, shape (sequences,); sorted by length to pad little."""
     order = sorted(range(len(sequences)), key=lambda i: len(sequences[i]))
     scores = torch.empty(len(sequences))
@@ -60,12 +63,42 @@ def score_ids(model: Any, sequences: Sequence[list[int]], pad: int, batch_size: 
         lengths = torch.tensor([len(row) for row in rows])
         mask = (torch.arange(ids.shape[1]) < lengths[:, None]).long()
         with torch.no_grad():
-            logits = model(input_ids=ids.to(model.device), attention_mask=mask.to(model.device)).logits
+            logits = last_token_logits(model, ids.to(model.device), mask.to(model.device))
         scores[chosen] = logits[:, 0].float().cpu()
     return scores
 
 
-def normalize_head(model: Any, scores: torch.Tensor) -> tuple[float, float]:
+def last_token_logits(model: Any, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+    """What a sequence classifier says at each row's last token that the mask has, (rows, labels)."""
+    with last_token_pooling(model, input_ids, attention_mask) as ids:
+        logits: Tensor = model(input_ids=ids, attention_mask=attention_mask).logits
+    return logits
+
+
+@contextmanager
+def last_token_pooling(model: Any, input_ids: Tensor, attention_mask: Tensor) -> Iterator[Tensor]:
+    """Within it, ``model`` reads its logits at the last token that the mask has; gives the ids to hand it.
+
+    Transformers reads them at the last token that is not the padding token: one too early where a row ends
+    in the end token and the end token pads, too. Then padding is written as a token that no row ends in,
+    which changes nothing else, since nothing attends to it.
+    """
+    config = extract_model_from_parallel(model).config.get_text_config()
+    pad = config.pad_token_id
+    places = torch.arange(input_ids.shape[1], device=input_ids.device)
+    last = (places * attention_mask).argmax(dim=1, keepdim=True)
+    ends = set(input_ids.gather(1, last).flatten().tolist())
+    if pad not in ends:
+        yield input_ids
+        return
+    config.pad_token_id = next(token for token in range(len(ends) + 1) if token not in ends)
+    try:
+        yield input_ids.masked_fill(attention_mask == 0, config.pad_token_id)
+    finally:
+        config.pad_token_id = pad
+
+
+def normalize_head(model: Any, scores: Tensor) -> tuple[float, float]:
     """Scale the head so that ``scores`` would have mean 0 and deviation 1; returns what they had.
 
     The scale goes into the head's weight. The shift goes into its bias; most heads have none, and
@@ -78,6 +111,10 @@ def normalize_head(model: Any, scores: torch.Tensor) -> tuple[float, float]:
             provided_by="jurist-trl (trl-reward)",
             hint="train longer or with a higher learning_rate, or set normalize: false",
         )
+    if hasattr(
+        model, "reshard"
+    ):  # FSDP: what scoring put together is a copy, which a change would be lost in
+        model.reshard()
     for layer in score_heads(model):
         layer.weight.data.div_(deviation)
         if layer.bias is not None:

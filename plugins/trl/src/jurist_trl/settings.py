@@ -20,12 +20,26 @@ class LoraOptions(Options):
     target_modules: tuple[str, ...] | Literal["all-linear"] = "all-linear"
 
 
+class FSDPOptions(Options):
+    """Fully sharded data parallelism (PyTorch's FSDP2): each process holds a share of the model.
+
+    ``cpu_offload`` keeps that share in main memory while it is not used. ``reshard_after_forward`` false
+    keeps a layer whole between forward and backward pass: faster, for more memory. The layers to shard are
+    those that the model names itself, unless ``transformer_layer_cls_to_wrap`` does.
+    """
+
+    cpu_offload: bool = False
+    reshard_after_forward: bool = True
+    transformer_layer_cls_to_wrap: tuple[str, ...] | None = None
+
+
 class TrainingOptions(Options):
     """What every trainer can be told.
 
     ``batch_size`` counts examples per process and forward pass. ``warmup`` is a number of steps, or a
     share of all steps when below 1. ``save_steps`` counts optimizer steps. ``bf16`` None means: where
-    the GPU can, never on a CPU.
+    the GPU can, never on a CPU. ``fsdp`` ({} is enough) takes a training in several processes.
+    ``push_to_hub`` is the id of a repository, private unless it exists, that the finished model goes to.
     """
 
     learning_rate: float = Field(default=1e-5, gt=0)
@@ -40,9 +54,11 @@ class TrainingOptions(Options):
     dtype: Literal["float32", "bfloat16"] = "float32"
     bf16: bool | None = None
     gradient_checkpointing: bool = False
+    fsdp: FSDPOptions | None = None
     save_steps: Annotated[int, Operational] = Field(default=100, ge=1)
     save_total_limit: Annotated[int, Operational] = Field(default=2, ge=2)
     report_to: Annotated[tuple[str, ...], Operational] = ()
+    push_to_hub: Annotated[str | None, Operational] = Field(default=None, pattern=r"^[\w.-]+/[\w.-]+$")
 
 
 class SupervisedOptions(TrainingOptions):

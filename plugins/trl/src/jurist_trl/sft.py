@@ -17,7 +17,7 @@ class SFTOptions(SupervisedOptions):
 
 
 class SFT(Trainer):
-    """Fine-tunes a policy on revisions; the loss is taken on the completions alone."""
+    """Fine-tunes a policy on revisions, and on conversations mixed with them; the loss is on completions."""
 
     Options = SFTOptions
     options: SFTOptions

@@ -57,8 +57,14 @@ def conversation_ids(tokenizer: Any, conversation: list[dict[str, str]]) -> list
 
 def completion_labels(prompt: list[int], whole: list[int]) -> list[int]:
     """``whole`` with -100 for the prompt; the two may part earlier where tokens merge."""
-    shared = next((i for i, (a, b) in enumerate(zip(prompt, whole, strict=False)) if a != b), len(prompt))
+    shared = shared_length(prompt, whole)
     return [-100] * shared + whole[shared:]
+
+
+def shared_length(prompt: list[int], whole: list[int]) -> int:
+    """How many tokens both begin with."""
+    pairs = enumerate(zip(prompt, whole, strict=False))
+    return next((i for i, (a, b) in pairs if a != b), min(len(prompt), len(whole)))
 
 
 def _template(tokenizer: Any, conversation: list[dict[str, str]], **options: bool) -> list[int]:

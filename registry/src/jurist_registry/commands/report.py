@@ -18,12 +18,16 @@ from jurist_registry.registry import Registry
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="The file to write.")
 @no_plugin_option
 def report(runs: tuple[Path, ...], out: Path | None, no_plugin: tuple[str, ...]) -> None:
-    """Write a report about RUNS (folders of runs), by default report.html in the folder of the first."""
+    """Write a report about RUNS (folders of runs).
+
+    By default it is report.html in the folder of the run; of several, comparison.html in that of the first.
+    """
     faults = [f"{run} has no run.json" for run in runs if not (run / "run.json").is_file()]
     if faults:
         raise UsageError.of_faults("not the folder of a run", faults, hint="jurist run RECIPE --out DIR")
+    name = "report.html" if len(runs) == 1 else "comparison.html"
     registry = Registry.discover(disabled=no_plugin)
-    written = registry.hooks.jurist_report(runs=list(runs), output=out or runs[0] / "report.html")
+    written = registry.hooks.jurist_report(runs=list(runs), output=out or runs[0] / name)
     if written is None:
         broken = [plugin for plugin in registry.broken if plugin.project == "jurist-review"]
         raise (

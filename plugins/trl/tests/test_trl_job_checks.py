@@ -1,0 +1,129 @@
+"""What is refused before a model is loaded, all at once, and what is not."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from jurist.contracts import Trainer, TrainJob
+from jurist.errors import UsageError
+from jurist_trl.dpo import DPO, DPOOptions
+from jurist_trl.grpo import GRPO, GRPOOptions
+from jurist_trl.ppo import PPO, PPOOptions
+from jurist_trl.reward import Reward, RewardOptions
+from jurist_trl.rloo import RLOO, RLOOOptions
+from jurist_trl.sft import SFT, SFTOptions
+
+Refused = Callable[..., UsageError]
+
+REWARD = "json:loads"  # any function: none of these trainings gets as far as a reward
+
+
+@pytest.fixture
+def refused(revisions: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Refused:
+    """Start a training whose model must not be loaded; gives the error."""
+    from transformers import PreTrainedModel
+
+    def loaded(*args: Any, **kwargs: Any) -> None:
+        raise AssertionError("the model was loaded")
+
+    monkeypatch.setattr(PreTrainedModel, "from_pretrained", loaded)
+
+    def start(
+        model: Path, trainer: Trainer | None = None, data: Path = revisions, **options: Any
+    ) -> UsageError:
+        job = TrainJob(model=model, data=data, output=tmp_path / "out")
+        with pytest.raises(UsageError) as caught:
+            (trainer or SFT(SFTOptions(**options))).train(job, lambda _: None)
+        return caught.value
+
+    return start
+
+
+def with_config(make_policy: Callable[..., Path], **changed: Any) -> Path:
+    folder = make_policy()
+    config = folder / "config.json"
+    config.write_text(json.dumps(json.loads(config.read_text()) | changed))
+    return folder
+
+
+def test_faults_of_options_tokenizer_and_installation_are_listed_together(
+    make_policy: Callable[..., Path], refused: Refused, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "jurist_trl.job_checks.requires", lambda _: ["trl<1.16", "torch>=2.6", "none; extra == 'a'"]
+    )
+    error = refused(
+        make_policy(pad=None, template=None), report_to=("tensorbord", "neptune"), fsdp={}, push_to_hub="a/b"
+    )
+    starts = [
+        f"trl {metadata.version('trl')} is installed, tested is another: pip install 'trl<1.16'",
+        "report_to: unknown tracker 'tensorbord'; did you mean 'tensorboard'? (known: azure_ml, ",
+        "report_to: 'neptune' is not installed: pip install neptune",
+        "fsdp: there is one process",
+        "fsdp: there is no GPU",
+        "push_to_hub: 'a/b' is out of reach: HF_HUB_OFFLINE is set",
+        "push_to_hub: there is no token",
+        "no chat template",
+        "no padding token",
+    ]
+    assert len(error.faults) == len(starts)
+    assert all(fault.startswith(start) for fault, start in zip(error.faults, starts, strict=True))
+
+
+def test_the_installed_packages_are_in_the_range_that_was_tested() -> None:
+    from jurist_trl.job_checks import _version_faults
+
+    assert list(_version_faults()) == []
+    assert "trl<1.17,>=1.16" in (metadata.requires("jurist-trl") or [])
+
+
+def test_token_ids_that_the_model_does_not_know_are_refused(
+    make_policy: Callable[..., Path], refused: Refused
+) -> None:
+    known = json.loads((make_policy() / "tokenizer.json").read_text())["model"]["vocab"]
+    error = refused(with_config(make_policy, vocab_size=len(known) - 1))
+    assert error.faults[0].startswith(
+        f"the tokenizer has token ids up to {len(known) - 1}, and the model knows {len(known) - 1} tokens"
+    )
+
+
+@pytest.mark.parametrize(
+    ("trainer", "data", "longest"),
+    [
+        (SFT(SFTOptions()), "revisions", 8),
+        (Reward(RewardOptions()), "preferences", 13),
+        (DPO(DPOOptions()), "preferences", 13),
+        (PPO(PPOOptions(max_completion_length=20, reward=REWARD)), "prompts", 25),
+        (GRPO(GRPOOptions(max_completion_length=20, reward=REWARD)), "prompts", 25),
+        (RLOO(RLOOOptions(max_completion_length=20, reward=REWARD)), "prompts", 25),
+    ],
+    ids=["sft", "reward", "dpo", "ppo", "grpo", "rloo"],
+)
+def test_sequences_that_the_model_has_no_positions_for_are_refused(
+    trainer: Trainer,
+    data: str,
+    longest: int,
+    request: pytest.FixtureRequest,
+    refused: Refused,
+    make_policy: Any,
+) -> None:
+    short = with_config(make_policy, max_position_embeddings=longest - 1)
+    error = refused(short, trainer, request.getfixturevalue(data))
+    assert (
+        error.what
+        == f"sequences of up to {longest} tokens are too long for {short}, which takes {longest - 1}"
+    )
+
+
+def test_a_sequence_as_long_as_the_model_is_taken(policy: Path) -> None:
+    from jurist_trl.job_checks import check_length
+
+    check_length("trl-sft", policy, 128, "")
+    with pytest.raises(UsageError, match="up to 129 tokens"):
+        check_length("trl-sft", policy, 129, "")

@@ -1,0 +1,220 @@
+"""Scores of reward models: which token they are read at, and what they are normalised on."""
+
+from __future__ import annotations
+
+import json
+import statistics
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from jurist.contracts import Artifact, TrainJob, TrainProgress
+from jurist.errors import UsageError
+from jurist_trl.reward import Reward, RewardOptions
+
+PROMPT = [{"role": "user", "content": "what is the red number"}]
+
+
+def turns(role: str, text: str) -> list[dict[str, str]]:
+    return [{"role": role, "content": text}]
+
+
+def write_lines(path: Path, rows: list[dict[str, Any]]) -> Path:
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return path
+
+
+def train(
+    job: TrainJob, progress: Callable[[TrainProgress], None] = lambda _: None, **options: Any
+) -> Artifact:
+    settings = {"batch_size": 8, "learning_rate": 3e-3, "epochs": 3, "save_steps": 2, "eval_fraction": 0.25}
+    return Reward(RewardOptions(**{**settings, **options})).train(job, progress)
+
+
+@pytest.fixture(scope="module")
+def trained(policy: Path, preferences: Path, tmp_path_factory: pytest.TempPathFactory) -> Artifact:
+    output = tmp_path_factory.mktemp("reward")
+    return train(TrainJob(model=policy, data=preferences, output=output))
+
+
+def score_texts(folder: Path, rows: list[dict[str, Any]], side: str) -> list[float]:
+    from jurist_trl.scoring import RewardModel
+
+    texts = [row[side][0]["content"] for row in rows]
+    return RewardModel(folder).score([row["prompt"] for row in rows], texts)
+
+
+def test_the_saved_model_is_normalised_on_what_it_was_trained_on(
+    trained: Artifact, policy: Path, preferences: Path
+) -> None:
+    from jurist_trl.examples import PreferencePair, read_examples
+    from jurist_trl.preferences import split_pairs
+    from jurist_trl.tokens import load_tokenizer
+
+    pairs = split_pairs(
+        load_tokenizer(policy),
+        read_examples(preferences, PreferencePair),
+        max_length=1024,
+        eval_fraction=0.25,
+        seed=0,
+        provided_by="",
+    )
+    scores = scores_of(trained.path, [ids for pair in pairs.train for ids in (pair.chosen, pair.rejected)])
+    assert statistics.fmean(scores) == pytest.approx(0, abs=1e-4)
+    assert statistics.pstdev(scores) == pytest.approx(1, abs=1e-4)
+
+
+def test_the_saved_model_is_normalised_on_reference_responses_where_there_are_some(
+    policy: Path, preferences: Path, tmp_path: Path
+) -> None:
+    rows = [json.loads(line) for line in preferences.read_text().splitlines()]
+    texts = ["good one", "good two", "bad one"]
+    references = write_lines(
+        tmp_path / "references.jsonl",
+        [
+            {"prompt": row["prompt"], "completion": turns("assistant", text)}
+            for row, text in zip(rows[:4], [*texts, "red " * 50], strict=True)  # the last is too long
+        ],
+    )
+    job = TrainJob(model=policy, data=preferences, output=tmp_path / "output")
+    artifact = train(job, reference=references, max_length=40)
+    from jurist_trl.scoring import RewardModel
+
+    scores = RewardModel(artifact.path).score([row["prompt"] for row in rows[:3]], texts)
+    assert statistics.fmean(scores) == pytest.approx(0, abs=1e-4)
+    assert statistics.pstdev(scores) == pytest.approx(1, abs=1e-4)
+    assert artifact.metrics["references"] == 3
+    with pytest.raises(UsageError, match="none of the 4 references has at most 5 tokens"):
+        train(
+            TrainJob(model=policy, data=short(tmp_path), output=tmp_path / "none"),
+            reference=references,
+            max_length=5,
+        )
+    with pytest.raises(ValueError, match="reference is what normalize goes by"):
+        RewardOptions(reference=references, normalize=False)
+
+
+def short(tmp_path: Path) -> Path:
+    """A preference of five tokens a side, so that only the references are too long."""
+    rows = [
+        {
+            "prompt": turns("user", "what"),
+            "chosen": turns("assistant", "good"),
+            "rejected": turns("assistant", "bad"),
+        }
+    ]
+    return write_lines(tmp_path / "short.jsonl", rows * 4)
+
+
+def scores_of(folder: Path, sequences: list[list[int]]) -> list[float]:
+    """Scores of token ids, taken apart into prompt and response again."""
+    from jurist_trl.scoring import RewardModel
+
+    model = RewardModel(folder)
+    prompts, texts = [], []
+    for sequence in sequences:
+        head, _, tail = model.tokenizer.decode(sequence).partition(" <assistant> ")
+        prompts.append([{"role": "user", "content": head.removeprefix("<user> ")}])
+        texts.append(tail.removesuffix("<eos>").strip())
+    return model.score(prompts, texts)
+
+
+def test_a_head_with_a_bias_takes_the_whole_normalisation() -> None:
+    import torch
+
+    from jurist_trl.scoring import normalize_head, reward_mean
+
+    class Model(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.score = torch.nn.Linear(4, 1)
+            self.config = type("Config", (), {})()
+
+    torch.manual_seed(0)
+    model, inputs = Model(), torch.randn(64, 4)
+    mean, deviation = normalize_head(model, model.score(inputs)[:, 0].detach())
+    after = model.score(inputs)[:, 0]
+    assert after.mean().item() == pytest.approx(0, abs=1e-6)
+    assert after.std(unbiased=False).item() == pytest.approx(1, abs=1e-6)
+    assert deviation > 0
+    assert mean != 0
+    assert reward_mean(model) == 0
+
+
+def test_scores_do_not_depend_on_the_batch(trained: Artifact) -> None:
+    from transformers import AutoModelForSequenceClassification
+
+    from jurist_trl.scoring import RewardModel
+
+    texts = ["good red", "bad blue maybe maybe maybe", "", "yes"]
+    alone = [RewardModel(trained.path).score([PROMPT], [text])[0] for text in texts]
+    together = RewardModel(trained.path).score([PROMPT] * 4, texts)
+    assert together == pytest.approx(alone, abs=1e-5)
+
+    plain = AutoModelForSequenceClassification.from_pretrained(trained.path)
+    model = RewardModel(trained.path)
+    encoded = model.tokenizer("<user> what is the red number <assistant> good red <eos>", return_tensors="pt")
+    logit = plain(**encoded).logits[0, 0].item()
+    assert logit - plain.config.jurist_reward_mean == pytest.approx(alone[0], abs=1e-5)
+
+
+@pytest.mark.parametrize("ending", ["", "<eos>", "<eos> ", "<eos> \n"])
+def test_every_template_ends_in_one_end_of_sequence_token(make_policy: Any, ending: str) -> None:
+    from jurist_trl.tokens import conversation_ids, load_tokenizer
+
+    template = "{% for m in messages %}<{{ m.role }}> {{ m.content }} {% endfor %}" + ending.replace(
+        "\n", "{{ '\n' }}"
+    )
+    tokenizer = load_tokenizer(make_policy(template=template))
+    ids = conversation_ids(tokenizer, [*PROMPT, {"role": "assistant", "content": "good"}])
+    assert ids.count(tokenizer.eos_token_id) == 1
+    assert ids[-1] == tokenizer.eos_token_id
+
+
+def test_padding_by_the_end_token_scores_the_same_alone_and_in_a_batch(
+    make_policy: Any, preferences: Path, tmp_path: Path
+) -> None:
+    from jurist_trl.scoring import RewardModel
+
+    base = make_policy(pad="<eos>")
+    artifact = train(TrainJob(model=base, data=preferences, output=tmp_path))
+    assert artifact.metrics["eval_accuracy"] == 1.0
+    model = RewardModel(artifact.path)
+    texts = ["good red", "bad red maybe maybe maybe"]
+    alone = [model.score([PROMPT], [text])[0] for text in texts]
+    assert model.score([PROMPT] * 2, texts) == pytest.approx(alone, abs=1e-5)
+    assert alone[0] > alone[1]
+
+
+@pytest.mark.parametrize("pad", ["<pad>", "<eos>"])
+def test_training_and_scoring_read_the_score_at_the_same_end_token(
+    make_policy: Any, preferences: Path, tmp_path: Path, pad: str
+) -> None:
+    """What the trainer logged of an untrained model is what scoring gives, read at the end token."""
+    import torch
+    from transformers import AutoModelForSequenceClassification
+
+    from jurist_trl.scoring import RewardModel
+    from jurist_trl.tokens import conversation_ids
+
+    rows = [json.loads(line) for line in preferences.read_text().splitlines()[:8]]
+    job = TrainJob(
+        model=make_policy(pad=pad), data=write_lines(tmp_path / "rows", rows), output=tmp_path / "output"
+    )
+    artifact = train(job, max_steps=1, learning_rate=1e-12, eval_fraction=0, normalize=False)
+    scores = {side: score_texts(artifact.path, rows, side) for side in ("chosen", "rejected")}
+    everything = [*scores["chosen"], *scores["rejected"]]
+    logged = {name: artifact.metrics[name] for name in ("min_reward", "mean_reward", "max_reward")}
+    assert logged["min_reward"] == pytest.approx(min(everything), abs=1e-5)
+    assert logged["mean_reward"] == pytest.approx(statistics.fmean(everything), abs=1e-5)
+    assert logged["max_reward"] == pytest.approx(max(everything), abs=1e-5)
+
+    model = AutoModelForSequenceClassification.from_pretrained(artifact.path).eval()
+    whole = [*rows[0]["prompt"], *rows[0]["chosen"]]
+    ids = torch.tensor([conversation_ids(RewardModel(artifact.path).tokenizer, whole)])
+    with torch.no_grad():
+        at_each_token = model.score(model.model(ids).last_hidden_state)[0, :, 0]
+    assert scores["chosen"][0] == pytest.approx(at_each_token[-1].item(), abs=1e-5)
+    assert abs(at_each_token[-1] - at_each_token[-2]) > 1e-3
