@@ -161,7 +161,7 @@ def _prompts(settings: Settings) -> list[dict[str, Any]]:
 
 
 IMPORTS = {
-    "jurist-ppo": ["jurist_trl._ppo_run", "jurist_trl.scoring"],
+    "jurist-ppo": ["jurist_trl.ppo.run", "jurist_trl.scoring"],
     "grpo": ["trl.trainer.grpo_trainer", "jurist_trl.scoring"],
     "rloo": ["trl.trainer.rloo_trainer", "jurist_trl.scoring"],
     "trl-1.12-ppo": ["trl.experimental.ppo"],

@@ -184,7 +184,7 @@ def reward_functions() -> Iterator[ModuleType]:
 
 @pytest.fixture(scope="session")
 def reward_model(policy: Path, preferences: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from jurist_trl.reward import Reward, RewardOptions
+    from jurist_trl.supervised.reward import Reward, RewardOptions
 
     job = TrainJob(model=policy, data=preferences, output=tmp_path_factory.mktemp("reward"))
     options = RewardOptions(batch_size=8, learning_rate=3e-3, epochs=2)
@@ -226,11 +226,11 @@ def train_ppo(reward_functions: ModuleType) -> Callable[..., Artifact]:
 @pytest.fixture
 def ppo_trainers(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """The PPOTrainers that are made, to look into after training."""
-    from jurist_trl import _ppo_run
+    from jurist_trl.ppo import run as ppo_run
 
     made: list[Any] = []
 
-    class Kept(_ppo_run.PPOTrainer):
+    class Kept(ppo_run.PPOTrainer):
         def __init__(self, **arguments: Any) -> None:
             super().__init__(**arguments)
             self.rollouts: list[dict[str, Any]] = []
@@ -241,7 +241,7 @@ def ppo_trainers(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
             self.rollouts.append(batch)
             return batch
 
-    monkeypatch.setattr(_ppo_run, "PPOTrainer", Kept)
+    monkeypatch.setattr(ppo_run, "PPOTrainer", Kept)
     return made
 
 
@@ -276,7 +276,7 @@ def train_group(reward_functions: ModuleType) -> Callable[..., Artifact]:
 @pytest.fixture
 def group_trainers(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """TRL's trainers that GRPO and RLOO make, each with its rollouts, to look into after training."""
-    from jurist_trl import _group_run
+    from jurist_trl.groups import run as group_run
 
     made: list[Any] = []
 
@@ -295,5 +295,5 @@ def group_trainers(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
         return Kept
 
     for name in ("GroupRelativeTrainer", "LeaveOneOutTrainer"):
-        monkeypatch.setattr(_group_run, name, kept(getattr(_group_run, name)))
+        monkeypatch.setattr(group_run, name, kept(getattr(group_run, name)))
     return made

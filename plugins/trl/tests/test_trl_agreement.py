@@ -15,7 +15,7 @@ def test_soft_loss_is_the_formula_and_its_gradient_is_sigmoid_minus_p(
 ) -> None:
     import torch
 
-    from jurist_trl.agreement import soft_preference_loss
+    from jurist_trl.supervised.agreement import soft_preference_loss
 
     d = torch.tensor([margin], dtype=torch.float64, requires_grad=True)
     loss = soft_preference_loss(d, torch.tensor([probability], dtype=torch.float64))
@@ -36,7 +36,7 @@ def test_a_margin_shifts_both_sides_and_swapping_the_responses_changes_nothing(
 ) -> None:
     import torch
 
-    from jurist_trl.agreement import soft_preference_loss
+    from jurist_trl.supervised.agreement import soft_preference_loss
 
     def sigmoid(x: float) -> float:
         return 1 / (1 + math.exp(-x))
@@ -61,7 +61,7 @@ def test_a_margin_shifts_both_sides_and_swapping_the_responses_changes_nothing(
 def test_agreement_and_calibration_against_arithmetic() -> None:
     import torch
 
-    from jurist_trl.agreement import agreement, calibration
+    from jurist_trl.supervised.agreement import agreement, calibration
 
     def logit(p: float) -> float:
         return math.log(p / (1 - p))
@@ -87,7 +87,7 @@ def test_agreement_and_calibration_against_arithmetic() -> None:
 def test_labels_drawn_as_predicted_are_calibrated_and_twice_as_sure_ones_are_not() -> None:
     import torch
 
-    from jurist_trl.agreement import agreement
+    from jurist_trl.supervised.agreement import agreement
 
     generator = torch.Generator().manual_seed(0)
     differences = 2 * torch.randn(20_000, generator=generator)

@@ -56,8 +56,8 @@ CALLED = {
 
 def overrides() -> Iterator[tuple[str, str]]:
     """(class of ours, method of theirs that it overrides, named by the class that defines it)."""
-    for found in pkgutil.iter_modules(jurist_trl.__path__):
-        module = importlib.import_module(f"jurist_trl.{found.name}")
+    for found in pkgutil.walk_packages(jurist_trl.__path__, "jurist_trl."):
+        module = importlib.import_module(found.name)
         for ours in vars(module).values():
             if inspect.isclass(ours) and ours.__module__ == module.__name__:
                 yield from overrides_of(ours)
@@ -129,7 +129,7 @@ def test_losses_are_scaled_for_gradient_accumulation_where_we_expect_it(trainer:
     ],
 )
 def test_generate_gives_tokens_and_completions_in_these_places(trainer: str, given: list[str]) -> None:
-    """jurist_trl.sampling reads the first two, and the first after them that is not None."""
+    """jurist_trl.rollouts.sampling reads the first two, and the first after them that is not None."""
     import trl
 
     source = inspect.getsource(getattr(trl, trainer)._generate)

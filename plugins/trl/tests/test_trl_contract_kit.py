@@ -10,13 +10,13 @@ import pytest
 
 from jurist.contracts import TrainJob
 from jurist.testing import JudgeContract, ScorerContract, TrainerContract
-from jurist_trl.dpo import DPO
-from jurist_trl.grpo import GRPO
+from jurist_trl.groups.grpo import GRPO
+from jurist_trl.groups.rloo import RLOO
 from jurist_trl.ppo import PPO
-from jurist_trl.reward import Reward, RewardOptions
 from jurist_trl.reward_judge import RewardModelJudge, RewardModelScorer
-from jurist_trl.rloo import RLOO
-from jurist_trl.sft import SFT
+from jurist_trl.supervised.dpo import DPO
+from jurist_trl.supervised.reward import Reward, RewardOptions
+from jurist_trl.supervised.sft import SFT
 
 FAST = {"batch_size": 8, "save_steps": 2}
 

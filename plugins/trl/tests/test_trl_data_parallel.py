@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from jurist.contracts import TrainJob
-from jurist_trl.dpo import DPO, DPOOptions
-from jurist_trl.reward import Reward, RewardOptions
+from jurist_trl.supervised.dpo import DPO, DPOOptions
+from jurist_trl.supervised.reward import Reward, RewardOptions
 
 SCRIPT = """
 import os

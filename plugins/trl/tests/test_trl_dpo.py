@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from jurist.contracts import Artifact, TrainJob, TrainProgress
 from jurist.errors import UsageError
-from jurist_trl.dpo import DPO, DPOOptions, Loss
+from jurist_trl.supervised.dpo import DPO, DPOOptions, Loss
 
 STEPS = {"batch_size": 8, "learning_rate": 3e-3, "save_steps": 2, "eval_fraction": 0.25}
 
@@ -101,9 +101,9 @@ def test_the_measures_of_held_out_pairs_are_those_of_the_saved_policy(
 ) -> None:
     import torch
 
-    from jurist_trl.agreement import agreement
-    from jurist_trl.examples import PreferencePair, messages, read_examples
-    from jurist_trl.preferences import _uniform
+    from jurist_trl.supervised.agreement import agreement
+    from jurist_trl.supervised.examples import PreferencePair, messages, read_examples
+    from jurist_trl.supervised.preferences import _uniform
 
     examples = read_examples(preferences, PreferencePair)
     drawn = [_uniform(0, messages(example.prompt)) < 0.25 for example in examples]

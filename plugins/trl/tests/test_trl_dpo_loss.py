@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from jurist.contracts import TrainJob
-from jurist_trl.dpo import DPOOptions
+from jurist_trl.supervised.dpo import DPOOptions
 
 # what `old_names` lets TRL do in a training; these tests call its methods by themselves
 pytestmark = pytest.mark.filterwarnings("ignore:.*gradient_checkpointing.*:FutureWarning")
@@ -38,9 +38,9 @@ class Double:
         import torch
         from transformers import AutoModelForCausalLM
 
-        from jurist_trl._dpo_trainer import _trainer
-        from jurist_trl.examples import PreferencePair
-        from jurist_trl.preferences import split_pairs
+        from jurist_trl.supervised.dpo_trainer import _trainer
+        from jurist_trl.supervised.examples import PreferencePair
+        from jurist_trl.supervised.preferences import split_pairs
         from jurist_trl.tokens import load_tokenizer
 
         self.tokenizer = load_tokenizer(policy)

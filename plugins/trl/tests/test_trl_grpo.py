@@ -10,8 +10,8 @@ import pytest
 
 from jurist.contracts import Trainer, TrainJob, TrainProgress
 from jurist.errors import TrainingError, UsageError
-from jurist_trl.grpo import GRPO, GRPOOptions
-from jurist_trl.rloo import RLOO, RLOOOptions
+from jurist_trl.groups.grpo import GRPO, GRPOOptions
+from jurist_trl.groups.rloo import RLOO, RLOOOptions
 
 METHODS = [GRPO, RLOO]
 

@@ -13,10 +13,10 @@ import pytest
 
 from jurist.contracts import Trainer, TrainJob
 from jurist.errors import UsageError
-from jurist_trl.hub import local_folder, with_local_models
 from jurist_trl.ppo import PPO, PPOOptions
-from jurist_trl.reward import Reward, RewardOptions
-from jurist_trl.sft import SFT, SFTOptions
+from jurist_trl.supervised.reward import Reward, RewardOptions
+from jurist_trl.supervised.sft import SFT, SFTOptions
+from jurist_trl.training.hub import local_folder, with_local_models
 
 NAME = "our-house/tiny-policy"
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -88,7 +88,7 @@ def test_of_a_repository_only_what_training_reads_is_downloaded() -> None:
     """The patterns as the hub's library applies them; the download itself would need the network."""
     from huggingface_hub.utils import filter_repo_objects
 
-    from jurist_trl import hub
+    from jurist_trl.training import hub
 
     wanted = ["config.json", "model-00001-of-00002.safetensors", "model.safetensors.index.json"]
     wanted += ["tokenizer.json", "tokenizer.model", "merges.txt", "chat_template.jinja"]
@@ -125,7 +125,7 @@ def test_fine_tuning_starts_from_a_hub_id_with_the_network_shut_off(
 import sys
 from pathlib import Path
 from jurist.contracts import TrainJob
-from jurist_trl.sft import SFT, SFTOptions
+from jurist_trl.supervised.sft import SFT, SFTOptions
 job = TrainJob(model=Path(sys.argv[1]), data=Path(sys.argv[2]), output=Path("out"))
 SFT(SFTOptions(batch_size=8, max_steps=1)).train(job, lambda _: None)
 """

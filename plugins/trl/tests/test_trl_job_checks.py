@@ -12,12 +12,12 @@ import pytest
 
 from jurist.contracts import Trainer, TrainJob
 from jurist.errors import UsageError
-from jurist_trl.dpo import DPO, DPOOptions
-from jurist_trl.grpo import GRPO, GRPOOptions
+from jurist_trl.groups.grpo import GRPO, GRPOOptions
+from jurist_trl.groups.rloo import RLOO, RLOOOptions
 from jurist_trl.ppo import PPO, PPOOptions
-from jurist_trl.reward import Reward, RewardOptions
-from jurist_trl.rloo import RLOO, RLOOOptions
-from jurist_trl.sft import SFT, SFTOptions
+from jurist_trl.supervised.dpo import DPO, DPOOptions
+from jurist_trl.supervised.reward import Reward, RewardOptions
+from jurist_trl.supervised.sft import SFT, SFTOptions
 
 Refused = Callable[..., UsageError]
 
@@ -56,7 +56,7 @@ def test_faults_of_options_tokenizer_and_installation_are_listed_together(
     make_policy: Callable[..., Path], refused: Refused, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        "jurist_trl.job_checks.requires", lambda _: ["trl<1.16", "torch>=2.6", "none; extra == 'a'"]
+        "jurist_trl.training.job_checks.requires", lambda _: ["trl<1.16", "torch>=2.6", "none; extra == 'a'"]
     )
     error = refused(
         make_policy(pad=None, template=None), report_to=("tensorbord", "neptune"), fsdp={}, push_to_hub="a/b"
@@ -77,7 +77,7 @@ def test_faults_of_options_tokenizer_and_installation_are_listed_together(
 
 
 def test_the_installed_packages_are_in_the_range_that_was_tested() -> None:
-    from jurist_trl.job_checks import _version_faults
+    from jurist_trl.training.job_checks import _version_faults
 
     assert list(_version_faults()) == []
     assert "trl<1.17,>=1.16" in (metadata.requires("jurist-trl") or [])
@@ -122,7 +122,7 @@ def test_sequences_that_the_model_has_no_positions_for_are_refused(
 
 
 def test_a_sequence_as_long_as_the_model_is_taken(policy: Path) -> None:
-    from jurist_trl.job_checks import check_length
+    from jurist_trl.training.job_checks import check_length
 
     check_length("trl-sft", policy, 128, "")
     with pytest.raises(UsageError, match="up to 129 tokens"):

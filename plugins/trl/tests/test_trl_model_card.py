@@ -9,10 +9,10 @@ import pytest
 
 from jurist.contracts import TrainJob
 from jurist_trl import plugin
-from jurist_trl.model_card import METHODS, Trained, model_card
-from jurist_trl.reward import RewardOptions
 from jurist_trl.settings import LoraOptions
-from jurist_trl.sft import SFT, SFTOptions
+from jurist_trl.supervised.reward import RewardOptions
+from jurist_trl.supervised.sft import SFT, SFTOptions
+from jurist_trl.training.model_card import METHODS, Trained, model_card
 
 LINEAGE = {
     "data": {"file": "revisions.jsonl", "sha256": "ab12"},

@@ -13,10 +13,16 @@ from typing import Any
 import pytest
 
 from jurist.contracts import TrainJob, TrainProgress
-from jurist_trl.grpo import GRPO
-from jurist_trl.history import History, noise_of
-from jurist_trl.text_statistics import commonest_phrase, distinct, length_correlation, repetition, words
-from jurist_trl.warning_signs import Lookout
+from jurist_trl.groups.grpo import GRPO
+from jurist_trl.monitors.history import History, noise_of
+from jurist_trl.monitors.text_statistics import (
+    commonest_phrase,
+    distinct,
+    length_correlation,
+    repetition,
+    words,
+)
+from jurist_trl.monitors.warning_signs import Lookout
 
 
 def test_words_are_words_marks_and_chinese_characters() -> None:
@@ -164,7 +170,7 @@ def test_the_clip_fraction_of_a_rollout_is_that_of_all_its_steps() -> None:
 def test_what_is_measured_is_added_to_the_metrics_of_a_rollout(
     tmp_path: Path, rewards: list[float | None]
 ) -> None:
-    from jurist_trl.monitors import Monitors
+    from jurist_trl.monitors.monitors import Monitors
 
     trainer = SimpleNamespace(
         args=SimpleNamespace(generation_batch_size=4),

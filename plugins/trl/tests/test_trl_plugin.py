@@ -13,11 +13,11 @@ import pytest
 from jurist.contracts import Trainer
 from jurist.options import Options
 from jurist_trl import plugin
-from jurist_trl.dpo import DPOOptions
 from jurist_trl.ppo import PPOOptions
-from jurist_trl.reward import RewardOptions
 from jurist_trl.reward_judge import RewardModelOptions
-from jurist_trl.sft import SFTOptions
+from jurist_trl.supervised.dpo import DPOOptions
+from jurist_trl.supervised.reward import RewardOptions
+from jurist_trl.supervised.sft import SFTOptions
 
 
 def test_the_components_load_and_say_what_they_turn_into_what() -> None:

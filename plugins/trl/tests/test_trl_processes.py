@@ -19,13 +19,13 @@ from pathlib import Path
 import torch
 
 from jurist.contracts import TrainJob
-from jurist_trl import _ppo_run
+from jurist_trl.ppo import run as ppo_run
 from jurist_trl.ppo import PPO, PPOOptions
 
 ASKED = []
 
 
-class Recited(_ppo_run.PPOTrainer):
+class Recited(ppo_run.PPOTrainer):
     def _generate_single_turn(self, prompt_ids, *args, **kwargs):
         rows = []
         for ids in prompt_ids:
@@ -51,7 +51,7 @@ def score(prompts, completions):
 if __name__ == "__main__":
     torch.set_num_threads(1)
     warnings.filterwarnings("error", message=".*[Dd]istributed.*")
-    _ppo_run.PPOTrainer = Recited
+    ppo_run.PPOTrainer = Recited
     options, output = json.loads(sys.argv[1]), Path(sys.argv[2])
     job = TrainJob(**options.pop("job"), output=output, seed=1)
     world = int(os.environ.get("WORLD_SIZE", "1"))

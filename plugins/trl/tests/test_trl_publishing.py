@@ -14,7 +14,7 @@ import pytest
 
 from jurist.contracts import TrainJob, TrainProgress
 from jurist.errors import TrainingError, UsageError
-from jurist_trl.sft import SFT, SFTOptions
+from jurist_trl.supervised.sft import SFT, SFTOptions
 
 REPOSITORY = "our-house/polite-policy"
 

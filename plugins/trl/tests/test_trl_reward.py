@@ -12,7 +12,7 @@ import pytest
 
 from jurist.contracts import Artifact, TrainJob, TrainProgress
 from jurist.errors import UsageError
-from jurist_trl.reward import Reward, RewardOptions
+from jurist_trl.supervised.reward import Reward, RewardOptions
 
 PROMPT = [{"role": "user", "content": "what is the red number"}]
 

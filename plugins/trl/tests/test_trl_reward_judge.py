@@ -12,7 +12,7 @@ import pytest
 from jurist.contracts import Artifact, TrainJob
 from jurist.errors import ProviderError
 from jurist.records import Comparison, Judgment, Prompt, Response, Score
-from jurist_trl.reward import Reward, RewardOptions
+from jurist_trl.supervised.reward import Reward, RewardOptions
 
 
 @pytest.fixture(scope="module")

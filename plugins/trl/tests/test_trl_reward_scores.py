@@ -12,7 +12,7 @@ import pytest
 
 from jurist.contracts import Artifact, TrainJob, TrainProgress
 from jurist.errors import UsageError
-from jurist_trl.reward import Reward, RewardOptions
+from jurist_trl.supervised.reward import Reward, RewardOptions
 
 PROMPT = [{"role": "user", "content": "what is the red number"}]
 
@@ -49,8 +49,8 @@ def score_texts(folder: Path, rows: list[dict[str, Any]], side: str) -> list[flo
 def test_the_saved_model_is_normalised_on_what_it_was_trained_on(
     trained: Artifact, policy: Path, preferences: Path
 ) -> None:
-    from jurist_trl.examples import PreferencePair, read_examples
-    from jurist_trl.preferences import split_pairs
+    from jurist_trl.supervised.examples import PreferencePair, read_examples
+    from jurist_trl.supervised.preferences import split_pairs
     from jurist_trl.tokens import load_tokenizer
 
     pairs = split_pairs(

@@ -14,8 +14,8 @@ import pytest
 from jurist.contracts import TrainJob
 from jurist.errors import BudgetStop, ContractError, ProviderError, UsageError
 from jurist_trl.ppo import PPO
-from jurist_trl.reward_source import Prompts, Retried, RewardSource, load_function
-from jurist_trl.rewarded import RewardedOptions
+from jurist_trl.rollouts.rewarded import RewardedOptions
+from jurist_trl.rollouts.rewards import Prompts, Retried, RewardSource, load_function
 
 PROMPTS = [[{"role": "user", "content": name}] for name in "abc"]
 TEXTS = ["x", "y", "z"]

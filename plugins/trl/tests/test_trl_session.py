@@ -13,9 +13,9 @@ import pytest
 
 from jurist.contracts import Trainer, TrainJob, TrainProgress
 from jurist.errors import TrainingError, UsageError
-from jurist_trl.dpo import DPO, DPOOptions
-from jurist_trl.reward import Reward, RewardOptions
-from jurist_trl.sft import SFT, SFTOptions
+from jurist_trl.supervised.dpo import DPO, DPOOptions
+from jurist_trl.supervised.reward import Reward, RewardOptions
+from jurist_trl.supervised.sft import SFT, SFTOptions
 
 
 def lines_of(output: Path) -> list[dict[str, float]]:
@@ -29,9 +29,9 @@ def test_callbacks_add_to_a_steps_metrics_and_log_measurements_of_their_own(
     from transformers import AutoModelForCausalLM, TrainerCallback
     from trl import SFTConfig
 
-    from jurist_trl._session import run, supervised_arguments
-    from jurist_trl._sft_trainer import PolicyTrainer
+    from jurist_trl.supervised.sft_trainer import PolicyTrainer
     from jurist_trl.tokens import load_tokenizer
+    from jurist_trl.training.session import run, supervised_arguments
 
     class Measures(TrainerCallback):
         def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any], **kwargs: Any) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from jurist.contracts import TrainJob, TrainProgress
 from jurist.errors import TrainingError, UsageError
-from jurist_trl.sft import SFT, SFTOptions
+from jurist_trl.supervised.sft import SFT, SFTOptions
 
 STEPS = {"batch_size": 8, "learning_rate": 1e-2, "save_steps": 2}
 
@@ -90,8 +90,8 @@ def test_a_checkpoint_cut_short_by_a_crash_is_not_continued_from(
 
 
 def test_only_the_completion_is_learnt(policy: Path) -> None:
-    from jurist_trl._sft_trainer import _tokenized
-    from jurist_trl.examples import Revision
+    from jurist_trl.supervised.examples import Revision
+    from jurist_trl.supervised.sft_trainer import _tokenized
     from jurist_trl.tokens import load_tokenizer
 
     tokenizer = load_tokenizer(policy)
@@ -166,16 +166,16 @@ def test_batches_hold_both_and_the_loss_is_on_the_last_completion_alone(
 ) -> None:
     from transformers import AutoTokenizer
 
-    from jurist_trl import _sft_trainer
+    from jurist_trl.supervised import sft_trainer
 
-    class Recording(_sft_trainer.PolicyTrainer):
+    class Recording(sft_trainer.PolicyTrainer):
         batches: ClassVar[list[Any]] = []
 
         def compute_loss(self, model: Any, inputs: Any, *args: Any, **kwargs: Any) -> Any:
             self.batches.append({name: inputs[name].clone() for name in ("input_ids", "labels")})
             return super().compute_loss(model, inputs, *args, **kwargs)
 
-    monkeypatch.setattr(_sft_trainer, "PolicyTrainer", Recording)
+    monkeypatch.setattr(sft_trainer, "PolicyTrainer", Recording)
     train(
         TrainJob(model=policy, data=revisions, mixed=mixed, output=tmp_path / "output"),
         max_length=24,

@@ -16,9 +16,9 @@ from typing import Any
 import pytest
 
 from jurist.contracts import TrainJob
-from jurist_trl.dpo import DPOOptions
 from jurist_trl.settings import FSDPOptions
-from jurist_trl.sft import SFT, SFTOptions
+from jurist_trl.supervised.dpo import DPOOptions
+from jurist_trl.supervised.sft import SFT, SFTOptions
 
 SCRIPT = """
 import importlib, json, os, sys
@@ -32,7 +32,7 @@ if "sharded" in sys.argv:
     from accelerate.state import PartialState
     from accelerate.utils import DistributedType
     PartialState._prepare_backend = lambda *_: ("gloo", DistributedType.MULTI_GPU)
-    from jurist_trl import job_checks
+    from jurist_trl.training import job_checks
     job_checks._sharding_faults = lambda _: []
 
 from jurist.contracts import TrainJob
@@ -191,7 +191,7 @@ def test_sharded_training_continues_bit_identical(sharded: Path, weights: Any) -
 
 
 def test_the_configuration_arrives(tmp_path: Path) -> None:
-    from jurist_trl._session import arguments
+    from jurist_trl.training.session import arguments
 
     job = TrainJob(model=tmp_path, data=tmp_path, output=tmp_path)
     fsdp = FSDPOptions(cpu_offload=True, transformer_layer_cls_to_wrap=("LlamaDecoderLayer",))

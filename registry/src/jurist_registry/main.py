@@ -58,7 +58,8 @@ def cli() -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command and exit; errors raised on purpose are printed as one message."""
     code = _exit_code(sys.argv[1:] if arguments is None else list(arguments))
-    if code == Interrupted.exit_code and threading.active_count() > 1:
+    others = [thread for thread in threading.enumerate() if not thread.daemon]
+    if code == Interrupted.exit_code and len(others) > 1:
         # A batch of a local model runs in a thread that cannot be interrupted; all it owes is on disk.
         sys.stdout.flush()
         sys.stderr.flush()

@@ -10,15 +10,17 @@ from jurist import Component, hookimpl
 @hookimpl
 def jurist_trainers() -> Iterable[Component]:
     """Fine-tuning, reward models and PPO."""
-    yield Component("trl-sft", "jurist_trl.sft:SFT", "Fine-tunes a policy on revisions (TRL SFTTrainer).")
+    yield Component(
+        "trl-sft", "jurist_trl.supervised.sft:SFT", "Fine-tunes a policy on revisions (TRL SFTTrainer)."
+    )
     yield Component(
         "trl-reward",
-        "jurist_trl.reward:Reward",
+        "jurist_trl.supervised.reward:Reward",
         "Trains a Bradley-Terry reward model on soft preferences (TRL RewardTrainer).",
     )
     yield Component(
         "trl-dpo",
-        "jurist_trl.dpo:DPO",
+        "jurist_trl.supervised.dpo:DPO",
         "Trains a policy on soft preferences without a reward model (TRL DPOTrainer).",
     )
     yield Component(
@@ -28,12 +30,12 @@ def jurist_trainers() -> Iterable[Component]:
     )
     yield Component(
         "trl-grpo",
-        "jurist_trl.grpo:GRPO",
+        "jurist_trl.groups.grpo:GRPO",
         "Trains a policy by GRPO: rewards compared within groups of responses (TRL GRPOTrainer).",
     )
     yield Component(
         "trl-rloo",
-        "jurist_trl.rloo:RLOO",
+        "jurist_trl.groups.rloo:RLOO",
         "Trains a policy by REINFORCE leave-one-out (TRL RLOOTrainer).",
     )
 

@@ -1,0 +1,115 @@
+"""GRPO and RLOO on TRL's trainers: rewards are ours, and what got none is left out.
+
+Overridden: `_calculate_rewards`, `_generate_and_score_completions` and `log`. TRL keeps a response whose
+reward is NaN out of its group's mean and deviation and gives it advantage 0; but GRPO would still count
+its tokens, and pull them to the reference. tests/test_trl_contract.py checks the signature of each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from accelerate.utils import gather
+from torch import Tensor
+from trl import GRPOTrainer, RLOOTrainer
+
+from jurist.errors import TrainingError
+from jurist_trl.rollouts.rewards import RewardSource
+from jurist_trl.training.session import TOO_FAST, QuietTrainer
+
+Batch = dict[str, Any]
+
+OURS = {
+    "reward": "raw_reward",
+    "completions/mean_length": "length",
+    "clip_ratio/region_mean": "clip_fraction",
+}
+"""What TRL calls a metric → what it is called in a training by PPO."""
+
+
+class GroupRollouts(QuietTrainer):
+    """Mixin for GRPOTrainer and RLOOTrainer: rewards of a RewardSource, and metrics named as PPO's are.
+
+    ``stopped`` makes the error to raise when training cannot go on, of its cause and what to try.
+    ``last_responses`` and ``last_rewards`` are those of this process's newest rollout.
+    """
+
+    accelerator: Any
+    _metrics: Any
+
+    def __init__(
+        self, *, reward: RewardSource, stopped: Callable[[str, str], TrainingError], **arguments: Any
+    ) -> None:
+        super().__init__(reward_funcs=[reward.__call__], **arguments)  # type: ignore[call-arg]
+        self.reward = reward
+        self.stopped = stopped
+        self.last_responses: list[str] = []
+        self.last_rewards: list[float | None] = []
+
+    def _generate_and_score_completions(self, inputs: list[Batch]) -> Batch:
+        """Sample a response to each prompt and compare those to the same."""
+        try:
+            batch: Batch = super()._generate_and_score_completions(inputs)  # type: ignore[misc]
+        except RuntimeError as error:
+            if "probability tensor" not in str(error):  # what torch says when it cannot sample
+                raise
+            raise self.stopped("the policy's probabilities are not finite numbers", TOO_FAST) from error
+        return batch
+
+    def _calculate_rewards(
+        self, inputs: Any, prompts: list[Any], completions: list[Any], completion_ids_list: Any
+    ) -> Tensor:
+        """One reward per response of all processes, NaN where none could be had, as one column."""
+        texts = [completion[-1]["content"] for completion in completions]
+        rewards = self.reward(prompts, texts)
+        self.last_responses, self.last_rewards = texts, rewards.values
+        column = self._gathered(rewards.values)
+        missing = int(column.isnan().sum())
+        if missing == len(column):
+            cause = f"no reward for any of {len(column)} responses: {rewards.error}"
+            raise self.stopped(cause, "make the rewards work and run again: training continues")
+        self._metrics["train"]["dropped"].append(float(missing))
+        if len(rewards.parts) > 1:
+            for name, part in rewards.parts.items():
+                self._metrics["train"][f"raw_{name}"].append(self._gathered(part).nanmean().item())
+        return column[:, None]
+
+    def _gathered(self, values: Sequence[float | None]) -> Tensor:
+        """The values of all processes, NaN for None."""
+        numbers = [float("nan") if value is None else value for value in values]
+        gathered: Tensor = gather(torch.tensor(numbers, device=self.accelerator.device))
+        return gathered
+
+    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        """Name metrics as PPO does; ``kl`` is per response, and there on the first step of a rollout."""
+        metrics = self._metrics["train"]
+        for name in [name for name in metrics if name.startswith("rewards/")]:
+            del metrics[name]  # the same number as the reward
+        for name, ours in OURS.items():
+            if name in metrics:
+                metrics[ours] = metrics.pop(name)
+        per_token = metrics.pop("kl", [])
+        if "length" in metrics:  # a rollout was made for this step
+            metrics["eos_rate"] = [1 - cut for cut in metrics.pop("completions/clipped_ratio")]
+            if per_token:
+                metrics["kl"] = [value * metrics["length"][0] for value in per_token]
+        super().log(logs, start_time)  # type: ignore[misc]
+
+
+class GroupRelativeTrainer(GroupRollouts, GRPOTrainer):  # type: ignore[misc]
+    """GRPO whose loss takes no notice of responses without a reward."""
+
+    def _generate_and_score_completions(self, inputs: list[Batch]) -> Batch:
+        batch = super()._generate_and_score_completions(inputs)
+        kept = [value is not None for value in self.last_rewards]
+        mask = batch["completion_mask"] * torch.tensor(kept, device=self.accelerator.device)[:, None]
+        # a mask of its own for the loss: in the forward pass these tokens still see each other
+        batch["tool_mask"] = mask
+        batch["num_items_in_batch"] = self.accelerator.gather(mask.sum()).sum()
+        return batch
+
+
+class LeaveOneOutTrainer(GroupRollouts, RLOOTrainer):  # type: ignore[misc]
+    """RLOO; its loss is a sum of advantage times ratio, so advantage 0 is enough to leave a response out."""

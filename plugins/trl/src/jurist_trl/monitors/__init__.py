@@ -1,0 +1,1 @@
+"""Monitors of trainings on rewards, and the signs that they warn of."""

@@ -1,0 +1,1 @@
+"""What trainings on sampled responses share: options, prompts, sampling, rewards, held-out prompts."""

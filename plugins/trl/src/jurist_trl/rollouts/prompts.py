@@ -1,0 +1,56 @@
+"""The prompts that a policy is sampled on."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+from typing import Any
+
+from pydantic import field_validator
+
+from jurist.errors import UsageError
+from jurist_trl.supervised.examples import Example, messages, read_examples
+from jurist_trl.tokens import prompt_ids
+
+Prompt = list[dict[str, str]]
+
+
+class PromptLine(Example):
+    """A prompt as chat messages, or as a text, which is one message of the user."""
+
+    @field_validator("prompt", mode="before")
+    @classmethod
+    def _text(cls, value: Any) -> Any:
+        return [{"role": "user", "content": value}] if isinstance(value, str) else value
+
+
+def rollout_prompts(
+    path: Path, tokenizer: Any, max_length: int, *, provided_by: str
+) -> tuple[list[Prompt], int]:
+    """The prompts of the file ``path`` with at most ``max_length`` tokens, and how many are longer.
+
+    Raises:
+        UsageError: lines of the file are wrong, or all prompts are longer.
+    """
+    prompts = [messages(line.prompt) for line in read_examples(path, PromptLine)]
+    kept = [prompt for prompt in prompts if len(prompt_ids(tokenizer, prompt)) <= max_length]
+    if not kept:
+        raise UsageError(
+            f"none of the {len(prompts)} prompts has at most {max_length} tokens",
+            provided_by=provided_by,
+            hint="raise the option max_prompt_length",
+        )
+    return kept, len(prompts) - len(kept)
+
+
+def shuffled(prompts: list[Prompt], count: int, seed: int) -> list[Prompt]:
+    """``count`` prompts: all of them in random order, then again in another, as often as needed.
+
+    The whole training is laid out beforehand as one pass, so that resuming is skipping.
+    """
+    source, order = random.Random(seed), list(range(len(prompts)))
+    drawn: list[Prompt] = []
+    while len(drawn) < count:
+        source.shuffle(order)
+        drawn.extend(prompts[i] for i in order)
+    return drawn[:count]

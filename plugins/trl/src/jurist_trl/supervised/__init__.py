@@ -1,0 +1,1 @@
+"""Trainers on a fixed dataset: SFT, reward models, DPO."""

@@ -1,0 +1,31 @@
+"""Supervised fine-tuning of a policy on revisions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from pydantic import Field
+
+from jurist.contracts import Artifact, Trainer, TrainJob, TrainProgress
+from jurist_trl.settings import SupervisedOptions
+
+
+class SFTOptions(SupervisedOptions):
+    """Options of ``trl-sft``."""
+
+    learning_rate: float = Field(default=2e-5, gt=0)
+
+
+class SFT(Trainer):
+    """Fine-tunes a policy on revisions, and on conversations mixed with them; the loss is on completions."""
+
+    Options = SFTOptions
+    options: SFTOptions
+    consumes = "revisions"
+    produces = "policy"
+
+    def train(self, job: TrainJob, progress: Callable[[TrainProgress], None]) -> Artifact:
+        """Train to the end; continues from the last checkpoint of the job's folder."""
+        from jurist_trl.supervised.sft_trainer import train_policy
+
+        return train_policy(job, self.options, progress)
