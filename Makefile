@@ -7,7 +7,7 @@ export HF_HUB_OFFLINE ?= 1
 export TOKENIZERS_PARALLELISM ?= false
 export LITELLM_LOCAL_MODEL_COST_MAP ?= True
 
-.PHONY: demo test lint bench prices clean
+.PHONY: demo test test-browser lint bench prices clean
 
 .venv/installed: constraints.txt requirements-dev.txt pyproject.toml $(wildcard */pyproject.toml plugins/*/pyproject.toml contrib/*/pyproject.toml)
 	test -d .venv || $(PYTHON) -m venv .venv
@@ -19,8 +19,11 @@ demo: .venv/installed
 	$(BIN)/python -m jurist_demo
 
 test: .venv/installed
-	$(BIN)/python -m pytest -q -m "not slow"
-	$(BIN)/python -m pytest -q -m slow
+	$(BIN)/python -m pytest -q -m "not slow and not browser"
+	$(BIN)/python -m pytest -q -m "slow and not browser"
+
+test-browser: .venv/installed
+	$(BIN)/python -m pytest -q -m browser plugins/review/tests
 
 lint: .venv/installed
 	$(BIN)/ruff check .
@@ -31,6 +34,8 @@ lint: .venv/installed
 bench: .venv/installed
 	$(BIN)/python benchmarks/labeling.py
 	$(BIN)/python benchmarks/labeler.py
+	$(BIN)/python benchmarks/soft_labels.py
+	$(BIN)/python benchmarks/ppo.py
 
 prices: .venv/installed
 	$(BIN)/python contrib/refresh_prices.py

@@ -38,6 +38,7 @@ from jurist.recipe import (
     CompareSettings,
     DataFile,
     EvaluateSettings,
+    HeldOut,
     Human,
     PromptSource,
     Recipe,
@@ -54,12 +55,13 @@ from jurist.stages.compare import SetAside
 from jurist.stages.evaluate import Evaluated
 from jurist.stages.jury import Judged
 from jurist.stages.revise import Revision
+from jurist.stages.train_scores import ScoredResponse
 from jurist.validation.labelled import LabelledItem, Vote
 from jurist.validation.result import Thresholds
 from jurist.validation.spot_check import CheckedStratum, SpotChecked, ToLabel
 from jurist_registry.main import cli
 from jurist_registry.registry import Registry
-from jurist_trl.settings import LoraOptions
+from jurist_trl.settings import FSDPOptions, LoraOptions
 
 REPOSITORY = Path(__file__).parents[1]
 DOCS = REPOSITORY / "docs"
@@ -262,6 +264,8 @@ def test_the_readme_gives_the_results_that_the_demo_gives() -> None:
         ("components.md", "prices", Price),
         ("components.md", "examples", Example),
         ("recipes.md", "files to learn from", DataFile),
+        ("recipes.md", "held out", HeldOut),
+        ("components.md", "fsdp", FSDPOptions),
         ("constitutions.md", "a constitution", Constitution),
         ("constitutions.md", "a principle", Principle),
         ("constitutions.md", "a check", Check),
@@ -282,6 +286,7 @@ def test_every_nested_setting_is_documented(page: str, heading: str, model: type
         ("recipes.md", "`preferences.jsonl`", Preference),
         ("recipes.md", "`set_aside.jsonl`", SetAside),
         ("recipes.md", "`responses.jsonl`", Evaluated),
+        ("recipes.md", "`scores.jsonl`", ScoredResponse),
         ("recipes.md", "`verdicts.jsonl`", LabelledItem),
         ("recipes.md", "a vote", Vote),
         ("human-labels.md", "to label", ToLabel),

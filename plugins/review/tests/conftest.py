@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import math
 import random
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ from jurist.records import (
 )
 from jurist.stages.evaluate import Evaluated
 from jurist.stages.jury import Judged
+from jurist_review.report import write_report
 
 USAGE = {"prompt_tokens": 48_000, "completion_tokens": 6_100, "usd": 0.4321, "seconds": 83.0}
 
@@ -244,3 +246,62 @@ def run_folder(tmp_path: Path) -> Path:
             row = {"step": step, "loss": 2 * math.exp(-step / 60) + 0.7, "lr": 0.001, "kl": step / 500}
             file.write(json.dumps(row) + "\n")
     return folder
+
+
+class Page(HTMLParser):
+    """The parsed page: its tags, and the text of its scripts and tables."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.scripts: list[tuple[str | None, str]] = []
+        self.rows: list[list[str]] = []
+        self.text = ""
+        self._inside: str | None = None
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        self._inside = tag if tag in ("script", "style") else None
+        if tag == "script":
+            self.scripts.append((dict(attrs).get("type"), ""))
+        if tag == "tr":
+            self.rows.append([])
+        if tag in ("td", "th"):
+            self.rows[-1].append("")
+
+    def handle_endtag(self, tag: str) -> None:
+        self._inside = None
+        if tag == "table":
+            self.rows.append([])
+
+    def handle_data(self, data: str) -> None:
+        if self._inside == "script":
+            kind, text = self.scripts[-1]
+            self.scripts[-1] = (kind, text + data)
+        elif self._inside is None:
+            self.text += data
+            if self.rows and self.rows[-1]:
+                self.rows[-1][-1] += data
+
+    def row(self, name: str) -> list[str]:
+        """The cells after the first of the first table row that begins with ``name``."""
+        cells = [[" ".join(cell.split()) for cell in row] for row in self.rows]
+        return next(row[1:] for row in cells if row and row[0] == name)
+
+    def data(self) -> list[Any]:
+        """Everything that scripts of the page read, charts left out."""
+        read = [json.loads(text) for kind, text in self.scripts if kind == "application/json"]
+        return [each for each in read if "layout" not in each]
+
+
+@pytest.fixture
+def page_of() -> Callable[[Path], Page]:
+    """The parsed report of a run."""
+    return lambda folder: Page(write_report(folder, folder / "report.html").read_text(encoding="utf-8"))
+
+
+@pytest.fixture
+def parsed() -> Callable[[str], Page]:
+    """Any page, parsed."""
+    return Page

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from jurist.records import Abstention, Critique, Finding, Prompt, Response, Step, Trajectory
 from jurist.stages.evaluate import Evaluated
 from jurist_review import trajectories
+from jurist_review.browsing import Browser
 from jurist_review.curves import MOST_POINTS, curves
 from jurist_review.differences import differences
 from jurist_review.display import dollars, duration, excerpt, number, visible
@@ -114,6 +115,29 @@ def test_long_curves_are_thinned_and_keep_extremes_ends_and_rare_metrics() -> No
     assert not by_name["lr"].varies
 
 
+def test_what_tells_most_about_a_training_comes_first() -> None:
+    names = [
+        "step_time",
+        "raw_reward",
+        "completions/mean_length",
+        "kl",
+        "held_out_reward",
+        "reward",
+        "held_out_metric",
+    ]
+    assert [curve.name for curve in curves([dict.fromkeys(names, 1.0)])] == [
+        *(
+            "reward",
+            "raw_reward",
+            "held_out_metric",
+            "kl",
+            "held_out_reward",
+            "completions/mean_length",
+            "step_time",
+        )
+    ]
+
+
 def test_values_that_are_no_numbers_are_counted_and_not_drawn() -> None:
     (loss,) = curves(
         [{"loss": 1.0}, {"loss": math.nan}, {"loss": "high"}, {"loss": True}, {"loss": math.inf}]
@@ -134,11 +158,43 @@ def test_a_trajectory_that_ended_early_is_known_in_no_later_round() -> None:
         [
             Trajectory(prompt=Prompt.of("a"), response=text, steps=(first, lost), ended="abstention"),
             Trajectory(prompt=Prompt.of("b"), response=text, steps=(first, stays), ended="rounds"),
-        ]
+        ],
+        Browser(0, "trajectories", "Revisions"),
     )
     one, two = found.rounds
     assert (one.known, one.critiques, one.violating, one.without_verdict) == (2, 2, 2, 0)
     assert (two.known, two.critiques, two.violating, two.without_verdict) == (1, 1, 0, 1)
+
+
+def test_repaired_is_what_the_last_critique_that_looked_found() -> None:
+    def step(number: int, **satisfied: bool | None) -> Step:
+        found = tuple(Finding(principle=name, satisfied=said) for name, said in satisfied.items())
+        return Step(round=number, principles=tuple(satisfied), critique=Critique(findings=found))
+
+    histories = [
+        [step(1, p=False), step(2, p=True)],  # repaired
+        [step(1, p=False), step(2, p=True), step(3, p=False)],  # and broken again
+        [step(1, p=False), step(2, p=False)],  # still
+        [step(1, p=False, q=True), step(2, q=True)],  # nobody looked at p again
+        [step(1, p=False), step(2, p=None)],  # it was looked at without a verdict
+        [step(1, p=True), step(2, p=False), step(3, p=True)],  # violated later, repaired
+        [step(1, p=True, q=True)],  # never violated
+    ]
+    text = Response(text="x")
+    found = trajectories.summarise(
+        (
+            Trajectory(prompt=Prompt.of(str(n)), response=text, steps=tuple(steps), ended="rounds")
+            for n, steps in enumerate(histories)
+        ),
+        Browser(0, "trajectories", "Revisions"),
+    )
+    assert set(found.repaired) == {"p"}
+    counts = found.repaired["p"]
+    assert (counts.repaired, counts.still, counts.not_looked) == (2, 2, 2)
+    assert counts.share is not None
+    assert (counts.share.mean, counts.share.n) == (0.5, 4)
+    assert found.constitution == ["p", "q"]
+    assert [r.asked["p"] for r in found.rounds] == [7, 5, 2]
 
 
 def test_examples_hold_every_policy_for_the_same_few_prompts() -> None:

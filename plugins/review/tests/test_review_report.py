@@ -6,9 +6,10 @@ import base64
 import hashlib
 import json
 import re
-from html.parser import HTMLParser
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -17,60 +18,22 @@ from jurist.records import Comparison, Decision, Judgment, Prompt, Response, Tra
 from jurist.stages.jury import Judged
 from jurist_review.report import write_report
 
+PageOf = Callable[[Path], Any]
+
 HOSTILE = (
     '<script>alert("x")</script><img src=https://evil.example/x onerror=alert(1)> '
     "\u202egnp.exe \x00 </textarea>"
-    "</pre><style>*{display:none}</style>{{ 7*7 }} ]]> <!-- \u2066 \ud800"
+    "</pre><style>*{display:none}</style>{{ 7*7 }} ]]> <!-- \u2066 \ud800 ![x](https://evil.example/y)"
 )
 
 
-class Page(HTMLParser):
-    """The parsed page: its tags, and the text of its scripts and tables."""
-
-    def __init__(self, html: str) -> None:
-        super().__init__(convert_charrefs=True)
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.scripts: list[tuple[str | None, str]] = []
-        self.rows: list[list[str]] = []
-        self.text = ""
-        self._inside: str | None = None
-        self.feed(html)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-        self._inside = tag if tag in ("script", "style") else None
-        if tag == "script":
-            self.scripts.append((dict(attrs).get("type"), ""))
-        if tag == "tr":
-            self.rows.append([])
-        if tag in ("td", "th"):
-            self.rows[-1].append("")
-
-    def handle_endtag(self, tag: str) -> None:
-        self._inside = None
-        if tag == "table":
-            self.rows.append([])
-
-    def handle_data(self, data: str) -> None:
-        if self._inside == "script":
-            kind, text = self.scripts[-1]
-            self.scripts[-1] = (kind, text + data)
-        elif self._inside is None:
-            self.text += data
-            if self.rows and self.rows[-1]:
-                self.rows[-1][-1] += data
-
-    def row(self, name: str) -> list[str]:
-        """The cells after the first of the first table row that begins with ``name``."""
-        cells = [[" ".join(cell.split()) for cell in row] for row in self.rows]
-        return next(row[1:] for row in cells if row and row[0] == name)
+def figures_of(page: Any) -> list[dict[str, Any]]:
+    """The charts of a page."""
+    data = [json.loads(text) for kind, text in page.scripts if kind == "application/json"]
+    return [each for each in data if "layout" in each]
 
 
-def page_of(folder: Path) -> Page:
-    return Page(write_report(folder, folder / "report.html").read_text(encoding="utf-8"))
-
-
-def test_numbers_of_the_summaries_are_in_the_tables(run_folder: Path) -> None:
+def test_numbers_of_the_summaries_are_in_the_tables(run_folder: Path, page_of: PageOf) -> None:
     page = page_of(run_folder)
     assert page.row("oracle.violation") == ["0.450 [0.258, 0.658] n = 20", "0.050 [0.009, 0.236] n = 20"]
     assert page.row("kl") == ["–", "0.250 one value, no interval n = 1"]
@@ -85,25 +48,45 @@ def test_numbers_of_the_summaries_are_in_the_tables(run_folder: Path) -> None:
     assert page.row("All") == ["1,394", "90,000", "777", "$1.25", "1 h 7 min"]
 
 
-def test_rounds_count_satisfied_trajectories_and_leave_out_failed_ones(run_folder: Path) -> None:
+def test_rounds_count_satisfied_trajectories_and_leave_out_failed_ones(
+    run_folder: Path, page_of: PageOf
+) -> None:
     page = page_of(run_folder)
     # 40 trajectories: one failed, one abstained; 6 of the other 38 were satisfied in round 1.
-    assert page.row("1") == ["38", "38", "32", "84.2 %", "32", "30"]
-    assert page.row("2") == ["38", "32", "2", "5.3 %", "2", "0"]
+    assert page.row("1") == ["38", "38", "32", "84.2 %"]
+    assert page.row("2") == ["38", "32", "2", "5.3 %"]
 
 
-def test_judges_with_agreement_flips_abstentions_failures_and_position(run_folder: Path) -> None:
+def test_constitution_by_principle_and_round_and_what_was_repaired(run_folder: Path, page_of: PageOf) -> None:
+    page = page_of(run_folder)
+    assert page.row("Principle") == ["Round 1", "Round 2", "Repaired", "Not looked at again"]
+    # Two trajectories insult in both rounds; the thirty others that did were repaired.
+    assert page.row("respect") == ["32 of 38 84.2 %", "2 of 32 6.2 %", "0.938 [0.799, 0.983] n = 32", "0"]
+    assert page.row("privacy") == ["30 of 38 78.9 %", "0 of 32 0.0 %", "1.000 [0.886, 1.000] n = 30", "0"]
+
+
+def test_judges_stand_beside_each_other(run_folder: Path, page_of: PageOf) -> None:
+    page = page_of(run_folder)
+    row = page.row("lenient, terse")
+    # lenient always says A, terse always B: of 40, one failed on every 5th, one abstained on every 4th.
+    assert row == ["24", "0", "0", "24", "0", "0", "0", "0", "0", "0", "0.000 [0.000, 0.138] n = 24", "0.000"]
+    assert page.row("Judges")[1:4] == ["A, A", "A, tie", "A, B"]
+
+
+def test_judges_with_agreement_flips_abstentions_failures_and_position(
+    run_folder: Path, page_of: PageOf
+) -> None:
     page = page_of(run_folder)
     lenient = page.row("lenient")
     assert lenient[:6] == ["40", "40", "32", "0", "8", "0"]
     assert lenient[6] == "0.900 [0.744, 0.965] n = 30"
     assert lenient[7].startswith("1.000"), "it always chose A, and A was always shown first"
     assert page.row("strict")[5] == "12"
-    assert page.row("terse")[3] == "10"
+    assert page.row("terse")[3] == "10 refused 10"
     assert page.row("terse")[8].startswith("0.000"), "it always chose the shorter response"
 
 
-def test_note_seed_status_recipe_and_versions_are_shown(run_folder: Path) -> None:
+def test_note_seed_status_recipe_and_versions_are_shown(run_folder: Path, page_of: PageOf) -> None:
     page = page_of(run_folder)
     assert "it does not prove that Constitutional AI works." in page.text
     assert "1.16.0" in page.row("trl")
@@ -127,7 +110,7 @@ def test_the_same_run_gives_the_same_page(run_folder: Path) -> None:
     assert len(first) < 6_000_000
 
 
-def test_nothing_in_the_page_refers_to_another_host(run_folder: Path) -> None:
+def test_nothing_in_the_page_refers_to_another_host(run_folder: Path, page_of: PageOf) -> None:
     page = page_of(run_folder)
     for tag, attributes in page.tags:
         for name in ("src", "href", "action", "srcset", "data", "poster", "background"):
@@ -137,7 +120,7 @@ def test_nothing_in_the_page_refers_to_another_host(run_folder: Path) -> None:
         assert not any(name.startswith("on") for name in attributes)
 
 
-def test_policy_allows_no_script_but_the_two_of_the_page(run_folder: Path) -> None:
+def test_policy_allows_no_script_but_those_of_the_page(run_folder: Path, page_of: PageOf) -> None:
     page = page_of(run_folder)
     policies = [a["content"] for _, a in page.tags if a.get("http-equiv") == "Content-Security-Policy"]
     assert len(policies) == 1
@@ -146,7 +129,7 @@ def test_policy_allows_no_script_but_the_two_of_the_page(run_folder: Path) -> No
     running = [text for kind, text in page.scripts if kind is None]
     digests = [base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in running]
     assert rules["script-src"].split() == [f"'sha256-{digest}'" for digest in digests]
-    assert len(running) == 2
+    assert len(running) == 3
     assert running[0].startswith("/**\n* plotly.js")
 
 
@@ -175,13 +158,14 @@ def hostile_run(folder: Path) -> None:
     (folder / "stages/04-evaluate/summary.json").write_text(json.dumps(summary))
 
 
-def test_hostile_text_is_text(run_folder: Path) -> None:
+def test_hostile_text_is_text(run_folder: Path, page_of: PageOf) -> None:
     harmless = page_of(run_folder)
     hostile_run(run_folder)
     page = page_of(run_folder)
     assert {tag for tag, _ in page.tags} <= {tag for tag, _ in harmless.tags}
     assert not [tag for tag, _ in page.tags if tag in ("img", "textarea")]
-    assert len([kind for kind, _ in page.scripts if kind is None]) == 2
+    assert len([kind for kind, _ in page.scripts if kind is None]) == 3
+    assert not [text for kind, text in page.scripts if kind is not None and "<" in text]
     assert page.text.count('<script>alert("x")</script><img src=https://evil.example/x') >= 8
     assert "⟨U+202E⟩gnp.exe ⟨U+0000⟩" in page.text
     assert "{{ 7*7 }}" in page.text
@@ -190,15 +174,15 @@ def test_hostile_text_is_text(run_folder: Path) -> None:
     assert "x" * 3001 not in page.text
 
 
-def test_hostile_labels_reach_charts_without_tags(run_folder: Path) -> None:
+def test_hostile_labels_reach_charts_without_tags(run_folder: Path, page_of: PageOf) -> None:
     hostile_run(run_folder)
-    figures = [json.loads(text) for kind, text in page_of(run_folder).scripts if kind == "application/json"]
+    figures = figures_of(page_of(run_folder))
     names = [name for figure in figures for trace in figure["data"] for name in trace["y"]]
     assert any(str(name).startswith("&lt;script&gt;") for name in names)
     assert not any("<" in str(name) for name in names)
 
 
-def test_headings_have_no_gaps_and_tables_have_headers(run_folder: Path) -> None:
+def test_headings_have_no_gaps_and_tables_have_headers(run_folder: Path, page_of: PageOf) -> None:
     tags = page_of(run_folder).tags
     levels = [int(tag[1]) for tag, _ in tags if re.fullmatch("h[1-6]", tag)]
     assert levels[0] == 1
@@ -213,10 +197,10 @@ def test_headings_have_no_gaps_and_tables_have_headers(run_folder: Path) -> None
     assert set(labels) <= {attributes.get("id") for _, attributes in tags}
 
 
-def test_plotly_itself_accepts_every_figure(run_folder: Path) -> None:
+def test_plotly_itself_accepts_every_figure(run_folder: Path, page_of: PageOf) -> None:
     graph_objects = pytest.importorskip("plotly.graph_objects")
-    figures = [json.loads(text) for kind, text in page_of(run_folder).scripts if kind == "application/json"]
-    # rounds, loss and kl of the training (lr is constant), the jury, and three metrics
-    assert len(figures) == 1 + 2 + 1 + 3
+    figures = figures_of(page_of(run_folder))
+    # rounds, loss and kl of the training (lr is constant), the jury and its pairs, and three metrics
+    assert len(figures) == 1 + 2 + 2 + 3
     for figure in figures:
         graph_objects.Figure(figure)

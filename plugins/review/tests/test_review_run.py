@@ -13,10 +13,12 @@ import pytest
 from jurist import hookspecs
 from jurist.component import Component
 from jurist.events import Events
+from jurist.preflight import plan
 from jurist.recipe import Recipe
 from jurist.run import run
 from jurist.run_directory import Run
 from jurist_review import plugin
+from jurist_review.planned import of_stage
 from jurist_review.reading import read_run
 
 COMPONENTS = {
@@ -61,9 +63,14 @@ def finished(tmp_path: Path) -> Run:
     manager = pluggy.PluginManager("jurist")
     manager.add_hookspecs(hookspecs)
     manager.register(plugin)
-    prompts = tmp_path / "prompts.jsonl"
+    recipe = Recipe.of(settings_of(tmp_path))
+    return run(recipe, tmp_path / "run", Source(), events=Events(manager.hook))
+
+
+def settings_of(folder: Path) -> dict[str, Any]:
+    prompts = folder / "prompts.jsonl"
     prompts.write_text("\n".join(json.dumps(text) for text in ("bad", "fine", "bad too")))
-    settings: dict[str, Any] = {
+    return {
         "name": "fakes",
         "note": "Nothing was learnt.",
         "prompts": str(prompts),
@@ -74,7 +81,6 @@ def finished(tmp_path: Path) -> Run:
         "policy": {"use": "chat", "replies": ["alpha", "beta"]},
         "stages": STAGES,
     }
-    return run(Recipe.of(settings), tmp_path / "run", Source(), events=Events(manager.hook))
 
 
 def test_a_run_ends_with_a_report_of_what_its_files_say(finished: Run) -> None:
@@ -97,3 +103,16 @@ def test_a_run_ends_with_a_report_of_what_its_files_say(finished: Run) -> None:
     assert [list(example.answers) for example in evaluate.examples] == [["chat"]] * 3
     for stage in reading.stages:
         assert "usage" in stage.summary
+
+
+def test_a_run_stays_within_its_plan(finished: Run) -> None:
+    planned = plan(finished.recipe, Source())
+    path = finished.folder / "plan.json"
+    path.write_text(json.dumps(planned.model_dump(mode="json")), encoding="utf-8")
+    reading = read_run(finished.folder)
+    assert reading.plan == planned
+    held = {s.name: of_stage(planned, s.name, s.summary) for s in reading.stages}
+    assert "completion_tokens" not in held["revise"], "of these fakes nobody knows what they use"
+    for name in ("compare", "evaluate"):
+        for figure in ("completion_tokens", "usd"):
+            assert held[name][figure].verdict == "as planned"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import random
 from collections import Counter
@@ -13,7 +14,7 @@ from typing import Any, Literal
 from pydantic import ConfigDict
 
 from jurist.errors import UsageError
-from jurist.files.jsonl import read_rows, write_json, write_lines
+from jurist.files.jsonl import read_lines, read_rows, write_json, write_lines
 from jurist.files.row_faults import RowFaults
 from jurist.intervals import Estimate, estimate
 from jurist.options import near_miss
@@ -157,8 +158,8 @@ class SpotCheck:
 
     def _judged(self) -> Iterator[Judged]:
         """The comparisons that were given a label."""
-        for _, row in read_rows(self.folder / "judgments.jsonl"):
-            judged = Judged.model_validate(row)
+        for _, line in read_lines(self.folder / "judgments.jsonl"):
+            judged = Judged.model_validate_json(line)
             if judged.comparison.id in self._claims:
                 yield judged
 
@@ -193,24 +194,26 @@ class SpotCheck:
 
     def _read(self, path: Path) -> tuple[dict[str, Label], int]:
         """The labels in a file, and how many of its rows have none."""
-        texts = {
-            judged.comparison.id: (judged.comparison.response_a.text, judged.comparison.response_b.text)
-            for judged in self._judged()
-        }
         found: dict[str, Label] = {}
 
         def checked(row: Any) -> ToLabel:
             if isinstance(row, ValueError):
                 raise row
             read = ToLabel.model_validate(row)
-            if read.item not in texts:
+            if read.item not in self._claims:
                 raise ValueError(f"the stage '{self.stage}' labelled no comparison '{read.item}'")
-            if texts[read.item] != (read.response_a, read.response_b):
+            if digests[read.item] != _digest(read.response_a, read.response_b):
                 raise ValueError(f"the responses of '{read.item}' are not those that were compared")
             if read.label is not None and found.setdefault(read.item, read.label) != read.label:
                 raise ValueError(f"'{read.item}' has two different labels")
             return read
 
+        digests = {
+            judged.comparison.id: _digest(
+                judged.comparison.response_a.text, judged.comparison.response_b.text
+            )
+            for judged in self._judged()
+        }
         faults = RowFaults(path)
         rows = [faults.of(number, row, checked) for number, row in read_rows(path)]
         faults.raise_if_any()
@@ -274,6 +277,11 @@ class SpotCheck:
                 for name, stratum in strata.items()
             ),
         )
+
+
+def _digest(*texts: str) -> bytes:
+    """By what texts are known to be the same, without holding all of them."""
+    return hashlib.blake2b("\0".join(texts).encode(errors="surrogatepass"), digest_size=8).digest()
 
 
 def _abstains_on_flips(judged: Judged) -> bool:

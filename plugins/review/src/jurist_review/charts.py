@@ -11,6 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from jurist_review.calibration import Reliability
+from jurist_review.confusion import Pair, square
 from jurist_review.curves import Curve
 from jurist_review.display import number, visible
 from jurist_review.trajectories import Trajectories
@@ -89,22 +91,102 @@ def rounds_chart(trajectories: Trajectories) -> Chart:
     )
 
 
-def curve_chart(curve: Curve) -> Chart:
-    """One training metric over the steps."""
-    line = curve.line
-    trace = {
-        "type": "scatter",
-        "mode": "lines" if len(line) > 1 else "markers",
-        "x": [step for step, _ in line],
-        "y": [value for _, value in line],
-        "line": {"color": _COLOURS[0], "width": 1.5},
-        "hovertemplate": "step %{x}: %{y:.4g}<extra></extra>",
-    }
-    layout = _layout(height=200)
+def curve_chart(name: str, runs: Mapping[str, Curve]) -> Chart:
+    """One training metric over the steps, of one run or of several."""
+    traces, ends = [], []
+    for place, (run, curve) in enumerate(runs.items()):
+        line, style = curve.line, place % len(_COLOURS)
+        trace = {
+            "type": "scatter",
+            "mode": "lines" if len(line) > 1 else "markers",
+            "name": label(run),
+            "x": [step for step, _ in line],
+            "y": [value for _, value in line],
+            "line": {"color": _COLOURS[style], "dash": _DASHES[style], "width": 1.5},
+            "marker": {"symbol": _SYMBOLS[style]},
+            "hovertemplate": "step %{x}: %{y:.4g}<extra></extra>",
+        }
+        traces.append(trace)
+        if line:
+            which = f"{run}: " if len(runs) > 1 else ""
+            ends.append(f"{which}from {number(line[0][1])} to {number(line[-1][1])}")
+    layout = _layout(height=200, legend=len(runs) > 1)
+    if len(runs) > 1:
+        layout["height"] += 20 * len(runs)
+        layout["margin"]["t"] += 20 * len(runs)
+        layout["legend"] = {"orientation": "h", "y": 1.02, "yanchor": "bottom"}
     layout["xaxis"]["title"] = {"text": "step"}
     layout["yaxis"] |= {"automargin": True, "exponentformat": "e"}
-    ends = f" from {number(line[0][1])} to {number(line[-1][1])}" if line else ""
-    return Chart(visible(curve.name), visible(f"{curve.name} over the steps{ends}"), _figure([trace], layout))
+    spoken = f"{name} over the steps, {'; '.join(ends)}"
+    return Chart(visible(name), visible(spoken), _figure(traces, layout))
+
+
+def reliability_chart(reliabilities: Sequence[Reliability]) -> Chart:
+    """How often labels are right by how probable they were said to be; on the diagonal both are the same."""
+    diagonal = {
+        "type": "scatter",
+        "mode": "lines",
+        "name": "as claimed",
+        "x": [0.5, 1],
+        "y": [0.5, 1],
+        "line": {"color": _COLOURS[4], "dash": "dot", "width": 1},
+        "hoverinfo": "skip",
+    }
+    traces: list[dict[str, Any]] = [diagonal]
+    for place, each in enumerate(reliabilities[: len(_COLOURS)]):
+        trace = {
+            "type": "scatter",
+            "mode": "lines+markers",
+            "name": label(each.name),
+            "x": [bin.claimed for bin in each.bins],
+            "y": [bin.right.mean for bin in each.bins],
+            "error_y": {
+                "type": "data",
+                "symmetric": False,
+                "array": [_reach(bin.right.high, bin.right.mean) for bin in each.bins],
+                "arrayminus": [_reach(bin.right.mean, bin.right.low) for bin in each.bins],
+                "thickness": 1,
+            },
+            "line": {"color": _COLOURS[place], "dash": _DASHES[place], "width": 1.5},
+            "marker": {"symbol": _SYMBOLS[place], "size": 8},
+            "hovertemplate": "claimed %{x:.1%}, right %{y:.1%}<extra>%{fullData.name}</extra>",
+        }
+        traces.append(trace)
+    layout = _layout(height=380, legend=True)
+    layout["xaxis"] |= {"title": {"text": "claimed probability"}, "tickformat": ".0%"}
+    layout["yaxis"] |= {"title": {"text": "right"}, "tickformat": ".0%", "automargin": True}
+    errors = "; ".join(f"{each.name} {each.ece:.3f}" for each in reliabilities)
+    spoken = f"Share of right labels by claimed probability; expected calibration error: {errors}"
+    return Chart("Calibration", visible(spoken), _figure(traces, layout))
+
+
+def confusion_chart(pairs: Sequence[Pair]) -> Chart:
+    """How often every two judges said the same, as a square of colours."""
+    names, found = square(pairs)
+    agreements = [
+        [found[one, other].agreement.mean if (one, other) in found else None for other in names]
+        for one in names
+    ]
+    trace = {
+        "type": "heatmap",
+        "x": [label(name) for name in names],
+        "y": [label(name) for name in names],
+        "z": agreements,
+        "zmin": 0,
+        "zmax": 1,
+        "colorscale": "Cividis",
+        "texttemplate": "%{z:.0%}",
+        "showscale": False,
+        "hovertemplate": "%{y} and %{x}: %{z:.1%}<extra></extra>",
+        "hoverongaps": False,
+    }
+    layout = _layout(height=130 + 44 * len(names))
+    layout["yaxis"] |= {"automargin": True, "type": "category", "autorange": "reversed"}
+    layout["xaxis"] |= {"type": "category"}
+    spoken = "; ".join(f"{' and '.join(pair.judges)} {pair.agreement.mean:.0%}" for pair in pairs)
+    return Chart(
+        "Judges who say the same", visible(f"Agreement of judges: {spoken}"), _figure([trace], layout)
+    )
 
 
 def label(name: str) -> str:

@@ -8,7 +8,10 @@ from dataclasses import dataclass, field
 from typing import Any, TypeGuard
 
 MOST_POINTS = 600
-_FIRST = ("reward", "kl", "loss", "accuracy", "length", "entropy", "clip_fraction")
+_FIRST = (
+    *("reward", "raw_reward", "held_out_metric", "kl", "length", "loss", "accuracy", "entropy"),
+    *("clip_fraction", "explained_variance", "boilerplate_rate", "dropped"),
+)
 _NOT_METRICS = {"step", "epoch"}
 
 
@@ -63,14 +66,15 @@ def curves(rows: Iterable[Mapping[str, Any]]) -> list[Curve]:
         for name, value in row.items():
             if name not in _NOT_METRICS and _is_number(value):
                 found.setdefault(name, Curve(name)).add(place, float(value))
-    return sorted(found.values(), key=lambda curve: _importance(curve.name))
+    return sorted(found.values(), key=lambda curve: by_importance(curve.name))
 
 
 def _is_number(value: object) -> TypeGuard[int | float]:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _importance(name: str) -> tuple[bool, int, str]:
+def by_importance(name: str) -> tuple[bool, int, str]:
     """Metrics that are named just so, then those whose names say more, then the others."""
-    ranks = [place for place, part in enumerate(_FIRST) if part in name]
-    return (name not in _FIRST, min(ranks, default=len(_FIRST)), name)
+    if name in _FIRST:
+        return False, _FIRST.index(name), name
+    return True, min((place for place, part in enumerate(_FIRST) if part in name), default=len(_FIRST)), name

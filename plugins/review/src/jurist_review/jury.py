@@ -4,14 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, get_args
 
-from jurist.intervals import Estimate, estimate
-from jurist.records import JudgeOutcome, Judgment
+from jurist.intervals import Estimate, wilson
+from jurist.records import JudgeOutcome, Judgment, Reason
 from jurist.stages.jury import Judged, outcome_of
+from jurist.validation.labelled import Label
+from jurist_review.browsing import Browser, Entry, Section
+from jurist_review.calibration import AgainstPeople, Reliability
+from jurist_review.confusion import Confusion, Pair
+from jurist_review.display import worded
 from jurist_review.selection import Selection
 
 SAMPLES = 12
+_LONGEST_ERROR = 200
 
 
 @dataclass
@@ -49,6 +55,11 @@ class Member:
         return self.counts.get(name, 0)
 
     @property
+    def reasons(self) -> dict[str, int]:
+        """The comparisons on which it abstained, by reason."""
+        return {reason: self.counts[reason] for reason in get_args(Reason) if self.counts.get(reason)}
+
+    @property
     def agreement(self) -> Estimate | None:
         """The share of its votes that went with the jury."""
         return proportion(self.count("with_jury"), self.count("votes"))
@@ -66,28 +77,71 @@ class Member:
 
 @dataclass
 class Jury:
-    """The judges of a stage and its sample comparisons."""
+    """The judges of a stage, what people say of its labels, and its sample comparisons."""
 
     members: list[Member]
     samples: list[Judged] = field(default_factory=list)
+    pairs: list[Pair] = field(default_factory=list)
+    reliability: Reliability | None = None
 
 
-def summarise(judged: Iterable[Judged], summary: Mapping[str, Any]) -> Jury:
-    """Count the leanings and choose the samples, in one pass."""
+def summarise(
+    judged: Iterable[Judged], summary: Mapping[str, Any], labels: Mapping[str, Label], browser: Browser
+) -> Jury:
+    """Count what judges said and choose the samples, in one pass; ``labels`` are those of people."""
     selection = Selection[Judged](SAMPLES)
+    confusion, people = Confusion(), AgainstPeople(labels)
     leanings: dict[str, Leaning] = {}
     for item in judged:
         selection.offer(_group(item), item.comparison.id, item)
+        browser.add(_entry(item))
+        confusion.add(item.outcomes)
+        people.add(item)
         for outcome in item.outcomes:
             leanings.setdefault(outcome.source, Leaning()).add(item, outcome)
     counts = summary.get("judges", {})
     members = [Member(name, counts.get(name, {}), leanings.get(name, Leaning())) for name in counts]
-    return Jury(members, selection.in_turn())
+    return Jury(members, selection.in_turn(), confusion.pairs(), people.reliability("the jury"))
 
 
 def proportion(part: int, whole: int) -> Estimate | None:
     """A share with its 95% interval; None when there is nothing to have a share of."""
-    return estimate([1] * part + [0] * (whole - part)) if whole else None
+    return wilson(part / whole, whole, whole) if whole else None
+
+
+def winner(judged: Judged) -> str:
+    """One word or two for what was decided: a side, a tie, or why it was set aside."""
+    outcome = outcome_of(judged.decision)
+    if outcome == "preferred":
+        return "A is better" if (judged.decision.probability or 0) > 0.5 else "B is better"
+    return "a tie" if outcome == "tie" and judged.decision.reason is None else f"set aside: {worded(outcome)}"
+
+
+def said(judged: Judged) -> str:
+    """What every judge said, one a line."""
+    lines = []
+    for each in judged.outcomes:
+        if isinstance(each, Judgment):
+            lines.append(f"{each.source}: P(A) = {each.preference:.3f}")
+        else:
+            reason = worded(each.reason) if each.kind == "abstention" else each.error[:_LONGEST_ERROR]
+            lines.append(f"{each.source}: {each.kind}, {reason}")
+    return "\n".join(lines) or "no judge was asked"
+
+
+def _entry(judged: Judged) -> Entry:
+    """The row of a comparison; opened, it shows the texts and what the judges said."""
+
+    def sections() -> list[Section]:
+        comparison, decision = judged.comparison, judged.decision
+        texts = (comparison.response_a, "Response A"), (comparison.response_b, "Response B")
+        shown = [Section.of(name, response) for response, name in texts]
+        what = f"{winner(judged)}; {decision.aggregator} {decision.detail}"
+        return [*shown, Section.text("Decision", what), Section.text("Judges", said(judged))]
+
+    probability = judged.decision.probability
+    value = "" if probability is None else f"{probability:.3f}"
+    return Entry(judged.comparison.id, judged.comparison.prompt, winner(judged), value, sections)
 
 
 def _group(judged: Judged) -> str:

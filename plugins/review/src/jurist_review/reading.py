@@ -12,15 +12,31 @@ import yaml
 
 from jurist.errors import UsageError
 from jurist.files.yaml_text import load_yaml
+from jurist.planning.plan import Plan
 from jurist.records import Trajectory
+from jurist.stages.best_of import Candidates
 from jurist.stages.evaluate import Evaluated
 from jurist.stages.jury import Judged
-from jurist_review import evaluations, jury, trajectories
+from jurist.validation.drift import Drift
+from jurist.validation.labelled import LabelledItem
+from jurist.validation.spot_check import SpotChecked
+from jurist_review import candidates, evaluations, jury, trajectories
+from jurist_review.browsing import BYTES, Browser, room_for
+from jurist_review.calibration import Reliability, of_trainer
+from jurist_review.candidates import BestOf
 from jurist_review.curves import Curve, curves
 from jurist_review.evaluations import Example
 from jurist_review.jury import Jury
 from jurist_review.rows import Problems, read_records, read_values
 from jurist_review.trajectories import Trajectories
+from jurist_review.validations import ValidationReading, read_drift, read_record, read_validation
+
+_BROWSED = {
+    "revise": ("trajectories.jsonl", "trajectories", "Revisions"),
+    "best_of": ("candidates.jsonl", "prompts", "Gain"),
+    "compare": ("judgments.jsonl", "comparisons", "P(A)"),
+}
+"""Stages whose rows can all be gone through: their file, what its rows are, and the name of a column."""
 
 
 @dataclass
@@ -30,12 +46,20 @@ class StageReading:
     number: int
     name: str
     kind: str
+    folder: Path
     finished: bool
     summary: Mapping[str, Any] = field(default_factory=dict)
     trajectories: Trajectories | None = None
     jury: Jury | None = None
+    best_of: BestOf | None = None
+    browser: Browser | None = None
+    spot_check: SpotChecked | None = None
+    validation: ValidationReading | None = None
+    drift: Drift | None = None
     examples: list[Example] = field(default_factory=list)
     curves: list[Curve] = field(default_factory=list)
+    warnings: list[tuple[object, str]] = field(default_factory=list)
+    reliability: Reliability | None = None
 
 
 @dataclass
@@ -50,12 +74,15 @@ class RunReading:
     recipe: str
     versions: Mapping[str, str]
     totals: Mapping[str, Mapping[str, float]]
+    served: Mapping[str, Mapping[str, int]]
+    settings: Mapping[str, Any]
+    plan: Plan | None
     stages: list[StageReading]
     problems: list[str]
 
 
-def read_run(folder: Path) -> RunReading:
-    """Everything a report shows of the run in ``folder``.
+def read_run(folder: Path, browsed: int = BYTES) -> RunReading:
+    """Everything a report shows of the run in ``folder``; ``browsed`` are bytes for what can be gone through.
 
     Raises:
         UsageError: it is not the directory of a run.
@@ -72,7 +99,10 @@ def read_run(folder: Path) -> RunReading:
     if not isinstance(state, dict) or not isinstance(recipe, dict):
         raise _not_a_run(folder, "run.json and recipe.yaml must each be a mapping")
     problems = Problems()
-    stages = _stages(folder, recipe, state, problems)
+    stages = _stages(folder, recipe, state)
+    room = room_for({stage.name: size for stage in stages if (size := _size(stage))}, browsed)
+    for stage in stages:
+        _fill(stage, room.get(stage.name, 0), problems)
     return RunReading(
         folder=folder,
         name=str(state.get("name", "run")),
@@ -82,6 +112,9 @@ def read_run(folder: Path) -> RunReading:
         recipe=recipe_text,
         versions=state.get("versions", {}),
         totals=state.get("totals", {}),
+        served=state.get("served", {}),
+        settings=recipe,
+        plan=read_record(folder / "plan.json", Plan, problems),
         stages=stages,
         problems=problems.lines,
     )
@@ -96,9 +129,7 @@ def _not_a_run(folder: Path, cause: str | BaseException) -> UsageError:
     )
 
 
-def _stages(
-    folder: Path, recipe: Mapping[str, Any], state: Mapping[str, Any], problems: Problems
-) -> list[StageReading]:
+def _stages(folder: Path, recipe: Mapping[str, Any], state: Mapping[str, Any]) -> list[StageReading]:
     """Every stage of the recipe; only those that run.json calls finished are read as such.
 
     A folder that it does not name may be left from earlier settings.
@@ -106,37 +137,68 @@ def _stages(
     finished = {stage["name"] for stage in state.get("stages", [])}
     found = []
     for number, settings in enumerate(recipe.get("stages", []), 1):
-        name = str(settings.get("name") or settings.get("stage"))
-        stage = StageReading(number, name, str(settings.get("stage")), finished=name in finished)
-        _fill(stage, folder / "stages" / f"{number:02d}-{name}", problems)
-        found.append(stage)
+        name, kind = str(settings.get("name") or settings.get("stage")), str(settings.get("stage"))
+        place = folder / "stages" / f"{number:02d}-{name}"
+        found.append(StageReading(number, name, kind, place, finished=name in finished))
     return found
 
 
-def _fill(stage: StageReading, folder: Path, problems: Problems) -> None:
-    """Read the files of a stage: all of a finished one, the metrics of an interrupted training."""
+def _size(stage: StageReading) -> int:
+    """The bytes of the file that can be gone through; 0 where there is none."""
+    if not stage.finished or stage.kind not in _BROWSED:
+        return 0
+    path = stage.folder / _BROWSED[stage.kind][0]
+    return path.stat().st_size if path.is_file() else 0
+
+
+def _fill(stage: StageReading, browsed: int, problems: Problems) -> None:
+    """Read the files of a stage: all of a finished one, of an interrupted one what it has so far."""
+    folder = stage.folder
     if not stage.finished:
         if not (folder / "summary.json").exists():
-            stage.curves = _curves(folder, problems)
+            _read_training(stage, problems)
+            stage.drift = read_drift(folder, problems)
         return
     try:
         stage.summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         problems.add(f"{folder.name}/summary.json could not be read: {error}")
-    if stage.kind == "revise":
-        rows = read_records(folder / "trajectories.jsonl", Trajectory, problems)
-        stage.trajectories = trajectories.summarise(rows)
-    elif stage.kind == "compare":
-        judged = read_records(folder / "judgments.jsonl", Judged, problems)
-        stage.jury = jury.summarise(judged, stage.summary)
+    if stage.kind in _BROWSED:
+        file, noun, value_name = _BROWSED[stage.kind]
+        stage.browser = Browser(browsed, noun, value_name)
+        _read_browsed(stage, folder / file, stage.browser, problems)
     elif stage.kind == "evaluate":
         rows_of_policies = read_records(folder / "responses.jsonl", Evaluated, problems)
         stage.examples = evaluations.examples(rows_of_policies)
+    elif stage.kind == "validate":
+        stage.validation, stage.drift = read_validation(folder, problems), read_drift(folder, problems)
+        stage.jury = jury.summarise((), stage.summary, {}, Browser(0, "", ""))
     elif stage.kind == "train":
-        stage.curves = _curves(folder, problems)
+        _read_training(stage, problems)
 
 
-def _curves(folder: Path, problems: Problems) -> list[Curve]:
-    """The curves of a training; a trainer without a metrics file has none."""
-    path = folder / "metrics.jsonl"
-    return curves(read_values(path, problems)) if path.is_file() else []
+def _read_browsed(stage: StageReading, path: Path, browser: Browser, problems: Problems) -> None:
+    """Read the stages that have a row for everything they did."""
+    folder = stage.folder
+    if stage.kind == "revise":
+        stage.trajectories = trajectories.summarise(read_records(path, Trajectory, problems), browser)
+    elif stage.kind == "best_of":
+        stage.best_of = candidates.summarise(read_records(path, Candidates, problems), browser)
+    else:
+        labelled, labels = folder / "human_labels.jsonl", {}
+        if labelled.is_file():
+            labels = {item.item: item.label for item in read_records(labelled, LabelledItem, problems)}
+        judged = read_records(path, Judged, problems)
+        stage.jury = jury.summarise(judged, stage.summary, labels, browser)
+        stage.spot_check = read_record(folder / "spot_check.json", SpotChecked, problems)
+
+
+def _read_training(stage: StageReading, problems: Problems) -> None:
+    """The curves, warnings and calibration of a training; a trainer without such files has none."""
+    stage.reliability = of_trainer(stage.folder, stage.name, problems)
+    metrics, warnings = stage.folder / "metrics.jsonl", stage.folder / "warnings.jsonl"
+    if metrics.is_file():
+        stage.curves = curves(read_values(metrics, problems))
+    if warnings.is_file():
+        rows = read_values(warnings, problems)
+        stage.warnings = [(row.get("step"), str(row.get("warning"))) for row in rows]

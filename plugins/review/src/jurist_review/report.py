@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-from functools import cache
-from importlib import resources
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
-
 from jurist.files.jsonl import write_lines
-from jurist_review import charts, display
-from jurist_review.differences import differences
-from jurist_review.funnel import funnel
+from jurist_review import planned
+from jurist_review.page import render
+from jurist_review.planned import Planned
 from jurist_review.reading import RunReading, StageReading, read_run
-from jurist_review.trajectories import exchanges
 
-_ENDINGS = {
+ENDINGS = {
     "done": "done",
     "running": "still running",
     "failed": "failed",
@@ -35,27 +28,10 @@ def write_report(folder: Path, output: Path) -> Path:
     Raises:
         UsageError: ``folder`` is not the directory of a run, or ``output`` cannot be written.
     """
-    page = render(read_run(folder))
+    page = _page(read_run(folder))
     with write_lines(output) as lines:
         lines.write(page)
     return output
-
-
-def render(run: RunReading) -> str:
-    """The report as HTML."""
-    scripts = {"plotly": _plotly(), "drawing": _asset("drawing.js")}
-    return (
-        _environment()
-        .get_template("report.html.j2")
-        .render(
-            run=run,
-            ending=_ENDINGS.get(run.status, run.status),
-            usage=_sum(run.totals),
-            style=Markup(_asset("report.css")),
-            scripts={name: Markup(text) for name, text in scripts.items()},
-            script_hashes=" ".join(f"'sha256-{_digest(text)}'" for text in scripts.values()),
-        )
-    )
 
 
 def metrics_of(stage: StageReading) -> dict[str, dict[str, Any]]:
@@ -67,54 +43,35 @@ def metrics_of(stage: StageReading) -> dict[str, dict[str, Any]]:
     return dict(sorted(found.items(), key=lambda item: "." not in item[0]))
 
 
-def _sum(totals: Any) -> dict[str, float]:
+def usage_of(run: RunReading) -> dict[str, float]:
+    """What all calls of a run came to."""
     names = ("calls", "prompt_tokens", "completion_tokens", "usd", "seconds")
-    return {name: sum(total[name] for total in totals.values()) for name in names}
+    return {name: sum(total[name] for total in run.totals.values()) for name in names}
 
 
-@cache
-def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("jurist_review"),
-        autoescape=True,
-        finalize=_shown,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
+def seconds_of(run: RunReading) -> float:
+    """How long the finished stages took, one after the other."""
+    return float(sum(stage.summary.get("seconds", 0) for stage in run.stages))
+
+
+def _page(run: RunReading) -> str:
+    return render(
+        "report.html.j2",
+        run=run,
+        ending=ENDINGS.get(run.status, run.status),
+        usage=usage_of(run),
+        seconds=seconds_of(run),
+        planned=_planned(run),
+        metrics_of=metrics_of,
     )
-    environment.filters |= {
-        "excerpt": display.excerpt,
-        "number": display.number,
-        "dollars": display.dollars,
-        "duration": display.duration,
-        "worded": display.worded,
-    }
-    environment.globals |= {
-        "share": display.share,
-        "differences": differences,
-        "exchanges": exchanges,
-        "funnel": funnel,
-        "metrics_of": metrics_of,
-        "charts": charts,
-    }
-    return environment
 
 
-def _shown(value: Any) -> Any:
-    """Every value a template shows passes here: what cannot be seen in it is made visible."""
-    return display.visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
-
-
-@cache
-def _plotly() -> str:
-    """The source of plotly.js, as it may stand between script tags."""
-    source = resources.files("plotly").joinpath("package_data/plotly.min.js").read_text(encoding="utf-8")
-    return source.replace("</script", "<\\/script").replace("\r\n", "\n")
-
-
-def _asset(name: str) -> str:
-    return resources.files("jurist_review").joinpath("templates", name).read_text(encoding="utf-8")
-
-
-def _digest(script: str) -> str:
-    return base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode("ascii")
+def _planned(run: RunReading) -> Mapping[str, Mapping[str, Planned]]:
+    """What was planned, by stage; under '' of all stages, once they are all done."""
+    if run.plan is None:
+        return {}
+    finished = [stage for stage in run.stages if stage.finished]
+    found = {stage.name: planned.of_stage(run.plan, stage.name, stage.summary) for stage in finished}
+    if len(finished) == len(run.stages):
+        found[""] = planned.of_run(run.plan, usage_of(run), seconds_of(run))
+    return found

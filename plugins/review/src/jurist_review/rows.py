@@ -37,7 +37,7 @@ def read_values(path: Path, problems: Problems) -> Iterator[dict[str, Any]]:
             else:
                 unreadable.add(number, value if isinstance(value, ValueError) else "not a JSON object")
     except UsageError as error:
-        problems.add(f"{_place(path)} could not be read to its end: {error.cause}")
+        problems.add(f"{place_of(path)} could not be read to its end: {error.cause}")
     unreadable.note(path, problems)
 
 
@@ -67,10 +67,10 @@ class _Unreadable:
         if self._count:
             rows = "1 row" if self._count == 1 else f"{self._count} rows"
             problems.add(
-                f"{_place(path)}: {rows} could not be read and are not in this report; {self._first}"
+                f"{place_of(path)}: {rows} could not be read and are not in this report; {self._first}"
             )
 
 
-def _place(path: Path) -> str:
+def place_of(path: Path) -> str:
     """The file as a reader of the run directory knows it."""
     return f"{path.parent.name}/{path.name}"

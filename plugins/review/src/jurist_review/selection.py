@@ -5,6 +5,7 @@ from __future__ import annotations
 import bisect
 import hashlib
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -37,6 +38,48 @@ class Selection(Generic[T]):
         turns = range(max(map(len, groups), default=0))
         ordered = [group[turn][1] for turn in turns for group in groups if turn < len(group)]
         return ordered[: self._limit]
+
+
+@dataclass
+class _Group:
+    """Texts by rank; ``closed``: the rank from which on there was no room."""
+
+    entries: list[tuple[str, str, str]] = field(default_factory=list)
+    size: int = 0
+    closed: str = "~"
+
+
+class Fitting:
+    """Keeps as many texts as fit into so many bytes, about as many bytes of each group.
+
+    Of a group it keeps those whose keys have the smallest hashes.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._room = most
+        self._groups: dict[str, _Group] = {}
+
+    def has_room(self, group: str, key: str) -> bool:
+        """Whether a text would be kept, as far as is known before its length is."""
+        return group not in self._groups or rank(key) < self._groups[group].closed
+
+    def offer(self, group: str, key: str, text: str) -> None:
+        """Keep ``text`` while there is room; the largest group makes some."""
+        if not self.has_room(group, key):
+            return
+        into = self._groups.setdefault(group, _Group())
+        bisect.insort(into.entries, (rank(key), key, text))
+        into.size += len(text.encode())
+        self._room -= len(text.encode())
+        while self._room < 0:
+            largest = max(self._groups.values(), key=lambda each: each.size)
+            largest.closed, _, dropped = largest.entries.pop()
+            largest.size -= len(dropped.encode())
+            self._room += len(dropped.encode())
+
+    def texts(self) -> dict[str, str]:
+        """What was kept, by key."""
+        return {key: text for group in self._groups.values() for _, key, text in group.entries}
 
 
 def rank(key: str) -> str:

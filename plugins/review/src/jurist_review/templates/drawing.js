@@ -17,3 +17,19 @@ window.addEventListener("beforeprint", () => {
 window.addEventListener("afterprint", () => {
   for (const box of boxes) Plotly.relayout(box, {width: null, autosize: true});
 });
+
+// What scrolls sideways can be reached by keyboard.
+const reach = () => {
+  for (const wide of document.querySelectorAll(".wide")) {
+    if (wide.scrollWidth > wide.clientWidth) {
+      wide.tabIndex = 0;
+      wide.setAttribute("role", "group");
+      wide.setAttribute("aria-label", wide.querySelector("caption")?.textContent ?? "text");
+    } else {
+      for (const name of ["tabindex", "role", "aria-label"]) wide.removeAttribute(name);
+    }
+  }
+};
+window.addEventListener("resize", reach);
+document.addEventListener("toggle", reach, true);
+reach();

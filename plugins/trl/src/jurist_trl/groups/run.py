@@ -67,10 +67,10 @@ def _train(
             hint="leave 'mixed:' out of the stage, or use trl-ppo",
         )
     job, tokenizer = prepare(method.name, job, options)
-    prompts, too_long = rollout_prompts(
+    prompts, longest, too_long = rollout_prompts(
         job.data, tokenizer, options.max_prompt_length, provided_by=method.provided_by
     )
-    check_rollouts(method.name, job.model, tokenizer, prompts, options.max_completion_length)
+    check_rollouts(method.name, job.model, longest, options.max_completion_length)
     held_out = HeldOut.of(job, options, trainer, tokenizer, options.max_prompt_length)
     group_trainer = _group_trainer(trainer, options, method, job, tokenizer, prompts)
     callbacks: list[TrainerCallback] = [

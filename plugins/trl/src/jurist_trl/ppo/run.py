@@ -39,10 +39,10 @@ def train_by_ppo(ppo: PPO, job: TrainJob, progress: Progress) -> Artifact:
             hint="start the processes with torchrun and without the option fsdp; for a large model, set lora",
         )
     job, tokenizer = prepare("trl-ppo", job, options)
-    prompts, too_long = rollout_prompts(
+    prompts, longest_prompt, too_long = rollout_prompts(
         job.data, tokenizer, options.max_prompt_length, provided_by=PROVIDED_BY
     )
-    check_rollouts("trl-ppo", job.model, tokenizer, prompts, options.max_completion_length)
+    check_rollouts("trl-ppo", job.model, longest_prompt, options.max_completion_length)
     held_out = HeldOut.of(job, options, ppo, tokenizer, options.max_prompt_length)
     longest = options.max_prompt_length + options.max_completion_length
     mixed = MixedConversations(job.mixed, tokenizer, longest, job.seed) if job.mixed else None

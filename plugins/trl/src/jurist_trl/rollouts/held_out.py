@@ -48,7 +48,7 @@ class HeldOut(NamedTuple):
                 "two measures of held-out prompts" if measures else "held-out prompts, but no measure of them"
             )
             raise _unclear(has, "set either the option metric: module:function or scorers that measure")
-        prompts, _ = rollout_prompts(job.held_out, tokenizer, max_length, provided_by="jurist-trl")
+        prompts = rollout_prompts(job.held_out, tokenizer, max_length, provided_by="jurist-trl").prompts
         measure = measures[0]
         return cls(prompts, load_function(measure) if isinstance(measure, str) else measure)
 

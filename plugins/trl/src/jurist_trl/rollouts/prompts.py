@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import field_validator
 
@@ -24,23 +24,31 @@ class PromptLine(Example):
         return [{"role": "user", "content": value}] if isinstance(value, str) else value
 
 
-def rollout_prompts(
-    path: Path, tokenizer: Any, max_length: int, *, provided_by: str
-) -> tuple[list[Prompt], int]:
-    """The prompts of the file ``path`` with at most ``max_length`` tokens, and how many are longer.
+class RolloutPrompts(NamedTuple):
+    """Prompts to sample on, how many tokens the longest of them has, and how many were too long."""
+
+    prompts: list[Prompt]
+    longest: int
+    too_long: int
+
+
+def rollout_prompts(path: Path, tokenizer: Any, max_length: int, *, provided_by: str) -> RolloutPrompts:
+    """The prompts of the file ``path`` with at most ``max_length`` tokens.
 
     Raises:
         UsageError: lines of the file are wrong, or all prompts are longer.
     """
     prompts = [messages(line.prompt) for line in read_examples(path, PromptLine)]
-    kept = [prompt for prompt in prompts if len(prompt_ids(tokenizer, prompt)) <= max_length]
+    lengths = [len(prompt_ids(tokenizer, prompt)) for prompt in prompts]
+    kept = [prompt for prompt, length in zip(prompts, lengths, strict=True) if length <= max_length]
     if not kept:
         raise UsageError(
             f"none of the {len(prompts)} prompts has at most {max_length} tokens",
             provided_by=provided_by,
             hint="raise the option max_prompt_length",
         )
-    return kept, len(prompts) - len(kept)
+    longest = max(length for length in lengths if length <= max_length)
+    return RolloutPrompts(kept, longest, len(prompts) - len(kept))
 
 
 def shuffled(prompts: list[Prompt], count: int, seed: int) -> list[Prompt]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from importlib.metadata import requires, version
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from jurist.contracts import TrainJob
 from jurist.errors import UsageError
 from jurist.options import near_miss
 from jurist_trl.settings import TrainingOptions
-from jurist_trl.tokens import load_tokenizer, prompt_ids
+from jurist_trl.tokens import load_tokenizer
 from jurist_trl.training.hub import with_local_models
 from jurist_trl.training.publishing import open_repository, unreachable
 
@@ -65,17 +65,14 @@ def check_length(trainer: str, model: Path, tokens: int, hint: str) -> None:
         )
 
 
-def check_rollouts(
-    trainer: str, model: Path, tokenizer: Any, prompts: Sequence[list[dict[str, str]]], response: int
-) -> None:
-    """See to it that the longest prompt fits the model with a response of as many tokens as are allowed.
+def check_rollouts(trainer: str, model: Path, prompt: int, response: int) -> None:
+    """See to it that the longest prompt fits the model with the longest response that is allowed, in tokens.
 
     Raises:
         UsageError: it does not.
     """
-    longest = max(len(prompt_ids(tokenizer, prompt)) for prompt in prompts)
     hint = "lower max_completion_length, or max_prompt_length: longer prompts are left out, and counted"
-    check_length(trainer, model, longest + response, hint)
+    check_length(trainer, model, prompt + response, hint)
 
 
 def _text_config(model: Path) -> Any:

@@ -1,0 +1,192 @@
+"""A run as it is right now: its stages, how far the one at work is, and what was spent."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import ValidationError
+
+from jurist.records import Usage
+from jurist_review.app.sources import RunFiles, StageFolder
+from jurist_review.progress_file import PLACE, StageProgress
+
+_TAIL = 20_000
+"""Bytes at the end of a file of metrics in which its last row is looked for."""
+
+_TELLING = 5
+"""Items or steps after which their pace says something of the rest."""
+
+_SPENT = """
+SELECT component, COUNT(*), SUM(prompt_tokens), SUM(completion_tokens), SUM(usd), SUM(seconds)
+FROM replies GROUP BY component ORDER BY component
+"""
+
+
+@dataclass(frozen=True)
+class StageState:
+    """A stage: ``done``, at ``work``, ``waiting``, or ``stopped`` where the run ended in it."""
+
+    name: str
+    kind: str
+    state: Literal["done", "work", "waiting", "stopped"]
+    summary: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Spent:
+    """What one component cost so far."""
+
+    component: str
+    calls: int
+    usage: Usage
+
+
+@dataclass(frozen=True)
+class RunState:
+    """A run as its files tell it. ``cap``: the most dollars that the recipe lets it spend.
+
+    ``spent`` is None where the ledger cannot be read right now.
+    """
+
+    name: str
+    status: str
+    note: str
+    stages: list[StageState]
+    progress: StageProgress | None
+    metrics: Mapping[str, Any]
+    spent: list[Spent] | None
+    cap: float | None
+
+    @property
+    def usd(self) -> float | None:
+        """Dollars spent in all; None where that is not known right now."""
+        return None if self.spent is None else sum(each.usage.usd for each in self.spent)
+
+    @property
+    def left(self) -> float | None:
+        """Seconds until the stage at work is done, if it goes on as in the mean so far; None at its start."""
+        progress = self.progress
+        if progress is None or not progress.total or progress.done < _TELLING:
+            return None
+        pace = (progress.updated - progress.started) / progress.done
+        return max(0.0, pace * (progress.total - progress.done))
+
+    @property
+    def heard(self) -> str:
+        """When the run last wrote of its progress: one that was killed says nothing any more."""
+        if self.progress is None:
+            return ""
+        return f"{datetime.fromtimestamp(self.progress.updated, UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+    @property
+    def at_work(self) -> StageState | None:
+        """The stage at work; where there is none, the last that has come to anything."""
+        begun = [stage for stage in self.stages if stage.state != "waiting"]
+        return begun[-1] if begun else None
+
+
+def read_state(folder: Path) -> RunState:
+    """A run as it is now.
+
+    Raises:
+        UsageError: it is not the folder of a run.
+    """
+    files = RunFiles.read(folder)
+    status = str(files.state.get("status", "unknown"))
+    stages = _stages(files.stages(), running=status == "running")
+    at_work = next((stage for stage in stages if stage.state == "work"), None)
+    progress = _progress(folder) if at_work is not None else None
+    if progress is not None and at_work is not None and progress.stage != at_work.name:
+        progress = None
+    metrics: Mapping[str, Any] = {}
+    if at_work is not None and at_work.kind == "train":
+        folder_of_it = next(each.folder for each in files.stages() if each.name == at_work.name)
+        metrics = _last_row(folder_of_it / "metrics.jsonl")
+    budget = files.recipe.get("budget") or {}
+    return RunState(
+        name=str(files.state.get("name", "run")),
+        status=status,
+        note=str(files.recipe.get("note") or ""),
+        stages=stages,
+        progress=progress,
+        metrics=metrics,
+        spent=_spent(folder / "ledger.sqlite"),
+        cap=budget.get("usd") if isinstance(budget, dict) else None,
+    )
+
+
+def _stages(folders: list[StageFolder], *, running: bool) -> list[StageState]:
+    """Every stage; the first that is not done is at work, or is where the run stopped."""
+    found: list[StageState] = []
+    begun = False
+    for folder in folders:
+        if folder.finished:
+            found.append(StageState(folder.name, folder.kind, "done", _summary(folder.folder)))
+        elif begun:
+            found.append(StageState(folder.name, folder.kind, "waiting"))
+        else:
+            found.append(StageState(folder.name, folder.kind, "work" if running else "stopped"))
+            begun = True
+    return found
+
+
+def _summary(folder: Path) -> Mapping[str, Any]:
+    try:
+        summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return summary if isinstance(summary, dict) else {}
+
+
+def _progress(folder: Path) -> StageProgress | None:
+    """What the run wrote of its progress; one of a run without jurist-review writes none."""
+    try:
+        return StageProgress.model_validate_json((folder / PLACE).read_bytes())
+    except (OSError, ValidationError):
+        return None
+
+
+def _last_row(path: Path) -> Mapping[str, Any]:
+    """The newest whole row of a file of metrics."""
+    try:
+        with path.open("rb") as file:
+            file.seek(max(0, path.stat().st_size - _TAIL))
+            lines = file.read().splitlines(keepends=True)
+    except OSError:
+        return {}
+    for line in reversed(lines):
+        if line.endswith(b"\n"):
+            try:
+                row = json.loads(line)
+            except ValueError:
+                continue
+            return row if isinstance(row, dict) else {}
+    return {}
+
+
+def _spent(ledger: Path) -> list[Spent] | None:
+    """What the ledger says, read beside the run that writes it; nothing where there is none yet."""
+    if not ledger.is_file():
+        return []
+    try:
+        with closing(
+            sqlite3.connect(f"{ledger.absolute().as_uri()}?mode=ro", uri=True, timeout=1)
+        ) as reading:
+            rows = reading.execute(_SPENT).fetchall()
+    except sqlite3.Error:
+        return None
+    return [
+        Spent(
+            component,
+            calls,
+            Usage(prompt_tokens=prompt, completion_tokens=completion, usd=usd, seconds=seconds),
+        )
+        for component, calls, prompt, completion, usd, seconds in rows
+    ]

@@ -1,0 +1,84 @@
+"""Pages: self-contained HTML from templates, in which whatever is shown is text."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from functools import cache
+from importlib import resources
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from jurist_review import charts, confusion, display
+from jurist_review.candidates import scores_of
+from jurist_review.differences import differences
+from jurist_review.funnel import funnel
+from jurist_review.trajectories import exchanges
+
+_SCRIPTS = ("drawing.js", "browsing.js")
+
+
+def render(template: str, **values: Any) -> str:
+    """A template of this package as a page, with its style sheet and its scripts inside."""
+    scripts = [_plotly(), *(_asset(name) for name in _SCRIPTS)]
+    return (
+        _environment()
+        .get_template(template)
+        .render(
+            **values,
+            style=Markup(_asset("report.css")),
+            scripts=[Markup(text) for text in scripts],
+            script_hashes=" ".join(f"'sha256-{_digest(text)}'" for text in scripts),
+        )
+    )
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("jurist_review"),
+        autoescape=True,
+        finalize=_shown,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "excerpt": display.excerpt,
+        "number": display.number,
+        "dollars": display.dollars,
+        "duration": display.duration,
+        "worded": display.worded,
+    }
+    environment.globals |= {
+        "share": display.share,
+        "differences": differences,
+        "exchanges": exchanges,
+        "scores_of": scores_of,
+        "funnel": funnel,
+        "charts": charts,
+        "verdicts": confusion.VERDICTS,
+    }
+    return environment
+
+
+def _shown(value: Any) -> Any:
+    """Every value a template shows passes here: what cannot be seen in it is made visible."""
+    return display.visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
+@cache
+def _plotly() -> str:
+    """The source of plotly.js, as it may stand between script tags."""
+    source = resources.files("plotly").joinpath("package_data/plotly.min.js").read_text(encoding="utf-8")
+    return source.replace("</script", "<\\/script").replace("\r\n", "\n")
+
+
+def _asset(name: str) -> str:
+    return resources.files("jurist_review").joinpath("templates", name).read_text(encoding="utf-8")
+
+
+def _digest(script: str) -> str:
+    return base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode("ascii")

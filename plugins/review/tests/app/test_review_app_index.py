@@ -1,0 +1,213 @@
+"""What the index finds is what going through all rows finds, also while files grow and after they change."""
+
+from __future__ import annotations
+
+import tracemalloc
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from jurist.records import Judgment, Prompt, Response
+from jurist.stages.jury import SAME_TEXT, Judged, outcome_of
+from jurist.validation.strata import stratum_of
+from jurist_review.app.desk import Desk, Sampling
+from jurist_review.app.index import Index
+from jurist_review.app.listing import Filters, Hidden, Listing, match
+
+
+def listed(listing: Listing, filters: Filters) -> list[str]:
+    """The items of all pages, gone through one after the other."""
+    found: list[str] = []
+    page = listing.page(filters)
+    while True:
+        found += [item.item for item in page.items]
+        if page.later is None:
+            return found
+        page = listing.page(replace(filters, after=page.later))
+
+
+def with_text(judged: list[Judged], word: str) -> list[str]:
+    return [
+        each.comparison.id
+        for each in judged
+        if word in each.comparison.prompt.messages[0].content.lower()
+        or word in each.comparison.response_a.text.lower()
+        or any(isinstance(o, Judgment) and word in (o.rationale or "") for o in each.outcomes)
+    ]
+
+
+def ids(judged: list[Judged], keep: Callable[[Judged], bool]) -> list[str]:
+    return [each.comparison.id for each in judged if keep(each)]
+
+
+def test_filters_and_search_find_what_going_through_all_rows_finds(desk: Desk, make_judged: Any) -> None:
+    judged = make_judged(120)
+    stage = {"stage": "compare"}
+    search = {
+        word: listed(desk.listing, Filters(q=word, **stage)) for word in ("tea", "rain", "雨天", "no", "sun")
+    }
+    assert search == {word: with_text(judged, word) for word in search}
+    assert all(0 < len(found) < 120 for word, found in search.items() if word != "sun")
+    assert listed(desk.listing, Filters(outcome="no_majority")) == ids(
+        judged, lambda each: outcome_of(each.decision) == "no_majority"
+    )
+    assert listed(desk.listing, Filters(stratum="contested")) == ids(
+        judged, lambda each: each.decision.probability is not None and stratum_of(each) == "contested"
+    )
+    assert listed(desk.listing, Filters(tag="t1", q="answer tea")) == [
+        item
+        for item in with_text(judged, "tea")
+        if item in ids(judged, lambda each: each.comparison.prompt.tags == ("t1",))
+    ]
+    assert listed(desk.listing, Filters(judge="y", said="abstained")) == ids(
+        judged, lambda each: each.outcomes[1].kind == "abstention"
+    )
+    assert listed(desk.listing, Filters(judge="x", said="against the jury", stratum="mostly")) == ids(
+        judged,
+        lambda each: (
+            each.decision.probability is not None
+            and stratum_of(each) == "mostly"
+            and isinstance(each.outcomes[0], Judgment)
+            and (each.outcomes[0].preference > 0.5) != (each.decision.probability > 0.5)
+        ),
+    )
+
+
+def test_pages_lead_forth_and_back(desk: Desk) -> None:
+    first = desk.listing.page(Filters(kind="comparison"))
+    second = desk.listing.page(Filters(kind="comparison", after=first.later or 0))
+    back = desk.listing.page(Filters(kind="comparison", before=second.earlier or 0))
+    assert [len(first.items), len(second.items), first.total_text] == [25, 25, "120"]
+    assert first.earlier is None
+    assert [item.item for item in back.items] == [item.item for item in first.items]
+    assert back.earlier is None
+    assert desk.listing.page(Filters(kind="comparison", after=10**9)).items == []
+
+
+def test_trajectories_are_found_by_what_was_written_in_them(desk: Desk) -> None:
+    assert [item.title for item in desk.listing.page(Filters(q="scolds")).items] == ["May I come in?"]
+    assert [item.title for item in desk.listing.page(Filters(q="later", kind="trajectory")).items] == [
+        "May I come in?"
+    ]
+    assert desk.listing.counts("revise")["outcome"] == {"satisfied": 2, "failure": 1}
+
+
+@pytest.mark.parametrize(
+    ("typed", "query"),
+    [
+        ("tea rain", '"tea" "rain"'),
+        ('"iced tea" rain*', '"iced tea" "rain"*'),
+        ("毒死", '" 毒  死 "'),
+        ('NEAR(a b) OR x"', '"NEAR(a" "b)" "OR" "x"'),
+        ("prompt:a -b ^c", '"prompt:a" "-b" "^c"'),
+        ('" * ( ) "" \x00', ""),
+    ],
+)
+def test_a_search_has_no_syntax_but_quotes_and_stars(desk: Desk, typed: str, query: str) -> None:
+    assert match(typed) == query
+    desk.listing.page(Filters(q=typed))  # SQLite understands it
+
+
+def test_what_is_hidden_is_in_no_list(desk: Desk) -> None:
+    every = [item.item for item in desk.listing.page(Filters(kind="comparison")).items]
+    rest = desk.listing.page(Filters(kind="comparison"), Hidden("compare", frozenset(every[:3])))
+    assert rest.items[0].item == every[3]
+    assert rest.total == 117
+    none = desk.listing.page(Filters(), Hidden("compare", None))
+    assert {item.kind for item in none.items} == {"trajectory"}
+    assert desk.listing.newest("compare", Hidden("compare", None), 5) == []
+
+
+def test_a_file_that_grows_is_read_on_and_half_a_line_waits(make_run: Any, make_judged: Any) -> None:
+    judged = make_judged(50)
+    folder = make_run(judged[:20], status="running")
+    index, path = Index(folder), folder / "stages/02-compare/judgments.jsonl.part"
+    assert index.refresh()
+    assert not index.refresh()
+    line = judged[20].to_json() + "\n"
+    with path.open("a") as file:
+        file.write(line[:100])
+    index.refresh()
+    assert Listing(index).page(Filters()).total == 20
+    with path.open("a") as file:
+        file.write(line[100:] + "".join(each.to_json() + "\n" for each in judged[21:]))
+    path.rename(path.with_suffix(""))
+    assert index.refresh()
+    assert listed(Listing(index), Filters()) == ids(judged, lambda each: True)
+    assert Listing(index).counts("compare")["kind"] == {"comparison": 50}
+
+
+def test_a_file_that_changed_is_read_anew(run: Path, desk: Desk, make_run: Any, make_judged: Any) -> None:
+    other = make_judged(120, seed=4)
+    make_run(other)
+    desk.catch_up()
+    assert listed(desk.listing, Filters(stage="compare")) == ids(other, lambda each: True)
+    assert desk.listing.page(Filters(kind="trajectory")).total == 0
+    make_run(other[:10])
+    desk.catch_up()
+    assert desk.listing.page(Filters()).total == 10
+
+
+def test_strata_are_those_of_the_labels(desk: Desk, make_judged: Any) -> None:
+    labelled = [each for each in make_judged(120) if each.decision.probability not in (None, 0.5)]
+    with desk.index.connected() as connection:
+        found = {row["stratum"]: row["size"] for row in connection.execute("SELECT * FROM strata")}
+    assert found == Counter(stratum_of(each) for each in labelled)
+    assert len(found) == 3
+
+
+def test_rows_that_cannot_be_read_are_counted(run: Path) -> None:
+    with (run / "stages/02-compare/judgments.jsonl").open("a") as file:
+        file.write('{"comparison": 3}\nnot JSON\n\n')
+    desk = Desk(run, Sampling())
+    desk.index.refresh()
+    assert sum(each.unreadable for each in desk.index.readings()) == 2
+
+
+def test_a_row_that_moved_is_not_shown_as_another(run: Path, desk: Desk) -> None:
+    from jurist.errors import UsageError
+
+    item = desk.listing.page(Filters(kind="comparison")).items[3]
+    assert desk.rows.judged(item).comparison.id == item.item
+    path = run / "stages/02-compare/judgments.jsonl"
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join(lines[1:] + lines[:1]))
+    with pytest.raises(UsageError, match="no longer what it was"):
+        desk.rows.judged(item)
+
+
+def test_an_index_of_another_version_is_made_anew(run: Path, desk: Desk) -> None:
+    with desk.index.connected() as connection:
+        connection.execute("PRAGMA user_version = 99")
+    index = Index(run)
+    assert Listing(index).page(Filters()).total == 0
+    index.refresh()
+    assert Listing(index).page(Filters()).total == 123
+
+
+def test_prompts_of_one_text_in_two_stages_are_two_rows(desk: Desk) -> None:
+    assert Prompt.of("Hello!").id in listed(desk.listing, Filters(stage="revise"))
+
+
+def test_memory_does_not_grow_with_the_run(make_run: Any, make_judged: Any) -> None:
+    folder = make_run(make_judged(1))
+    path = folder / "stages/02-compare/judgments.jsonl"
+    row = make_judged(1)[0].comparison
+    with path.open("w") as file:
+        for number in range(1500):
+            text = Response(text=f"{number} " + "word " * 2000)
+            comparison = row.model_copy(update={"response_a": text, "response_b": Response(text="no")})
+            judged = Judged(comparison=comparison, outcomes=(), decision=SAME_TEXT)
+            file.write(judged.to_json() + "\n")
+    index = Index(folder)
+    tracemalloc.start()
+    index.refresh()
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert Listing(index).page(Filters(kind="comparison")).total == 1001  # counted no further
+    assert path.stat().st_size > 15_000_000
+    assert peak < path.stat().st_size / 2  # a batch of 500 rows
