@@ -109,6 +109,17 @@ def test_signature(target: str) -> None:
     assert parameters == expected, f"{where} now takes {parameters}; adapt jurist_trl to it"
 
 
+def test_the_fused_head_asks_once_whether_it_scores_labelled_tokens_alone() -> None:
+    import trl
+    from trl.trainer import utils
+
+    source = inspect.getsource(utils)
+    said = f"trl {trl.__version__}: trl.trainer.utils decides otherwise which tokens it scores; adapt"
+    where = "jurist_trl.ppo.scored_tokens"
+    assert source.count("_use_triton(") == 1, f"{said} {where}"
+    assert "compact = _use_triton(hidden_states.device)" in source, f"{said} {where}"
+
+
 @pytest.mark.parametrize(
     ("trainer", "scaled"), [("GRPOTrainer", True), ("RewardTrainer", False), ("DPOTrainer", False)]
 )

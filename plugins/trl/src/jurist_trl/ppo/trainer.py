@@ -28,6 +28,7 @@ from jurist_trl.ppo.metrics import StepMeans, response_means
 from jurist_trl.ppo.mixed_conversations import MixedConversations
 from jurist_trl.ppo.reward_shaping import RewardShaping
 from jurist_trl.ppo.rollout import Batch, joined, micro_batches, padded
+from jurist_trl.ppo.scored_tokens import labelled_tokens_alone
 from jurist_trl.ppo.value_model import ValueModel, position_ids
 from jurist_trl.rollouts.rewards import RewardSource
 from jurist_trl.rollouts.sampling import sample
@@ -200,7 +201,7 @@ class PPOTrainer(QuietTrainer, GRPOTrainer):  # type: ignore[misc]
         labels = ids.masked_fill(attention == 0, -100)
         labels[:, :-width] = -100
         positions = {"position_ids": position_ids(attention)} if self._takes_positions else {}
-        with self.accelerator.autocast():
+        with self.accelerator.autocast(), labelled_tokens_alone():
             output = model(
                 input_ids=ids, attention_mask=attention, labels=labels, fused_lm_head=True, **positions
             )
