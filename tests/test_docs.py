@@ -32,24 +32,22 @@ from jurist.engine.limits import Limits
 from jurist.errors import JuristError
 from jurist.preflight import check
 from jurist.prices import Price
-from jurist.recipe import (
-    BestOfSettings,
-    Budget,
-    CompareSettings,
-    DataFile,
-    EvaluateSettings,
-    HeldOut,
-    Human,
-    PromptSource,
-    Recipe,
-    ReviseSettings,
-    TrainSettings,
-    ValidateSettings,
-)
+from jurist.recipe import Budget, Human, Recipe
 from jurist.records import Decision, Preference, Reason, Trajectory
 from jurist.roles import ROLES
 from jurist.roles.judge_options import Example
 from jurist.rounds import Rounds
+from jurist.stage_settings import (
+    BestOfSettings,
+    CompareSettings,
+    DataFile,
+    EvaluateSettings,
+    HeldOut,
+    PromptSource,
+    ReviseSettings,
+    TrainSettings,
+    ValidateSettings,
+)
 from jurist.stages.best_of import BestResponse, Candidates
 from jurist.stages.compare import SetAside
 from jurist.stages.evaluate import Evaluated

@@ -15,11 +15,12 @@ from jurist.contracts import ChatModel
 from jurist.errors import UsageError
 from jurist.events import Events
 from jurist.options import Options
-from jurist.recipe import _STAGES, Recipe, Reference
+from jurist.recipe import _STAGES, Recipe
 from jurist.records import Prompt, Usage
 from jurist.rounds import REFERENCES
 from jurist.run import run
 from jurist.run_directory import Run
+from jurist.stage_settings import Reference
 from jurist.stages import STAGES
 from jurist.testing.fakes import MemoryTrainer
 

@@ -9,8 +9,9 @@ from pydantic import Field, JsonValue
 
 from jurist.errors import UsageError
 from jurist.options import near_miss
-from jurist.recipe import ARTIFACTS, Reference
+from jurist.recipe import ARTIFACTS
 from jurist.records import Record
+from jurist.stage_settings import Reference
 
 Kind = Literal["policy", "reward_model", "labeler", "revisions", "preferences", "jury"]
 

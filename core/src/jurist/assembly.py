@@ -21,9 +21,10 @@ from jurist.fingerprint import settings_fingerprint
 from jurist.judges.of_judges import JudgeOfJudges, judges_inside
 from jurist.judges.orders import InOrders
 from jurist.options import Options, fault_line, faults_of, holds_components
-from jurist.recipe import Reference, expand, resolve_path
+from jurist.recipe import expand, resolve_path
 from jurist.records import content_id
 from jurist.roles import ROLES
+from jurist.stage_settings import Reference
 
 _UNMETERED = ("aggregator", "trainer")
 _COMMON = ("use", "name", "limits", "batch")

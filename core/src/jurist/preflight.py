@@ -16,7 +16,8 @@ from jurist.errors import JuristError, PluginError, UsageError
 from jurist.planning.plan import Plan
 from jurist.planning.planner import Planner
 from jurist.planning.rehearsal import UnmeteredModels
-from jurist.recipe import Recipe, Reference, resolve_path
+from jurist.recipe import Recipe, resolve_path
+from jurist.stage_settings import Reference
 from jurist.stages import STAGES, Stage
 from jurist.stages.jury_faults import jury_faults
 from jurist.stages.panel import JudgingStage

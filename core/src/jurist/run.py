@@ -24,7 +24,7 @@ from jurist.files.jsonl import write_json
 from jurist.fingerprint import file_digest
 from jurist.fit import check_fit
 from jurist.preflight import Checked, base_policy, check, check_prices
-from jurist.recipe import Recipe, Reference
+from jurist.recipe import Recipe
 from jurist.records import content_id
 from jurist.run_directory import (
     Run,
@@ -37,6 +37,7 @@ from jurist.run_directory import (
     write_recipe,
     write_state,
 )
+from jurist.stage_settings import Reference
 from jurist.stages import Stage, StageContext
 from jurist.training.workers import TrainerWorker
 

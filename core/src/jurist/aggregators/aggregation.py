@@ -13,7 +13,7 @@ from jurist.aggregators.learnt_chain import LearntChain
 from jurist.assembly import ComponentSource, Selection, select
 from jurist.contracts import Aggregator, LearntAggregator
 from jurist.errors import PluginError, UsageError
-from jurist.recipe import Reference
+from jurist.stage_settings import Reference
 from jurist.validation.labelled import LabelledItem
 
 

@@ -12,7 +12,8 @@ from pydantic.fields import FieldInfo
 from jurist.contracts import Judge
 from jurist.errors import PluginError, UsageError
 from jurist.options import Inner, Options, holds_components, is_inner
-from jurist.recipe import ARTIFACTS, Reference
+from jurist.recipe import ARTIFACTS
+from jurist.stage_settings import Reference
 
 Chosen = TypeVar("Chosen")
 

@@ -19,8 +19,9 @@ from jurist.events import Events
 from jurist.files.prompts import in_part, load_prompts, selected
 from jurist.files.record_file import RecordFile
 from jurist.judges.orders import InOrders
-from jurist.recipe import Principles, PromptSource, Recipe, Reference, resolve_path
+from jurist.recipe import Recipe, resolve_path
 from jurist.records import Prompt, content_id
+from jurist.stage_settings import Principles, PromptSource, Reference
 from jurist.training.workers import TrainerWorker
 
 Work = Callable[[Any], Coroutine[Any, Any, Any]]

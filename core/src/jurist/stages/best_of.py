@@ -14,7 +14,6 @@ from jurist.artifacts import StageArtifact
 from jurist.constitution import Principle
 from jurist.contracts import Generator
 from jurist.files.jsonl import write_lines
-from jurist.recipe import BestOfSettings
 from jurist.records import (
     Failure,
     Message,
@@ -25,6 +24,7 @@ from jurist.records import (
     ResponseOutcome,
     ScoreOutcome,
 )
+from jurist.stage_settings import BestOfSettings
 from jurist.stages.base import Stage, StageContext, StageResult, Surroundings, Work, choose_principles, tally
 from jurist.stages.scored import Scorers, mean_score, scorer_faults, scorer_references
 

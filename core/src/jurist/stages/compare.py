@@ -12,7 +12,7 @@ from jurist.contracts import Critic, Generator
 from jurist.files.jsonl import write_lines
 from jurist.files.prompts import load_comparisons, selected
 from jurist.files.record_file import RecordFile
-from jurist.recipe import CompareSettings, Recipe, resolve_path
+from jurist.recipe import Recipe, resolve_path
 from jurist.records import (
     Comparison,
     Message,
@@ -23,6 +23,7 @@ from jurist.records import (
     Response,
     ResponseOutcome,
 )
+from jurist.stage_settings import CompareSettings
 from jurist.stages.base import StageContext, StageResult, Surroundings, Work
 from jurist.stages.jury import Judged, Jury
 from jurist.stages.pairing import PAIRINGS, Pairing

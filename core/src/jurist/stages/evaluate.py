@@ -16,7 +16,6 @@ from jurist.contracts import ChatModel, Generator
 from jurist.errors import ProviderError
 from jurist.files.jsonl import write_lines
 from jurist.intervals import Estimate, estimate
-from jurist.recipe import EvaluateSettings
 from jurist.records import (
     Failure,
     Outcome,
@@ -27,6 +26,7 @@ from jurist.records import (
     Score,
     ScoreOutcome,
 )
+from jurist.stage_settings import EvaluateSettings
 from jurist.stages.base import Stage, StageContext, StageResult, Surroundings, Work, choose_principles, tally
 from jurist.stages.scored import Scorers, scorer_faults, scorer_references
 

@@ -17,9 +17,9 @@ from jurist.errors import PluginError, UsageError
 from jurist.judges import Cascade, Criteria, Repeat, Route
 from jurist.judges.cascade import CascadeOptions
 from jurist.judges.orders import is_sure
-from jurist.recipe import Reference
 from jurist.records import Comparison, Judgment, Message, Prompt, Response
 from jurist.roles.judge_options import JudgeOptions
+from jurist.stage_settings import Reference
 from jurist.stages.compare import CompareStage
 from jurist.stages.panel import JudgingStage
 

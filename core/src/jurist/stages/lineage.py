@@ -15,7 +15,7 @@ from jurist.fingerprint import file_digest
 from jurist.records import content_id
 
 if TYPE_CHECKING:
-    from jurist.recipe import StageSettings
+    from jurist.stage_settings import StageSettings
     from jurist.stages.base import Stage, StageContext
     from jurist.stages.train import TrainStage
 

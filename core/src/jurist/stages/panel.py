@@ -14,8 +14,8 @@ from jurist.constitution import Constitution, Principle
 from jurist.contracts import Aggregator, Judge
 from jurist.errors import UsageError
 from jurist.judges.orders import in_orders
-from jurist.recipe import JudgingSettings, Principles
 from jurist.records import Comparison, JudgeOutcome, content_id
+from jurist.stage_settings import JudgingSettings, Principles
 from jurist.stages.base import Stage, StageContext, Surroundings, choose_principles
 from jurist.validation.labelled import Provenance
 from jurist.validation.roster import roster_faults

@@ -11,7 +11,6 @@ from jurist.artifacts import StageArtifact
 from jurist.constitution import Constitution
 from jurist.contracts import Critic, Generator, Reviser
 from jurist.files.jsonl import write_lines
-from jurist.recipe import ReviseSettings
 from jurist.records import (
     Abstention,
     Critique,
@@ -24,6 +23,7 @@ from jurist.records import (
     Step,
     Trajectory,
 )
+from jurist.stage_settings import ReviseSettings
 from jurist.stages.base import Stage, StageContext, StageResult, Surroundings, Work, choose_principles, tally
 
 

@@ -11,8 +11,8 @@ from typing import Any, cast
 from jurist.assembly import labels_of
 from jurist.constitution import Principle
 from jurist.contracts import Scorer
-from jurist.recipe import Reference
 from jurist.records import Prompt, Response, Score, ScoreOutcome
+from jurist.stage_settings import Reference
 from jurist.stages.base import Stage, Surroundings
 
 

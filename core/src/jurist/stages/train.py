@@ -16,8 +16,9 @@ from jurist.errors import UsageError
 from jurist.files.jsonl import append_line, read_rows
 from jurist.files.record_file import RecordFile
 from jurist.files.training_data import ROWS, RevisionRow, read_training_data
-from jurist.recipe import DataFile, PromptSource, Reference, TrainSettings, resolve_path
+from jurist.recipe import resolve_path
 from jurist.records import Prompt
+from jurist.stage_settings import DataFile, PromptSource, Reference, TrainSettings
 from jurist.stages.base import Stage, StageContext, StageResult, Surroundings
 from jurist.stages.lineage import lineage
 from jurist.stages.scored import scorer_faults, scorer_references

@@ -11,8 +11,9 @@ from jurist.files.jsonl import write_lines
 from jurist.files.prompts import in_part, load_prompts, selected
 from jurist.files.record_file import RecordFile
 from jurist.files.training_data import TrainingRow
-from jurist.recipe import PromptSource, resolve_path
+from jurist.recipe import resolve_path
 from jurist.records import Prompt
+from jurist.stage_settings import PromptSource
 
 
 def held_out_prompts(source: PromptSource) -> RecordFile[Prompt]:

@@ -12,8 +12,8 @@ from pydantic import ValidationError
 
 from jurist.engine.engine import Engine
 from jurist.files.jsonl import append_line, write_lines
-from jurist.recipe import Principles, Reference
 from jurist.records import Message, Outcome, Prompt, Record, Response, Score, ScoreOutcome
+from jurist.stage_settings import Principles, Reference
 from jurist.stages.base import Stage, Surroundings, choose_principles, tally
 from jurist.stages.scored import Scorers, mean_score
 from jurist.training.channel import Messages, Which

@@ -18,8 +18,9 @@ from jurist.errors import GateStop, UsageError
 from jurist.files.jsonl import write_json, write_lines
 from jurist.files.prompts import selected
 from jurist.files.record_file import RecordFile
-from jurist.recipe import Recipe, ValidateSettings, resolve_path
+from jurist.recipe import Recipe, resolve_path
 from jurist.records import JudgeOutcome, Judgment
+from jurist.stage_settings import ValidateSettings
 from jurist.stages.base import StageContext, StageResult, Surroundings, Work
 from jurist.stages.judge_counts import JudgeCounts
 from jurist.stages.panel import JudgingStage, Panel

@@ -106,7 +106,7 @@ def _refuse_to_save_what_does_not_learn(name: str, aggregation: Aggregation | No
 
 def _ask(given: dict[str, Any], registry: Registry) -> None:
     from jurist.aggregators.aggregation import Aggregation
-    from jurist.recipe import JudgingSettings
+    from jurist.stage_settings import JudgingSettings
 
     recipe = _recipe(given)
     folder = given["out"] or Path("runs", recipe.name)

@@ -26,9 +26,9 @@ from jurist.planning.rehearsal.stand_ins import (
     StandInScorer,
 )
 from jurist.planning.rehearsal.tally import Tally
-from jurist.recipe import Reference
 from jurist.records import Response
 from jurist.roles import ROLES, ChatJudge
+from jurist.stage_settings import Reference
 
 _STAND_INS: MappingProxyType[str, type[StandIn]] = MappingProxyType(
     {
