@@ -20,7 +20,7 @@ from jurist.records import Prompt, Usage
 from jurist.rounds import REFERENCES
 from jurist.run import run
 from jurist.run_directory import Run
-from jurist.stage_settings import STAGES, Reference
+from jurist.stage_settings import SETTINGS, Reference
 from jurist.stages import STAGES
 from jurist.testing.fakes import MemoryTrainer
 
@@ -120,7 +120,7 @@ def test_settings_that_name_what_other_stages_make_are_all_known() -> None:
     """A new setting that takes an artifact has to be added to REFERENCES."""
     found = {
         name
-        for settings in STAGES.values()
+        for settings in SETTINGS.values()
         for name, field in settings.model_fields.items()
         if _takes_a_reference(field.annotation)
     }

@@ -23,7 +23,7 @@ from jurist.files.yaml_text import load_yaml
 from jurist.options import Options, fault_line
 from jurist.overrides import apply_override
 from jurist.rounds import Unrolled
-from jurist.stage_settings import STAGES, AnyStage, PromptSource, Reference
+from jurist.stage_settings import SETTINGS, AnyStage, PromptSource, Reference
 
 ARTIFACTS = frozenset({"base", "policy", "reward_model", "labeler", "revisions", "preferences", "jury"})
 """Names that artifacts have, whichever stage makes them."""
@@ -161,7 +161,7 @@ def _faults(error: ValidationError, places: Sequence[str]) -> list[str]:
         model: type[Options] = Recipe
         where = "recipe"
         if len(loc) >= 2 and loc[0] == "stages":
-            model = STAGES.get(str(loc[2]), Recipe) if len(loc) > 2 else Recipe
+            model = SETTINGS.get(str(loc[2]), Recipe) if len(loc) > 2 else Recipe
             where = places[int(loc[1])]
             loc = loc[3:]
         faults.append(fault_line({**entry, "loc": loc}, model.model_fields, where))

@@ -198,7 +198,7 @@ AnyStage = Annotated[
     Field(discriminator="stage"),
 ]
 
-STAGES: dict[str, type[Options]] = {
+SETTINGS: dict[str, type[Options]] = {
     "revise": ReviseSettings,
     "best_of": BestOfSettings,
     "compare": CompareSettings,
