@@ -160,3 +160,17 @@ def _alive(pid: int) -> bool:
     except OSError:
         return False
     return state != "Z"
+
+
+async def test_a_training_in_this_process_stops_at_its_next_step(source: Any, job: TrainJob) -> None:
+    worker = TrainerWorker(in_process=True)
+    steps: list[int] = []
+
+    def progress(update: TrainProgress) -> None:
+        steps.append(update.step)
+        if update.step == 2:
+            worker.stop(Interrupted("stopped"))
+
+    with pytest.raises(Interrupted, match="stopped"):
+        await worker.train(trainer(source, "well"), job, progress)
+    assert steps == [1, 2]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import os
 import sys
@@ -20,6 +21,7 @@ def main() -> None:
     channel.send({"rank": rank, "world": _world()})
     while True:
         channel.send(_work(channel.next_job(), channel))
+        gc.collect()  # finished networks hang in cycles; the next training needs their memory
 
 
 def _work(line: dict[str, Any], channel: Channel) -> dict[str, Any]:

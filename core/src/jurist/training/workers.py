@@ -173,14 +173,20 @@ class TrainerWorker:
 
             return ask
 
+        def told(update: TrainProgress) -> None:
+            self._check_stopped()  # a thread cannot be ended from outside; here the trainer lets it be
+            progress(update)
+
         built = cast(Trainer, trainer.implementation(trainer.options))
         for which, score in scores.items():
             setattr(built, which, plain(score))
         try:
-            return await asyncio.to_thread(built.train, job, progress)
+            artifact: Artifact = await asyncio.to_thread(built.train, job, told)
         finally:
+            self._check_stopped()
             if errors:
                 raise errors[0]
+        return artifact
 
 
 def _stopped(trainer: Selection, job: TrainJob, event: dict[str, Any]) -> TrainingError:
