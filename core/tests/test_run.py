@@ -501,7 +501,7 @@ class OpenModel(ModelWithPath):
 
 
 class RewardOptions(Options):
-    reward: str = "module:function"
+    reward: str = "json:dumps"
 
 
 class WatchingTrainer(Trainer):

@@ -17,6 +17,7 @@ from jurist.constitution import Constitution
 from jurist.contracts import Artifact, Trainer, TrainProgress
 from jurist.errors import UsageError
 from jurist.events import Events
+from jurist.options import Options
 from jurist.planning.bounds import Bounds
 from jurist.preflight import check, plan
 from jurist.recipe import Recipe
@@ -121,6 +122,37 @@ def test_what_a_trainer_could_make_nothing_of_is_refused_all_at_once(known: Any,
         "stages.empty.held_out: no prompt of ",
     ):
         assert line in told, told
+
+
+class OpenOptions(Options):
+    reward: str | None = None
+    metric: str | None = None
+
+
+class OpenTrainer(RewardedTrainer):
+    """Takes a reward and a measure of its own, where it is given some."""
+
+    Options = OpenOptions
+
+
+def test_what_is_named_must_be_there_and_be_what_is_needed(known: Any, write_rows: Any) -> None:
+    known.offer("trainer", "open", f"{__name__}:OpenTrainer")
+    data = {"path": write_rows({"prompt": "a", "completion": "b"}, name="data.jsonl")}
+    held_out = {"prompts": write_rows("z", name="held_out.jsonl")}
+    bad = recipe(
+        write_rows("a", "b"),
+        {"stage": "train", "name": "sft", "trainer": "memory", "data": data},
+        training(name="mistaken", scorers=[], reward_model="sft"),
+        training(name="unknown", scorers=[], trainer={"use": "open", "reward": "no_such_module:f"}),
+        training(name="unmeasured", trainer="open", held_out=held_out),
+    )
+    with pytest.raises(UsageError) as caught:
+        check(bad, known)
+    assert caught.value.faults == (
+        "stages.mistaken: 'sft' stands for a policy, and a labeler or a reward model is needed",
+        "stages.unknown.trainer.reward: there is no module 'no_such_module' to import",
+        "stages.unmeasured.held_out: nobody measures; name scorers, or give the trainer a metric",
+    )
 
 
 def test_without_scorers_the_newest_reward_model_rewards(known: Any, write_rows: Any) -> None:

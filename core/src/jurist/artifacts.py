@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Literal
 
@@ -47,18 +48,22 @@ class Artifacts:
         """The policy the recipe starts from: ``base``, and ``policy`` until one is trained."""
         self.add("base", artifact)
 
-    def get(self, name: str, where: str) -> StageArtifact:
-        """The artifact of that name.
+    def get(self, name: str, where: str, kinds: Collection[str] | None = None) -> StageArtifact:
+        """The artifact of that name, which is of one of ``kinds`` where that matters.
 
         Raises:
-            UsageError: no earlier stage makes it.
+            UsageError: no earlier stage makes it, or it is something else.
         """
         if name not in self._known:
             raise UsageError(
                 f"{where}: no earlier stage makes '{name}'{near_miss(name, self._known)}",
-                hint="set 'policy:' in the recipe, or put the stage that makes it before this one",
+                hint=_MADE_BY.get(name, "put the stage that makes it before this one"),
             )
-        return self._known[name]
+        artifact = self._known[name]
+        if kinds is not None and artifact.kind not in kinds:
+            wanted = " or ".join(_NOUNS[kind] for kind in sorted(kinds))
+            raise UsageError(f"{where}: '{name}' stands for {_NOUNS[artifact.kind]}, and {wanted} is needed")
+        return artifact
 
     def find(self, name: str) -> StageArtifact | None:
         """The artifact of that name, if there is one."""
@@ -96,7 +101,8 @@ _BASE = "set 'policy:' in the recipe, as in policy: {use: hf, model: PATH}"
 _MADE_BY = {
     "base": _BASE,
     "policy": _BASE,
-    "reward_model": "put a stage 'train' with a trainer of reward models before this one",
+    "reward_model": "put a stage 'train' with a trainer of reward models before this one, or name "
+    "'scorers:', or give the trainer a 'reward'",
     "labeler": "put a stage 'train' with a trainer of labelers before this one",
     "revisions": "put a stage 'revise' or 'best_of' before this one",
     "preferences": "put a stage 'compare' before this one",

@@ -183,7 +183,8 @@ class _Findings:
             told = {reference for _, _, reference in stage.references() if isinstance(reference, str)}
             for name in () if self._unknown else stage.inputs():
                 if name not in told:
-                    self.of(lambda n=name: artifacts.get(n, where))  # type: ignore[misc]
+                    kinds = stage.kinds().get(name)
+                    self.of(lambda n=name, k=kinds: artifacts.get(n, where, k))  # type: ignore[misc]
         unknown = any(reference in self._unknown for _, _, reference in stage.references())
         sound = len(self._faults) == before and not unknown
         if isinstance(stage, ValidateStage) and not (

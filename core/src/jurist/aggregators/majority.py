@@ -45,10 +45,10 @@ class MajorityVote(Aggregator):
         share = winning / cast
         if share < self.options.min_agreement:
             return _undecided("no_majority", votes)
-        a_wins = votes.for_a > votes.for_b
-        return Decision(
-            status="decided", probability=self._probability(votes, share, a_wins), aggregator="majority"
-        )
+        probability = self._probability(votes, share, votes.for_a > votes.for_b)
+        # more votes for one, and on the whole as much or more for the other: worth a word
+        detail = str(votes) if probability == 0.5 else ""
+        return Decision(status="decided", probability=probability, detail=detail, aggregator="majority")
 
     def _probability(self, votes: Votes, share: float, a_wins: bool) -> float:
         if self.options.probability == "share":

@@ -15,7 +15,7 @@ from jurist.fingerprint import file_digest
 from jurist.records import content_id
 
 if TYPE_CHECKING:
-    from jurist.stage_settings import StageSettings
+    from jurist.stage_settings import Reference, StageSettings
     from jurist.stages.base import Stage, StageContext
     from jurist.stages.train import TrainStage
 
@@ -34,12 +34,18 @@ def lineage(stage: TrainStage, trainer: Selection, data: Path, context: StageCon
         "recipe": recipe.name,
         "stage": stage.name,
         "seed": recipe.seed,
+        "policy": _named(recipe.policy),
         "constitution": {"name": constitution.name, "id": content_id(constitution)},
         "trainer": trainer.component.name,
         "data": {"file": data.name, "sha256": file_digest(data)},
         "versions": {"jurist-core": version("jurist-core"), plugin: plugin_version},
         "stages": _Stages(context, recipe.stages).behind(stage),
     }
+
+
+def _named(policy: Reference | None) -> JsonValue:
+    """The policy that the recipe starts from: the model it names, or itself."""
+    return policy.get("model", policy.get("use")) if isinstance(policy, dict) else policy
 
 
 class _Stages:

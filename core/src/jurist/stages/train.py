@@ -23,6 +23,7 @@ from jurist.stages.base import Stage, StageContext, StageResult, Surroundings
 from jurist.stages.lineage import lineage
 from jurist.stages.scored import scorer_faults, scorer_references
 from jurist.stages.train_data import faults_of_file, held_out_prompts, write_prompts, write_rows
+from jurist.stages.train_faults import misfits
 from jurist.stages.train_scores import ResponseScorers, ScoreLog, TrainScores
 from jurist.training.channel import Which
 
@@ -60,35 +61,33 @@ class TrainStage(Stage):
 
         A trainer of policies has none: its policy answers as the one that it starts from.
         """
-        return None if self._produces() == "policy" else self._option("base")
+        return None if self._produces() == "policy" else self.option("base")
 
     def inputs(self) -> list[str]:
         """The dataset, the policy to start from, reward models and scorers, as far as it uses them."""
         references = self.references()
         named = [ref for _, kind, ref in references if isinstance(ref, str) and kind != "trainer"]
-        if self._consumes() == "prompts":
+        if self.consumes() == "prompts":
             return [*named, *self._reward_models()]
-        return named if self._file() is not None else [*named, self._data()]
+        return named if self.file() is not None else [*named, self._data()]
 
     def input_files(self) -> list[Path]:
         """The prompts, when the trainer samples by itself; the files to learn from and to measure on."""
         held_out, mixed = self.settings.held_out, self.settings.mixed
-        named = [self._file(), resolve_path(mixed.path) if mixed is not None else None]
+        named = [self.file(), resolve_path(mixed.path) if mixed is not None else None]
         if held_out is not None:
             named.append(resolve_path(PromptSource.of(held_out.prompts).path))
         files = [file for file in named if file is not None]
-        return [*super().input_files(), *files] if self._consumes() == "prompts" else files
+        return [*super().input_files(), *files] if self.consumes() == "prompts" else files
 
     def check(self) -> list[str]:
         """Prompts, when the trainer needs them; the rows of files to learn from; what does not fit it."""
         settings, where = self.settings, f"stages.{self.name}"
-        faults = super().check() if self._consumes() == "prompts" else []
-        faults += self._misfits()
-        file, mixed = self._file(), settings.mixed
-        if file is not None and self._consumes() in ROWS:
-            faults += faults_of_file(
-                lambda: read_training_data(file, ROWS[self._consumes()]), f"{where}.data"
-            )
+        faults = super().check() if self.consumes() == "prompts" else []
+        faults += misfits(self)
+        file, mixed = self.file(), settings.mixed
+        if file is not None and self.consumes() in ROWS:
+            faults += faults_of_file(lambda: read_training_data(file, ROWS[self.consumes()]), f"{where}.data")
         if mixed is not None:
             path = resolve_path(mixed.path)
             faults += faults_of_file(lambda: read_training_data(path, RevisionRow), f"{where}.mixed")
@@ -99,27 +98,6 @@ class TrainStage(Stage):
             faults.append(f"{where}.processes: more than one need torch; pip install torch")
         return faults + scorer_faults(self.name, settings.scorers)
 
-    def _misfits(self) -> list[str]:
-        """Settings that its trainer could make nothing of."""
-        settings, where = self.settings, f"stages.{self.name}"
-        who = f"'{settings.trainer_name}' learns from"
-        if self._consumes() == "prompts":
-            file = self._file()
-            faults = [] if file is None else [f"{where}.data: {who} 'prompts:' alone"]
-        else:
-            sampled = {"scorers": settings.scorers, "held_out": settings.held_out}
-            faults = [
-                f"{where}.{name}: {who} {self._consumes()}, and samples nothing that could be scored"
-                for name, value in sampled.items()
-                if value
-            ]
-        if settings.mixed is not None and self._consumes() == "preferences":
-            faults.append(f"{where}.mixed: {who} preferences, with which no conversations are mixed")
-        scored = settings.scorers or (settings.held_out is not None and settings.held_out.scorers)
-        if settings.principles != "none" and not scored:
-            faults.append(f"{where}.principles: there are no scorers that could go by them")
-        return faults
-
     def _check_held_out(self) -> None:
         """See to it that what is measured on is not trained on.
 
@@ -127,7 +105,7 @@ class TrainStage(Stage):
             UsageError: some is, or the file is missing or faulty.
         """
         held_out = {prompt.id for prompt in self.held_out() or ()}
-        if self._consumes() != "prompts" or self.prompt_source() is None:
+        if self.consumes() != "prompts" or self.prompt_source() is None:
             return  # told elsewhere
         both = sum(prompt.id in held_out for prompt in self.prompts())
         if both:
@@ -160,7 +138,7 @@ class TrainStage(Stage):
     def sampled(self) -> dict[Which, RecordFile[Prompt]]:
         """The prompts to which its trainer samples responses."""
         found: dict[Which, RecordFile[Prompt]] = {}
-        if self._consumes() == "prompts":
+        if self.consumes() == "prompts":
             found["score"] = self.prompts()
         if (held_out := self.held_out()) is not None:
             found["measure"] = held_out
@@ -232,10 +210,10 @@ class TrainStage(Stage):
         return job.model_copy(update=extra)
 
     def _dataset(self, context: StageContext, folder: Path) -> Path:
-        consumes = self._consumes()
+        consumes = self.consumes()
         if consumes == "prompts":
             return write_prompts(self.prompts(), folder / "prompts.jsonl")
-        if (file := self._file()) is not None:
+        if (file := self.file()) is not None:
             return write_rows(read_training_data(file, ROWS[consumes]), folder / f"{consumes}.jsonl")
         artifact = context.artifacts.get(self._data(), f"stages.{self.name}.data")
         assert artifact.path is not None
@@ -265,17 +243,24 @@ class TrainStage(Stage):
         assert artifact.path is not None
         return artifact.path
 
+    def kinds(self) -> dict[str, set[str]]:
+        """What it reads → of which kinds that may be, for all but components."""
+        if self.consumes() == "prompts":
+            return {name: {"reward_model", "labeler"} for name in self._reward_models()}
+        return {} if self.file() is not None else {self._data(): {self.consumes()}}
+
     def _reward_models(self) -> tuple[str, ...]:
         """The reward models by name: the newest, where nothing else is said to reward."""
         named = self.settings.reward_model
-        if self._consumes() != "prompts":
+        if self.consumes() != "prompts":
             return ()
         if named is None:
-            rewarded = self.settings.scorers or self._option("reward") is not None
+            rewarded = self.settings.scorers or self.option("reward") is not None
             return () if rewarded else ("reward_model",)
         return (named,) if isinstance(named, str) else named
 
-    def _consumes(self) -> str:
+    def consumes(self) -> str:
+        """What its trainer learns from."""
         assert self._trainer is not None, "trainer() comes first"
         return cast(type[Trainer], self._trainer.implementation).consumes
 
@@ -283,13 +268,18 @@ class TrainStage(Stage):
         assert self._trainer is not None, "trainer() comes first"
         return cast(type[Trainer], self._trainer.implementation).produces
 
-    def _option(self, name: str) -> str | None:
+    def option(self, name: str) -> str | None:
         """An option of the trainer, if it has one of that name that is set."""
         assert self._trainer is not None, "trainer() comes first"
         value = getattr(self._trainer.options, name, None)
         return None if value is None else str(value)
 
-    def _file(self) -> Path | None:
+    def leaves_open(self, name: str) -> bool:
+        """Whether its trainer has an option of that name that is not set."""
+        assert self._trainer is not None, "trainer() comes first"
+        return getattr(self._trainer.options, name, "") is None
+
+    def file(self) -> Path | None:
         """The file to learn from, where the recipe names one."""
         data = self.settings.data
         return resolve_path(data.path) if isinstance(data, DataFile) else None
@@ -297,4 +287,4 @@ class TrainStage(Stage):
     def _data(self) -> str:
         """The artifact to learn from, where it is no file."""
         data = self.settings.data
-        return data if isinstance(data, str) else self._consumes()
+        return data if isinstance(data, str) else self.consumes()

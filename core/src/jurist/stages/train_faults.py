@@ -1,0 +1,47 @@
+"""What a train stage asks for and its trainer could make nothing of."""
+
+from __future__ import annotations
+
+import sys
+from importlib.machinery import PathFinder
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from jurist.stages.train import TrainStage
+
+
+def misfits(stage: TrainStage) -> list[str]:
+    """Settings that its trainer could make nothing of."""
+    settings, where = stage.settings, f"stages.{stage.name}"
+    who = f"'{settings.trainer_name}' learns from"
+    if stage.consumes() == "prompts":
+        file = stage.file()
+        faults = [] if file is None else [f"{where}.data: {who} 'prompts:' alone"]
+    else:
+        sampled = {"scorers": settings.scorers, "held_out": settings.held_out}
+        faults = [
+            f"{where}.{name}: {who} {stage.consumes()}, and samples nothing that could be scored"
+            for name, value in sampled.items()
+            if value
+        ]
+    if settings.mixed is not None and stage.consumes() == "preferences":
+        faults.append(f"{where}.mixed: {who} preferences, with which no conversations are mixed")
+    scored = settings.scorers or (settings.held_out is not None and settings.held_out.scorers)
+    held_out = settings.held_out
+    if held_out is not None and not held_out.scorers and stage.leaves_open("metric"):
+        faults.append(f"{where}.held_out: nobody measures; name scorers, or give the trainer a metric")
+    if (reward := stage.option("reward")) is not None and not _importable(reward):
+        faults.append(f"{where}.trainer.reward: there is no module {reward.partition(':')[0]!r} to import")
+    if settings.principles != "none" and not scored:
+        faults.append(f"{where}.principles: there are no scorers that could go by them")
+    return faults
+
+
+def _importable(function: str) -> bool:
+    """Whether there is a module for ``module:function``; it is not run here.
+
+    A process that trains finds what is in the working directory too.
+    """
+    package = function.partition(":")[0].partition(".")[0]
+    return package in sys.modules or PathFinder.find_spec(package, [str(Path.cwd()), *sys.path]) is not None
