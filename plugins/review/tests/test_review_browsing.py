@@ -14,16 +14,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jurist.records import Failure, Prompt, Response
-from jurist_review.browsing import ADDED, REMOVED, Browser, Entry, Section, room_for, script_json
+from jurist_review.browsing import ADDED, REMOVED, BrowsedRow, Browser, Section, room_for, script_json
 from jurist_review.report import write_report
 from jurist_review.selection import Fitting
 
 PageOf = Callable[[Path], Any]
 
 
-def entry(number: int, text: str, outcome: str = "kept", tags: tuple[str, ...] = ()) -> Entry:
+def entry(number: int, text: str, outcome: str = "kept", tags: tuple[str, ...] = ()) -> BrowsedRow:
     prompt = Prompt.of(f"{number} {text}", tags=tags)
-    return Entry(prompt.id, prompt, outcome, "", lambda: [Section.text("Response", text)])
+    return BrowsedRow(prompt.id, prompt, outcome, "", lambda: [Section.text("Response", text)])
 
 
 def test_every_comparison_of_a_run_is_in_the_page(run_folder: Path, page_of: PageOf) -> None:

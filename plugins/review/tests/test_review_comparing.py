@@ -97,7 +97,7 @@ def test_a_difference_of_means_has_the_textbook_interval() -> None:
 def test_labels_that_changed_are_counted_and_shown(page: Any, run_folder: Path, other: Path) -> None:
     text = " ".join(page.text.split())
     assert (
-        "37 comparisons are in both runs; 6 of them (16.2 %) were decided otherwise. 3 are in run 1 · demo "
+        "37 comparisons are in both runs; 6 of them (16.2%) were decided otherwise. 3 are in run 1 · demo "
         "alone, 1 in run 2 · second alone." in text
     )
     files = [folder / "stages/03-compare/judgments.jsonl" for folder in (run_folder, other)]
@@ -121,7 +121,7 @@ def test_labels_that_changed_are_counted_and_shown(page: Any, run_folder: Path, 
 
 def test_funnels_judges_costs_and_curves_of_both(page: Any) -> None:
     rows = rows_of(page)
-    assert ["prompts", "40 100.0 %", "40 100.0 %"] in rows
+    assert ["prompts", "40 100.0%", "40 100.0%"] in rows
     assert ["run 2 · second", "1 min 2 s", "48,000", "6,100", "$0.4321", "1 min 23 s"] in rows
     judges = [row for row in rows if row[:2] == ["lenient", "run 2 · second"]]
     assert judges[0][2:6] == ["32", "0", "8", "0"]
@@ -169,8 +169,21 @@ def test_lists_of_settings_are_compared_by_name() -> None:
     assert recipe_changes([recipe, recipe]).changes == ()
 
 
+def test_elements_of_a_list_with_one_name_are_told_apart() -> None:
+    def recipe(first: int) -> dict[str, object]:
+        return {
+            "aggregate": [{"use": "threshold", "at": first}, {"use": "threshold", "at": 2}, {"use": "mean"}]
+        }
+
+    found = recipe_changes([recipe(1), recipe(9)])
+    assert [(change.setting, change.values) for change in found.changes] == [
+        ("aggregate.threshold-0.at", ("1", "9"))
+    ]
+    assert found.same == 4
+
+
 def test_a_folder_that_is_no_run_is_refused(run_folder: Path, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="is not the directory of a run"):
+    with pytest.raises(UsageError, match="is not the folder of a run"):
         write_comparison([run_folder, tmp_path], tmp_path / "x.html")
     assert not (tmp_path / "x.html").exists()
 

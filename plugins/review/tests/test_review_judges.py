@@ -235,7 +235,7 @@ def test_a_validation_is_shown_as_it_was_measured(
     assert row[2].startswith(f"{right / 60:.3f} [")
     (moved,) = [row for row in rows if row[:2] == ["x", "drifted"]]
     assert moved[2:5] == ["same", "50", "0.400 [0.276, 0.538] n = 50"]
-    assert moved[5:] == ["1.00e-04", "0.200", "2", "9"]
+    assert moved[5:] == ["1.00e−04", "0.200", "2", "9"]
     kappa = next(p["cohen"]["mean"] for p in validated.report["jury"]["pairwise"])
     (pair,) = [row for row in rows if row[:1] == ["x, y"]]
     assert pair[1].startswith(f"{kappa:.3f}".replace("-", "−"))

@@ -51,6 +51,13 @@ def test_visible_text_holds_nothing_unseen(text: str) -> None:
     assert visible(shown) == shown
 
 
+def test_blank_letters_and_variants_are_visible_but_not_what_joins_letters() -> None:
+    for character in "\u3164\u115f\u1160\uffa0\u034f\u180e\u17b4\u17b5\u2800\U000e0100\U000e01ef":
+        assert visible(f"a{character}b") == f"a⟨U+{ord(character):04X}⟩b"
+    joined = "می\u200cخواهم 👩\u200d🚀 ❤\ufe0f"
+    assert visible(joined) == joined
+
+
 def test_excerpts_say_how_much_is_missing() -> None:
     assert excerpt("abcdef", 4).text == "abcd"
     assert excerpt("abcdef", 4).omitted == 2
@@ -61,7 +68,8 @@ def test_excerpts_say_how_much_is_missing() -> None:
 @pytest.mark.parametrize(
     ("value", "text"),
     [
-        (0, "0"), (1234567, "1,234,567"), (0.5, "0.500"), (-0.25, "−0.250"), (0.00012, "1.20e-04"),
+        (0, "0"), (1234567, "1,234,567"), (0.5, "0.500"), (-0.25, "−0.250"),
+        (-0.00075, "−7.50e−04"), (0.00012, "1.20e−04"),
         (27.49, "27.5"), (12345.0, "12,345"), (7.0, "7"), (1.0, "1.000"),
         (math.inf, "∞"), (math.nan, "–"), (0.0, "0.000"),
     ],

@@ -52,7 +52,7 @@ def test_several_runs_are_put_beside_each_other(hooks: pluggy.HookRelay, run_fol
 
 
 def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"is not the directory of a run") as caught:
+    with pytest.raises(UsageError, match=r"is not the folder of a run") as caught:
         write_report(tmp_path, tmp_path / "report.html")
     assert "it has no run.json and it has no recipe.yaml" in str(caught.value)
     assert not (tmp_path / "report.html").exists()
@@ -61,7 +61,7 @@ def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("content", ["{", "[]", "\x00"])
 def test_a_damaged_run_file_is_named(run_folder: Path, content: str) -> None:
     (run_folder / "run.json").write_text(content)
-    with pytest.raises(UsageError, match="is not the directory of a run"):
+    with pytest.raises(UsageError, match="is not the folder of a run"):
         read_run(run_folder)
 
 

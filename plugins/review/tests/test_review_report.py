@@ -37,10 +37,10 @@ def test_numbers_of_the_summaries_are_in_the_tables(run_folder: Path, page_of: P
     page = page_of(run_folder)
     assert page.row("oracle.violation") == ["0.450 [0.258, 0.658] n = 20", "0.050 [0.009, 0.236] n = 20"]
     assert page.row("kl") == ["–", "0.250 one value, no interval n = 1"]
-    assert page.row("ended early: a failed call")[:2] == ["1", "2.5 %"]
-    assert page.row("set aside: no majority")[:2] == ["4", "10.0 %"]
-    assert page.row("not compared: an equal, empty or missing text")[:2] == ["20", "33.3 %"]
-    assert page.row("preferences kept for training")[:2] == ["36", "90.0 %"]
+    assert page.row("ended early: a failed call")[:2] == ["1", "2.5%"]
+    assert page.row("set aside: no majority")[:2] == ["4", "10.0%"]
+    assert page.row("not compared: an equal, empty or missing text")[:2] == ["20", "33.3%"]
+    assert page.row("preferences kept for training")[:2] == ["36", "90.0%"]
     assert page.row("loss") == ["200", "2.667", "0.771", "0.771", "2.667", "0"]
     assert page.row("seconds") == ["12.5"]
     assert page.row("judge") == ["160", "0", "777", "$1.25", "1 h 6 min"]
@@ -53,16 +53,16 @@ def test_rounds_count_satisfied_trajectories_and_leave_out_failed_ones(
 ) -> None:
     page = page_of(run_folder)
     # 40 trajectories: one failed, one abstained; 6 of the other 38 were satisfied in round 1.
-    assert page.row("1") == ["38", "38", "32", "84.2 %"]
-    assert page.row("2") == ["38", "32", "2", "5.3 %"]
+    assert page.row("1") == ["38", "38", "32", "84.2%"]
+    assert page.row("2") == ["38", "32", "2", "5.3%"]
 
 
 def test_constitution_by_principle_and_round_and_what_was_repaired(run_folder: Path, page_of: PageOf) -> None:
     page = page_of(run_folder)
     assert page.row("Principle") == ["Round 1", "Round 2", "Repaired", "Not looked at again"]
     # Two trajectories insult in both rounds; the thirty others that did were repaired.
-    assert page.row("respect") == ["32 of 38 84.2 %", "2 of 32 6.2 %", "0.938 [0.799, 0.983] n = 32", "0"]
-    assert page.row("privacy") == ["30 of 38 78.9 %", "0 of 32 0.0 %", "1.000 [0.886, 1.000] n = 30", "0"]
+    assert page.row("respect") == ["32 of 38 84.2%", "2 of 32 6.2%", "0.938 [0.799, 0.983] n = 32", "0"]
+    assert page.row("privacy") == ["30 of 38 78.9%", "0 of 32 0.0%", "1.000 [0.886, 1.000] n = 30", "0"]
 
 
 def test_judges_stand_beside_each_other(run_folder: Path, page_of: PageOf) -> None:

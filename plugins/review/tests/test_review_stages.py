@@ -76,8 +76,8 @@ def test_a_best_of_stage_is_in_the_report(run_folder: Path, page_of: PageOf) -> 
     summary |= {"scores": {"oracle": {"score": 7, "abstention": 5}}, "score": {"gain": 0.4}}  # type: ignore[dict-item]
     (folder / "summary.json").write_text(json.dumps(summary))
     page = page_of(run_folder)
-    assert page.row("best responses kept for training")[:2] == ["3", "60.0 %"]
-    assert page.row("oracle · abstention")[:2] == ["5", "41.7 %"]
+    assert page.row("best responses kept for training")[:2] == ["3", "60.0%"]
+    assert page.row("oracle · abstention")[:2] == ["5", "41.7%"]
     assert page.row("first")[0].startswith("0.400 [")
     assert page.row("gain")[0].endswith("n = 2")
     assert "Response 2 · best" in page.text

@@ -61,7 +61,7 @@ class Section:
 
 
 @dataclass(frozen=True)
-class Entry:
+class BrowsedRow:
     """One row: a prompt, what became of it, a ``value`` worth a column, and what is seen when opened."""
 
     key: str
@@ -82,23 +82,23 @@ class Browser:
         self._rows = Fitting(round(most * _OF_ROWS))
         self._details = Fitting(round(most * (1 - _OF_ROWS)))
 
-    def add(self, entry: Entry) -> None:
+    def add(self, row: BrowsedRow) -> None:
         """Add a row, and its sections while there is room for them."""
         self.count += 1
-        key = f"{entry.key}/{self.count}"
-        row = [
-            _shown(entry.prompt.messages[-1].content, _BEGINNING),
-            self.outcomes.setdefault(entry.outcome, len(self.outcomes)),
-            self._tag_numbers(entry.prompt),
-            visible(entry.value),
+        key = f"{row.key}/{self.count}"
+        shown = [
+            _shown(row.prompt.messages[-1].content, _BEGINNING),
+            self.outcomes.setdefault(row.outcome, len(self.outcomes)),
+            self._tag_numbers(row.prompt),
+            visible(row.value),
         ]
-        self._rows.offer("", key, script_json(row))
-        if not self._details.has_room(entry.outcome, key):
+        self._rows.offer("", key, script_json(shown))
+        if not self._details.has_room(row.outcome, key):
             return
-        conversation = "\n\n".join(message.content for message in entry.prompt.messages)
-        sections = [Section.text("Prompt", conversation), *entry.sections()]
+        conversation = "\n\n".join(message.content for message in row.prompt.messages)
+        sections = [Section.text("Prompt", conversation), *row.sections()]
         detail = [[visible(each.heading), *each.pieces] for each in sections]
-        self._details.offer(entry.outcome, key, script_json(detail))
+        self._details.offer(row.outcome, key, script_json(detail))
 
     def _tag_numbers(self, prompt: Prompt) -> list[int]:
         found = []

@@ -92,7 +92,7 @@ class AgainstPeople:
         stratum, label = stratum_of(judged), self._labels.get(judged.comparison.id)
         self._sizes[stratum] += 1
         if label is not None:
-            right = 0.5 if label == "tie" else float((probability > 0.5) == (label == "A"))
+            right = right_by(label, "A" if probability > 0.5 else "B")
             self._checked.append(_Checked(stratum, max(probability, 1 - probability), right))
 
     def reliability(self, name: str) -> Reliability | None:
@@ -117,6 +117,11 @@ class AgainstPeople:
             for number in found
         )
         return Reliability(name, tuple(found.values()), ece)
+
+
+def right_by(label: Label, preferred: str) -> float:
+    """How right it is to have ``preferred`` one side, by a person's label: half where they see a tie."""
+    return 0.5 if label == "tie" else float(label == preferred)
 
 
 def _bin(checked: Iterable[_Checked], weights: Mapping[str, float]) -> Bin:

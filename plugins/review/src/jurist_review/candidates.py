@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from jurist.intervals import Estimate, estimate
 from jurist.stages.best_of import Candidates
-from jurist_review.browsing import Browser, Entry, Section
+from jurist_review.browsing import BrowsedRow, Browser, Section
 from jurist_review.selection import Selection
 
 SAMPLES = 8
@@ -29,7 +29,7 @@ def summarise(found: Iterable[Candidates], browser: Browser) -> BestOf:
     for each in found:
         count += 1
         selection.offer(_outcome(each), each.prompt.id, each)
-        browser.add(_entry(each))
+        browser.add(_browsed(each))
         first, best = scores_of(each)
         if first is not None and best is not None:
             pairs.append((first, best))
@@ -51,7 +51,7 @@ def _outcome(found: Candidates) -> str:
     return "no score" if found.best is None else "the first" if found.best == 0 else "a later one"
 
 
-def _entry(found: Candidates) -> Entry:
+def _browsed(found: Candidates) -> BrowsedRow:
     first, best = scores_of(found)
 
     def sections() -> list[Section]:
@@ -65,4 +65,4 @@ def _entry(found: Candidates) -> Entry:
         ]
 
     gain = "" if first is None or best is None else f"{best - first:+.3f}"
-    return Entry(found.prompt.id, found.prompt, _outcome(found), gain, sections)
+    return BrowsedRow(found.prompt.id, found.prompt, _outcome(found), gain, sections)

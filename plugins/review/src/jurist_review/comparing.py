@@ -13,13 +13,14 @@ from jurist.stages.jury import Judged
 from jurist_review.browsing import BYTES
 from jurist_review.contrast import difference
 from jurist_review.curves import Curve, by_importance
+from jurist_review.display import ENDINGS
 from jurist_review.funnel import Row, funnel
 from jurist_review.jury import Member
 from jurist_review.label_changes import LabelChanges, label_changes
 from jurist_review.page import render
 from jurist_review.reading import RunReading, StageReading, read_run
 from jurist_review.recipe_changes import recipe_changes
-from jurist_review.report import ENDINGS, metrics_of, seconds_of, usage_of
+from jurist_review.report import metrics_of, seconds_of, usage_of
 from jurist_review.rows import Problems, read_records
 
 

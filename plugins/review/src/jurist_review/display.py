@@ -6,13 +6,25 @@ import math
 import re
 from dataclasses import dataclass
 
+ENDINGS = {
+    "done": "done",
+    "running": "running",
+    "failed": "failed",
+    "budget": "stopped by the budget",
+    "gate": "stopped by a quality gate",
+    "interrupted": "interrupted",
+}
+"""How a run ended, by the status in run.json."""
+
 LONGEST = 3000
 """Characters of one text that a report shows."""
 
-# Control characters, those that change the direction or hide text, and halves of surrogate pairs.
+# Control characters, those that change the direction or hide text, blank letters, fillers, tags, selectors of
+# variants, and halves of surrogate pairs. Left are U+200C, U+200D and U+FE0F: they join or part letters, as
+# in Persian, and make up emoji.
 _UNSEEN = re.compile(
-    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u00ad\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
-    "\ud800-\udfff\U000e0000-\U000e007f]"
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b\u200e\u200f"
+    "\u2028-\u202e\u2060-\u206f\u2800\u3164\ufeff\uffa0\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e0fff]"
 )
 
 
@@ -46,12 +58,17 @@ def number(value: object) -> str:
         text = f"{value:.2e}"
     else:
         text = f"{value:,.1f}" if abs(value) >= 10 else f"{value:.3f}"
-    return text.replace("-", "−") if "e" not in text else text
+    return text.replace("-", "−")
 
 
 def share(part: float, whole: float) -> str:
     """A part of a whole in per cent; a dash when there is no whole."""
-    return f"{100 * part / whole:.1f} %" if whole else "–"
+    return percent(part / whole) if whole else "–"
+
+
+def percent(value: float) -> str:
+    """A share in per cent."""
+    return f"{value:.1%}"
 
 
 def dollars(value: float) -> str:

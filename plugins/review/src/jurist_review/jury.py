@@ -10,7 +10,7 @@ from jurist.intervals import Estimate, wilson
 from jurist.records import JudgeOutcome, Judgment, Reason
 from jurist.stages.jury import Judged, outcome_of
 from jurist.validation.labelled import Label
-from jurist_review.browsing import Browser, Entry, Section
+from jurist_review.browsing import BrowsedRow, Browser, Section
 from jurist_review.calibration import AgainstPeople, Reliability
 from jurist_review.confusion import Confusion, Pair
 from jurist_review.display import worded
@@ -94,7 +94,7 @@ def summarise(
     leanings: dict[str, Leaning] = {}
     for item in judged:
         selection.offer(_group(item), item.comparison.id, item)
-        browser.add(_entry(item))
+        browser.add(_browsed(item))
         confusion.add(item.outcomes)
         people.add(item)
         for outcome in item.outcomes:
@@ -129,7 +129,7 @@ def said(judged: Judged) -> str:
     return "\n".join(lines) or "no judge was asked"
 
 
-def _entry(judged: Judged) -> Entry:
+def _browsed(judged: Judged) -> BrowsedRow:
     """The row of a comparison; opened, it shows the texts and what the judges said."""
 
     def sections() -> list[Section]:
@@ -141,7 +141,7 @@ def _entry(judged: Judged) -> Entry:
 
     probability = judged.decision.probability
     value = "" if probability is None else f"{probability:.3f}"
-    return Entry(judged.comparison.id, judged.comparison.prompt, winner(judged), value, sections)
+    return BrowsedRow(judged.comparison.id, judged.comparison.prompt, winner(judged), value, sections)
 
 
 def _group(judged: Judged) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from jurist.stages.jury import Judged
-from jurist_review.browsing import Browser, Entry, Section
+from jurist_review.browsing import BrowsedRow, Browser, Section
 from jurist_review.jury import said, winner
 from jurist_review.selection import Selection
 
@@ -77,13 +77,13 @@ def label_changes(before: Iterable[Judged], after: Iterable[Judged], browsed: in
             found.counts[pair] += 1
             if pair[0] != pair[1]:
                 selection.offer(" → ".join(pair), item, change)
-                found.browser.add(_entry(change))
+                found.browser.add(_browsed(change))
     found.only_before = len(earlier) - len(seen)
     found.samples = selection.in_turn()
     return found
 
 
-def _entry(change: Changed) -> Entry:
+def _browsed(change: Changed) -> BrowsedRow:
     comparison = change.judged.comparison
 
     def sections() -> list[Section]:
@@ -96,7 +96,7 @@ def _entry(change: Changed) -> Entry:
 
     value = " → ".join("–" if p is None else f"{p:.3f}" for p in _probabilities(change))
     outcome = f"{change.before.winner} → {change.after.winner}"
-    return Entry(comparison.id, comparison.prompt, outcome, value, sections)
+    return BrowsedRow(comparison.id, comparison.prompt, outcome, value, sections)
 
 
 def _probabilities(change: Changed) -> tuple[float | None, float | None]:

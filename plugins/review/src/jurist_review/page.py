@@ -8,12 +8,12 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment
 from markupsafe import Markup
 
 from jurist_review import charts, confusion, display
 from jurist_review.candidates import scores_of
-from jurist_review.differences import differences
+from jurist_review.environment import environment_of
 from jurist_review.funnel import funnel
 from jurist_review.trajectories import exchanges
 
@@ -37,24 +37,9 @@ def render(template: str, **values: Any) -> str:
 
 @cache
 def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("jurist_review"),
-        autoescape=True,
-        finalize=_shown,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {
-        "excerpt": display.excerpt,
-        "number": display.number,
-        "dollars": display.dollars,
-        "duration": display.duration,
-        "worded": display.worded,
-    }
+    environment = environment_of("jurist_review")
     environment.globals |= {
         "share": display.share,
-        "differences": differences,
         "exchanges": exchanges,
         "scores_of": scores_of,
         "funnel": funnel,
@@ -62,11 +47,6 @@ def _environment() -> Environment:
         "verdicts": confusion.VERDICTS,
     }
     return environment
-
-
-def _shown(value: Any) -> Any:
-    """Every value a template shows passes here: what cannot be seen in it is made visible."""
-    return display.visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 @cache

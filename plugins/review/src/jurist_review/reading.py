@@ -8,10 +8,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from jurist.errors import UsageError
-from jurist.files.yaml_text import load_yaml
 from jurist.planning.plan import Plan
 from jurist.records import Trajectory
 from jurist.stages.best_of import Candidates
@@ -28,6 +24,7 @@ from jurist_review.curves import Curve, curves
 from jurist_review.evaluations import Example
 from jurist_review.jury import Jury
 from jurist_review.rows import Problems, read_records, read_values
+from jurist_review.run_files import RunFiles
 from jurist_review.trajectories import Trajectories
 from jurist_review.validations import ValidationReading, read_drift, read_record, read_validation
 
@@ -85,62 +82,30 @@ def read_run(folder: Path, browsed: int = BYTES) -> RunReading:
     """Everything a report shows of the run in ``folder``; ``browsed`` are bytes for what can be gone through.
 
     Raises:
-        UsageError: it is not the directory of a run.
+        UsageError: it is not the folder of a run.
     """
-    faults = [f"it has no {name}" for name in ("run.json", "recipe.yaml") if not (folder / name).is_file()]
-    if faults:
-        raise _not_a_run(folder, " and ".join(faults))
-    try:
-        state = json.loads((folder / "run.json").read_text(encoding="utf-8"))
-        recipe_text = (folder / "recipe.yaml").read_text(encoding="utf-8")
-        recipe = load_yaml(recipe_text)
-    except (OSError, ValueError, yaml.YAMLError) as error:
-        raise _not_a_run(folder, error) from error
-    if not isinstance(state, dict) or not isinstance(recipe, dict):
-        raise _not_a_run(folder, "run.json and recipe.yaml must each be a mapping")
+    files = RunFiles.read(folder)
     problems = Problems()
-    stages = _stages(folder, recipe, state)
+    # A folder that run.json does not name may be left from earlier settings: it is not read as finished.
+    stages = [StageReading(s.number, s.name, s.kind, s.folder, s.finished) for s in files.stages()]
     room = room_for({stage.name: size for stage in stages if (size := _size(stage))}, browsed)
     for stage in stages:
         _fill(stage, room.get(stage.name, 0), problems)
     return RunReading(
         folder=folder,
-        name=str(state.get("name", "run")),
-        status=str(state.get("status", "unknown")),
-        seed=state.get("seed"),
-        note=str(recipe.get("note") or ""),
-        recipe=recipe_text,
-        versions=state.get("versions", {}),
-        totals=state.get("totals", {}),
-        served=state.get("served", {}),
-        settings=recipe,
+        name=str(files.state.get("name", "run")),
+        status=str(files.state.get("status", "unknown")),
+        seed=files.state.get("seed"),
+        note=str(files.recipe.get("note") or ""),
+        recipe=files.recipe_text,
+        versions=files.state.get("versions", {}),
+        totals=files.state.get("totals", {}),
+        served=files.state.get("served", {}),
+        settings=files.recipe,
         plan=read_record(folder / "plan.json", Plan, problems),
         stages=stages,
         problems=problems.lines,
     )
-
-
-def _not_a_run(folder: Path, cause: str | BaseException) -> UsageError:
-    return UsageError(
-        f"{folder} is not the directory of a run",
-        provided_by="jurist-review",
-        cause=cause,
-        hint="name the directory that 'jurist run' wrote (the one with run.json)",
-    )
-
-
-def _stages(folder: Path, recipe: Mapping[str, Any], state: Mapping[str, Any]) -> list[StageReading]:
-    """Every stage of the recipe; only those that run.json calls finished are read as such.
-
-    A folder that it does not name may be left from earlier settings.
-    """
-    finished = {stage["name"] for stage in state.get("stages", [])}
-    found = []
-    for number, settings in enumerate(recipe.get("stages", []), 1):
-        name, kind = str(settings.get("name") or settings.get("stage")), str(settings.get("stage"))
-        place = folder / "stages" / f"{number:02d}-{name}"
-        found.append(StageReading(number, name, kind, place, finished=name in finished))
-    return found
 
 
 def _size(stage: StageReading) -> int:

@@ -39,8 +39,10 @@ def _flat(prefix: str, value: Any) -> Iterator[tuple[str, str]]:
         for name, each in value.items():
             yield from _flat(f"{prefix}.{name}" if prefix else str(name), each)
     elif isinstance(value, list) and any(isinstance(each, dict) for each in value):
-        for number, each in enumerate(value):
-            yield from _flat(f"{prefix}.{_named(each) or number}", each)
+        names = [_named(each) or str(number) for number, each in enumerate(value)]
+        for number, (name, each) in enumerate(zip(names, value, strict=True)):
+            place = f"{name}-{number}" if names.count(name) > 1 else name
+            yield from _flat(f"{prefix}.{place}", each)
     else:
         yield prefix, json.dumps(value, ensure_ascii=False)
 

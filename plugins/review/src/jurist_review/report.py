@@ -8,18 +8,10 @@ from typing import Any
 
 from jurist.files.jsonl import write_lines
 from jurist_review import planned
+from jurist_review.display import ENDINGS
 from jurist_review.page import render
 from jurist_review.planned import Planned
 from jurist_review.reading import RunReading, StageReading, read_run
-
-ENDINGS = {
-    "done": "done",
-    "running": "still running",
-    "failed": "failed",
-    "budget": "stopped by the budget",
-    "gate": "stopped by a quality gate",
-    "interrupted": "interrupted",
-}
 
 
 def write_report(folder: Path, output: Path) -> Path:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from jurist.intervals import Estimate, wilson
 from jurist.records import Critique, Response, ResponseOutcome, Step, Trajectory
-from jurist_review.browsing import Browser, Entry, Section
+from jurist_review.browsing import BrowsedRow, Browser, Section
 from jurist_review.display import worded
 from jurist_review.selection import Selection
 
@@ -88,7 +88,7 @@ def summarise(trajectories: Iterable[Trajectory], browser: Browser) -> Trajector
     count = 0
     for trajectory in trajectories:
         count += 1
-        browser.add(_entry(trajectory))
+        browser.add(_browsed(trajectory))
         _add_repaired(repaired, trajectory)
         selection.offer(_group(trajectory), trajectory.prompt.id, trajectory)
         for step in trajectory.steps:
@@ -141,7 +141,7 @@ def _add_repaired(repaired: dict[str, Repaired], trajectory: Trajectory) -> None
         setattr(counts, became, getattr(counts, became) + 1)
 
 
-def _entry(trajectory: Trajectory) -> Entry:
+def _browsed(trajectory: Trajectory) -> BrowsedRow:
     """The row of a trajectory; opened, it shows the first text beside the last, and each critique."""
 
     def sections() -> list[Section]:
@@ -158,7 +158,7 @@ def _entry(trajectory: Trajectory) -> Entry:
         return shown
 
     revisions = len(trajectory.revisions)
-    return Entry(
+    return BrowsedRow(
         trajectory.prompt.id,
         trajectory.prompt,
         f"ended: {worded(trajectory.ended)}",

@@ -14,9 +14,11 @@ import pytest
 from jurist.records import Judgment, Prompt, Response
 from jurist.stages.jury import SAME_TEXT, Judged, outcome_of
 from jurist.validation.strata import stratum_of
+from jurist_review.app import index as index_module
 from jurist_review.app.desk import Desk, Sampling
 from jurist_review.app.index import Index
-from jurist_review.app.listing import Filters, Hidden, Listing, match
+from jurist_review.app.listing import EVERYTHING, Filters, Hidden, Listing, match
+from jurist_review.app.sources import sources_of
 
 
 def listed(listing: Listing, filters: Filters) -> list[str]:
@@ -114,12 +116,12 @@ def test_a_search_has_no_syntax_but_quotes_and_stars(desk: Desk, typed: str, que
 
 def test_what_is_hidden_is_in_no_list(desk: Desk) -> None:
     every = [item.item for item in desk.listing.page(Filters(kind="comparison")).items]
-    rest = desk.listing.page(Filters(kind="comparison"), Hidden("compare", frozenset(every[:3])))
+    rest = desk.listing.page(Filters(kind="comparison"), Hidden(frozenset(every[:3])))
     assert rest.items[0].item == every[3]
     assert rest.total == 117
-    none = desk.listing.page(Filters(), Hidden("compare", None))
+    none = desk.listing.page(Filters(), EVERYTHING)
     assert {item.kind for item in none.items} == {"trajectory"}
-    assert desk.listing.newest("compare", Hidden("compare", None), 5) == []
+    assert desk.listing.newest("compare", EVERYTHING, 5) == []
 
 
 def test_a_file_that_grows_is_read_on_and_half_a_line_waits(make_run: Any, make_judged: Any) -> None:
@@ -211,3 +213,46 @@ def test_memory_does_not_grow_with_the_run(make_run: Any, make_judged: Any) -> N
     assert Listing(index).page(Filters(kind="comparison")).total == 1001  # counted no further
     assert path.stat().st_size > 15_000_000
     assert peak < path.stat().st_size / 2  # a batch of 500 rows
+
+
+def test_an_index_that_is_deleted_under_a_running_server_is_made_anew(desk: Desk, make_client: Any) -> None:
+    client = make_client(desk)
+    for path in desk.index.path.parent.glob("index.sqlite*"):
+        path.unlink()
+    answer = client.get("/review")
+    assert (answer.status_code, "made anew" in answer.text) == (409, True)
+    desk.catch_up()
+    assert desk.trouble == ""
+    assert desk.listing.page(Filters()).total == 123
+    assert "0 of 20 done" in client.get("/review").text
+
+
+def test_rows_of_a_file_that_is_gone_are_gone(run: Path, desk: Desk) -> None:
+    (run / "stages/01-revise/trajectories.jsonl").unlink()
+    desk.catch_up()
+    assert desk.listing.page(Filters(kind="trajectory")).total == 0
+    assert desk.listing.page(Filters()).total == 120
+
+
+def test_the_last_row_of_a_finished_file_needs_no_newline(run: Path, make_judged: Any) -> None:
+    for name in ("judgments", "preferences"):
+        path = run / f"stages/02-compare/{name}.jsonl"
+        path.write_text(path.read_text().removesuffix("\n"))
+    desk = Desk(run, Sampling(size=20))
+    desk.catch_up()
+    assert desk.queue() is not None
+    last = desk.listing.page(Filters(kind="comparison", before=10**6)).items[-1]
+    assert desk.rows.judged(last) == make_judged(120)[-1]
+
+
+def test_long_rows_are_read_in_smaller_batches(
+    run: Path, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = run / "stages/02-compare/judgments.jsonl"
+    source = next(source for source in sources_of(run) if source.path == path)
+    lengths = [len(line) for line in path.read_bytes().splitlines(keepends=True)]
+    monkeypatch.setattr(index_module, "_BATCH_BYTES", sum(lengths[:10]) + 1)
+    with desk.index.connected() as connection:
+        index_module._make_anew(connection)
+        index_module._read_on(connection, source)
+        assert connection.execute("SELECT COUNT(*) FROM items").fetchone()[0] == 11

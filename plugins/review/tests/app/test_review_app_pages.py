@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
+import html
 import json
 import re
 import sqlite3
 import time
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
 
-from jurist.contracts import TrainProgress
-from jurist.engine.ledger import Ledger
 from jurist.errors import UsageError
-from jurist.records import Usage
+from jurist.records import Prompt
 from jurist_review.app.desk import Desk, Sampling
-from jurist_review.app.live import read_state
+from jurist_review.app.exporting import Exported
 from jurist_review.app.queue import shown_order
-from jurist_review.progress_file import ProgressFile
 
 
 def fields(page: str, form: str = "vote") -> dict[str, str]:
@@ -80,6 +80,8 @@ def test_a_stale_tab_is_told_and_changes_nothing(client: TestClient, desk: Desk)
     assert answer.status_code == 409
     assert "Nothing was saved, since another page of yours was there first: A is better." in answer.text
     assert len(desk.votes.history("compare")) == 1
+    noted = press(client, "second", page=second_tab, note="my long reasoning")
+    assert "my long reasoning</textarea>" in noted.text
     again = press(client, "second", page=answer.text)
     assert again.status_code == 200
     assert len(desk.votes.history("compare")) == 2
@@ -201,6 +203,62 @@ def test_an_export_without_labels_says_why(client: TestClient) -> None:
     assert "there are no labels to export yet" in page
 
 
+@pytest.mark.parametrize("error", [KeyError("summary.json"), TimeoutError(), BrokenProcessPool("killed")])
+def test_an_export_that_breaks_is_said_and_can_be_done_again(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, error: Exception
+) -> None:
+    press(client, "first")
+    broken: Future[Exported] = Future()
+    with monkeypatch.context() as patched:
+        patched.setattr(ProcessPoolExecutor, "submit", lambda *_: broken)
+        client.post("/export", data={"": ""})
+    broken.set_exception(error)
+    for _ in range(2):
+        page = client.get("/export")
+        assert page.status_code == 200
+        assert "the labels could not be added to the run" in page.text
+        assert type(error).__name__ in page.text
+    assert [type(r.exc_info[1]) for r in caplog.records if r.exc_info] == [type(error)]
+    page = client.post("/export", data={"": ""})
+    while "The labels are being added" in page.text:
+        time.sleep(0.2)
+        page = client.get("/export")
+    assert "1 label is in" in page.text
+
+
+def test_where_a_vote_stands_there_is_next_in_place_of_skip(client: TestClient) -> None:
+    item = fields(client.get("/review").text)["item"]
+    press(client, "first")
+    page = client.get(f"/review?item={item}").text
+    assert 'value="skip"' not in page
+    assert re.search(r'<a href="/review" data-key="s">.*Next</a>', page)
+    assert 'value="skip"' in client.get("/review").text
+
+
+def test_what_a_form_sends_back_is_what_it_was(make_run: Any, make_judged: Any, make_client: Any) -> None:
+    tag = 'a\u202eb "x"'
+    rows = [
+        row.model_copy(
+            update={
+                "comparison": row.comparison.model_copy(
+                    update={"prompt": Prompt.of(row.comparison.prompt.messages[0].content, tags=(tag,))}
+                )
+            }
+        )
+        for row in make_judged(40)
+    ]
+    desk = Desk(make_run(rows), Sampling(size=20))
+    desk.catch_up()
+    client = make_client(desk)
+    page = client.get("/browse").text
+    (value,) = re.findall(r'<select name="tag">.*?<option value="([^"]+)"', page)
+    assert html.unescape(value) == tag
+    assert "a⟨U+202E⟩b" in page
+    note = "שלום\u200f ok"
+    answer = press(client, "note", note=note)
+    assert f">{note}</textarea>" in answer.text
+
+
 def test_when_all_is_done_the_page_says_so(client: TestClient, desk: Desk) -> None:
     for _ in range(20):
         press(client, "tie")
@@ -216,7 +274,7 @@ def test_a_run_that_has_no_labels_yet_says_so(make_run: Any, make_judged: Any, m
     assert "Nothing to review yet" in client.get("/review").text
     desk.catch_up()
     assert "No finished stage" in client.get("/review").text
-    assert ">30 rows<" in client.get("/browse").text
+    assert client.get("/item/1").headers["location"].startswith("/review?item=")
     make_run(make_judged(120))
     assert "wait" not in client.get("/browse?kind=comparison").text
     assert ">0 rows<" in client.get("/browse?kind=comparison").text  # any could be in the sample
@@ -229,107 +287,6 @@ def test_faults_at_the_start_are_said(run: Path, tmp_path: Path) -> None:
         Desk(tmp_path, Sampling())
     with pytest.raises(UsageError, match=r"no stage is called 'compar'.*compare"):
         Desk(run, Sampling(stage="compar"))
-
-
-def test_the_live_view_follows_a_run(make_run: Any, make_judged: Any, make_client: Any) -> None:
-    folder = make_run(make_judged(30), status="running")
-    progress = ProgressFile(clock=iter([100.0, 100.2, 101.0, 102.0, 103.0, 105.0]).__next__)
-    progress.run(folder)
-    progress.stage("compare", 120)
-    for outcome in ("preferred", "tie", "preferred", "preferred", "tie"):
-        progress.outcome(outcome)
-    with Ledger(folder / "ledger.sqlite") as ledger:
-        ledger.put("k1", "x", "{}", Usage(prompt_tokens=10, completion_tokens=5, usd=0.25, seconds=1))
-        ledger.put("k2", "y", "{}", Usage(prompt_tokens=1, usd=1.0))
-        state = read_state(folder)
-    assert state.status == "running"
-    assert [(stage.name, stage.state) for stage in state.stages] == [("revise", "done"), ("compare", "work")]
-    assert state.progress is not None
-    assert (state.progress.done, state.progress.total) == (5, 120)
-    assert state.progress.outcomes == {"preferred": 3, "tie": 2}
-    assert state.left == pytest.approx(115)
-    assert (state.usd, state.cap) == (1.25, 5)
-    desk = Desk(folder, Sampling())
-    desk.catch_up()
-    client = make_client(desk)
-    page = client.get("/live")
-    for text in (
-        "5 of 120",
-        "as of 1970-01-01 00:01:45 UTC",
-        "$1.25 of $5.00",
-        "3 preferred",
-        "Newest of compare",
-    ):
-        assert text in page.text
-    assert client.get("/live", headers={"if-none-match": page.headers["etag"]}).status_code == 304
-    with (folder / "stages/02-compare/judgments.jsonl.part").open("a") as file:
-        file.write(make_judged(31)[30].to_json() + "\n")
-    desk.catch_up()
-    assert client.get("/live", headers={"if-none-match": page.headers["etag"]}).status_code == 200
-
-
-def test_a_ledger_that_cannot_be_read_is_not_shown_as_nothing_spent(
-    make_run: Any, make_judged: Any, make_client: Any
-) -> None:
-    folder = make_run(make_judged(5))
-    assert read_state(folder).usd == 0
-    (folder / "ledger.sqlite").write_bytes(b"no database at all" * 100)
-    assert read_state(folder).usd is None
-    page = make_client(Desk(folder, Sampling())).get("/live").text
-    assert "the ledger cannot be read right now" in page
-    assert "$0.00" not in page
-
-
-def test_the_live_view_of_a_training_shows_its_newest_metrics(make_run: Any, make_judged: Any) -> None:
-    folder = make_run(make_judged(5), status="running")
-    recipe = (folder / "recipe.yaml").read_text().replace("stage: compare", "stage: train")
-    (folder / "recipe.yaml").write_text(recipe)
-    metrics = folder / "stages/02-compare/metrics.jsonl"
-    metrics.write_text('{"step": 1, "loss": 0.5}\n{"step": 2, "loss": 0.25}\n{"step": 3, "lo')
-    now = iter([0.0, 5.0, 9.0])
-    progress = ProgressFile(clock=lambda: next(now))
-    progress.run(folder)
-    progress.stage("compare", None)
-    progress.training(TrainProgress(step=6, total=8, metrics={"loss": 0.25}, warning="rewards rise"))
-    state = read_state(folder)
-    assert state.metrics == {"step": 2, "loss": 0.25}
-    assert state.progress is not None
-    assert (state.progress.warning, state.left) == ("rewards rise", pytest.approx(5 / 3))
-
-
-def test_progress_is_written_once_a_second_and_at_the_end(make_run: Any, make_judged: Any) -> None:
-    folder = make_run(make_judged(5), status="running")
-    now = [0.0]
-    progress = ProgressFile(clock=lambda: now[0])
-    progress.run(folder)
-    progress.stage("compare", 10)
-
-    def done() -> int:
-        return int(json.loads((folder / "review/progress.json").read_text())["done"])
-
-    seen = []
-    for second in (0.1, 0.5, 1.2, 1.3, 2.5, 2.6):
-        now[0] = second
-        progress.outcome("tie")
-        seen.append(done())
-    assert seen == [0, 0, 3, 3, 5, 5]
-    progress.run(None)
-    assert done() == 6
-
-
-def test_progress_that_cannot_be_written_is_said_once_and_stops_no_run(
-    make_run: Any, make_judged: Any, caplog: pytest.LogCaptureFixture
-) -> None:
-    folder = make_run(make_judged(5), status="running")
-    (folder / "review").write_text("in the way")
-    progress = ProgressFile(clock=iter(range(0, 100, 5)).__next__)
-    progress.run(folder)
-    progress.stage("compare", 10)
-    for _ in range(3):
-        progress.outcome("tie")
-    progress.run(None)
-    assert [record.levelname for record in caplog.records] == ["WARNING"]
-    assert "live view of this run stands still" in caplog.text
 
 
 def test_an_index_that_is_locked_waits(desk: Desk) -> None:

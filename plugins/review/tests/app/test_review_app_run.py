@@ -110,5 +110,5 @@ def test_a_jury_is_measured_on_the_labels_and_learns_from_them(make_run: Any, ma
 
 
 def test_what_events_hold_is_documented() -> None:
-    text = DOCUMENTATION.read_text(encoding="utf-8").split("A line of the history")[1].split("## ")[0]
+    text = DOCUMENTATION.read_text(encoding="utf-8").split("the history:")[1].split("## ")[0]
     assert not [name for name in Event.__dataclass_fields__ if f"`{name}`" not in text]

@@ -41,7 +41,7 @@ def test_the_token_in_the_address_becomes_a_cookie_that_scripts_cannot_read(clie
     answer = client.get(f"/?token={TOKEN}")
     assert (answer.status_code, answer.headers["location"]) == (303, "/")
     cookie = answer.headers["set-cookie"]
-    assert cookie == f"jurist_review_8000={TOKEN}; Path=/; HttpOnly; SameSite=Strict"
+    assert cookie == f"jurist_review_8000={TOKEN}; Path=/; HttpOnly; SameSite=Lax"
     client.cookies.clear()
     assert client.post(f"/review?token={TOKEN}").status_code == 401
 
@@ -162,3 +162,13 @@ def test_a_host_that_was_asked_for_is_known() -> None:
     assert access.knows_host("review.local:80")
     assert access.knows_host("192.168.1.7")
     assert not access.knows_host("review.local.evil.example")
+
+
+@pytest.mark.parametrize(
+    "foreign", ['theme={"dark": true}', "a b=1", "x=é", "flag", "x=1,2", 'q="', "=", "jurist_review=x"]
+)
+def test_cookies_of_others_keep_nobody_out(client: TestClient, foreign: str) -> None:
+    client.cookies.clear()
+    for cookies in (f"{foreign}; jurist_review_8000={TOKEN}", f"jurist_review_8000={TOKEN}; {foreign}"):
+        assert client.get("/export", headers={"cookie": cookies.encode("latin-1")}).status_code == 200  # type: ignore[dict-item]
+    assert client.get("/export", headers={"cookie": foreign.encode("latin-1")}).status_code == 401  # type: ignore[dict-item]

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import uuid
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -139,3 +140,29 @@ def test_a_note_stays_beside_the_vote(votes: Votes) -> None:
     votes.add(action("note", None, note="second"), kept.sequence)
     assert standing(votes) == [("ann", "i", "vote", "A")]
     assert [event.note for event in votes.history("s", "i")] == ["first", "second"]
+
+
+def test_a_vote_that_stands_cannot_be_skipped_away(votes: Votes) -> None:
+    kept = votes.add(action(label="B"), 0)
+    with pytest.raises(StaleError) as caught:
+        votes.add(action("skip", None), kept.sequence)
+    assert caught.value.events == [kept]
+    votes.add(action("skip", None, reviewer="bob"), 0)
+    undo = votes.add(action("undo", None, undoes=kept.sequence), kept.sequence)
+    votes.add(action("skip", None), undo.sequence)
+    assert standing(votes) == [("bob", "i", "skip", None), ("ann", "i", "skip", None)]
+
+
+def test_another_note_in_an_action_sent_again_is_kept_once(votes: Votes) -> None:
+    vote = action(note="one")
+    kept = votes.add(vote, 0)
+    for note in ("one", "one, and a long thought", "one, and a long thought", "one"):
+        assert votes.add(replace(vote, note=note), 0) == kept
+    assert [(e.kind, e.note) for e in votes.history("s")] == [
+        ("vote", "one"),
+        ("note", "one, and a long thought"),
+    ]
+    newer = votes.add(action(label="B"), votes.history("s")[-1].sequence)
+    with pytest.raises(StaleError) as caught:
+        votes.add(replace(vote, note="a third"), 0)
+    assert newer in caught.value.events

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from jurist.errors import UsageError
+from jurist.errors import JuristError, UsageError
 from jurist_registry.commands.execution import no_plugin_option
 from jurist_registry.registry import Registry
 
@@ -29,10 +29,11 @@ def report(runs: tuple[Path, ...], out: Path | None, no_plugin: tuple[str, ...])
     registry = Registry.discover(disabled=no_plugin)
     written = registry.hooks.jurist_report(runs=list(runs), output=out or runs[0] / name)
     if written is None:
-        broken = [plugin for plugin in registry.broken if plugin.project == "jurist-review"]
-        raise (
-            broken[0].error
-            if broken
-            else UsageError("no installed plugin writes reports.", hint="pip install jurist-review")
-        )
+        raise unanswered(registry, "no installed plugin writes reports.")
     click.echo(written)
+
+
+def unanswered(registry: Registry, what: str) -> JuristError:
+    """Why no plugin did what jurist-review does: it is broken, or ``what`` where none is installed."""
+    broken = (plugin.error for plugin in registry.broken if plugin.project == "jurist-review")
+    return next(broken, UsageError(what, hint="pip install jurist-review"))

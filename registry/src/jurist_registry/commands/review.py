@@ -9,6 +9,7 @@ import click
 
 from jurist.errors import UsageError
 from jurist_registry.commands.execution import no_plugin_option
+from jurist_registry.commands.report import unanswered
 from jurist_registry.registry import Registry
 
 Direction = Literal["export", "to-argilla", "from-argilla"]
@@ -66,10 +67,5 @@ def review(
     else:
         said = registry.hooks.jurist_review(**sample, open_page=not no_open, **served)
     if said is None:
-        broken = [plugin for plugin in registry.broken if plugin.project == "jurist-review"]
-        raise (
-            broken[0].error
-            if broken
-            else UsageError("no installed plugin serves a review page.", hint="pip install jurist-review")
-        )
+        raise unanswered(registry, "no installed plugin serves a review page.")
     click.echo(said)

@@ -15,6 +15,7 @@ from jurist.validation.labelled import Label
 from jurist.validation.strata import STRATA
 from jurist_review.app.index import Index
 from jurist_review.app.votes import Event
+from jurist_review.calibration import right_by
 
 LABELS: tuple[Label, ...] = ("A", "B", "tie")
 
@@ -140,8 +141,7 @@ def _strata(
         rows = connection.execute("SELECT * FROM strata WHERE stage = ?", (stage,))
         sizes = {row["stratum"]: (row["size"], row["claimed"]) for row in rows}
         for item, stratum, preferred, claim in connection.execute(labelled, (stage, json.dumps(list(given)))):
-            right = 0.5 if given[item] == "tie" else float(given[item] == preferred)
-            checked.setdefault(stratum, []).append((right, claim))
+            checked.setdefault(stratum, []).append((right_by(given[item], preferred), claim))
     return sizes, checked
 
 

@@ -9,12 +9,12 @@ from pathlib import Path
 
 from jurist.errors import UsageError
 from jurist.options import near_miss
-from jurist_review.app.index import Index
-from jurist_review.app.listing import NOTHING, Hidden, Listing
+from jurist_review.app.index import Index, Reading
+from jurist_review.app.listing import EVERYTHING, NOTHING, Hidden, Listing
 from jurist_review.app.queue import Queue
-from jurist_review.app.rows import Rows
-from jurist_review.app.sources import RunFiles
+from jurist_review.app.stored import Rows
 from jurist_review.app.votes import Votes
+from jurist_review.run_files import RunFiles, StageFolder
 
 _log = logging.getLogger("jurist_review")
 
@@ -46,16 +46,19 @@ class Desk:
         self.sampling = sampling
         self.trouble = ""
         """What keeps the queue or the index from being made, for people."""
+        self._drawn = ""
+        self._there = 0  # how many comparisons of the sample the stage had when it was drawn
         self.stage()
         self.index = Index(folder)
         self.votes = Votes(folder)
         self.rows = Rows(self.index)
         self.listing = Listing(self.index)
-        self._drawn = ""
         self._ended = threading.Event()
 
     def stage(self) -> str | None:
         """The stage whose labels people look at; None while no stage has given any.
+
+        Once its sample is drawn it stays so, whatever other stages come to label.
 
         Raises:
             UsageError: the one that was asked for is not there, or several could be meant.
@@ -65,9 +68,9 @@ class Desk:
         if asked and asked not in {stage.name for stage in stages}:
             known = [stage.name for stage in stages]
             raise UsageError(f"{self.folder}: no stage is called '{asked}'{near_miss(asked, known)}")
-        labelling = [
-            stage.name for stage in stages if stage.finished and _has_rows(stage.file("preferences.jsonl"))
-        ]
+        if self._drawn in {stage.name for stage in stages}:
+            return self._drawn
+        labelling = [stage.name for stage in stages if _labels(stage)]
         if asked:
             return asked if asked in labelling else None
         if len(labelling) > 1:
@@ -78,27 +81,47 @@ class Desk:
         return labelling[0] if labelling else None
 
     def queue(self) -> Queue | None:
-        """The queue, as soon as it is drawn."""
+        """The queue, while it is drawn and the index has what was drawn."""
+        queue = self.drawn_queue()
+        if queue is None or not self.index.is_whole(queue.stage) or len(queue.drawn()) != self._there:
+            return None
+        return queue
+
+    def drawn_queue(self) -> Queue | None:
+        """The queue, as soon as it is drawn: the index may just be made anew, and have only part of it."""
         return Queue(self.index, self.votes, self._drawn) if self._drawn else None
+
+    def readings(self) -> list[Reading]:
+        """How far each file is read, while that is what the queue waits for; else nothing."""
+        found = self.index.readings()
+        drawable = any(_labels(stage) for stage in self._in_question())
+        return found if drawable or any(each.read < each.size for each in found) else []
 
     def hidden(self, reviewer: str) -> Hidden:
         """What a reviewer must not see judged: what of the sample they have not voted on.
 
-        Before the queue is drawn, which is soon, it could be any comparison.
+        Before the queue is drawn it could be any comparison, also while the run still writes them.
         """
         queue = self.queue()
         if queue is not None:
             return queue.hidden(reviewer)
-        stage = self.stage()
-        return NOTHING if stage is None else Hidden(stage, items=None)
+        could_be_drawn = any(_labels(stage) or not stage.finished for stage in self._in_question())
+        return EVERYTHING if could_be_drawn else NOTHING
+
+    def _in_question(self) -> list[StageFolder]:
+        """The stages that could be sampled: the one that was asked for, or all that compare."""
+        stages = [stage for stage in RunFiles.read(self.folder).stages() if stage.kind == "compare"]
+        asked = self._drawn or self.sampling.stage
+        return [stage for stage in stages if stage.name == asked] if asked else stages
 
     def catch_up(self) -> None:
         """Read what the run's files have in addition; draw the sample once that can be done."""
         try:
             self.index.refresh()
             stage = self.stage()
-            if stage is not None and stage != self._drawn and self.index.is_whole(stage):
-                Queue(self.index, self.votes, stage).draw(self.sampling.size, self.sampling.seed)
+            if stage is not None and self.queue() is None and self.index.is_whole(stage):
+                queue = Queue(self.index, self.votes, stage)
+                self._there = queue.draw(self.sampling.size, self.sampling.seed)
                 self._drawn = stage
             self.trouble = ""
         except UsageError as error:
@@ -121,5 +144,7 @@ class Desk:
         self._ended.set()
 
 
-def _has_rows(path: Path | None) -> bool:
+def _labels(stage: StageFolder) -> bool:
+    """Whether a stage is finished and has given labels."""
+    path = stage.file("preferences.jsonl") if stage.finished else None
     return path is not None and path.stat().st_size > 0

@@ -59,7 +59,7 @@ def reviewer_of(request: Request, access: Access, default: str) -> str:
 def name_cookie(access: Access, name: str) -> str:
     """The header that keeps a name in the browser, for as long as this server runs."""
     value = f"{access.start}.{quote(name, safe='')}"
-    return f"{_name_of(access)}={value}; Path=/; HttpOnly; SameSite=Strict"
+    return f"{_name_of(access)}={value}; Path=/; HttpOnly; SameSite=Lax"
 
 
 def _name_of(access: Access) -> str:

@@ -17,13 +17,16 @@ from jurist.errors import UsageError
 from jurist.records import Preference, Trajectory
 from jurist.stages.jury import Judged
 from jurist_review.app.entries import Entry, entry_of_comparison, entry_of_trajectory
-from jurist_review.app.sources import RunFiles, Source
+from jurist_review.app.sources import Source, sources_of
 
-_VERSION = 1
+_VERSION = 2
 """Counts up when the tables change: an index of another version is made anew."""
 
 _BATCH = 500
 """Rows that are read between two commits."""
+
+_BATCH_BYTES = 8_000_000
+"""Bytes after which a batch ends, however few rows it has: some rows are long."""
 
 _WATCHED = 4096
 """Bytes at the start, and before the place where reading stopped, that tell whether a file is the same."""
@@ -67,28 +70,40 @@ class Index:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.path = folder / "review" / "index.sqlite"
-        with _writable(self.path), self.connected() as connection:
-            version = connection.execute("PRAGMA user_version").fetchone()[0]
-            if version != _VERSION:
-                _make_anew(connection)
+        try:
+            self.path.parent.mkdir(exist_ok=True)
+        except OSError as error:
+            raise _unusable(self.path, error) from error
+        with self.connected() as connection:
+            _make_if_missing(connection)
 
     @contextmanager
     def connected(self) -> Iterator[sqlite3.Connection]:
-        """A connection of its own, for one thread."""
-        with closing(sqlite3.connect(self.path, timeout=30, isolation_level=None)) as connection:
-            connection.row_factory = sqlite3.Row
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = OFF")  # what is lost can be read again
-            yield connection
+        """A connection of its own, for one thread.
+
+        Raises:
+            UsageError: the file cannot be read or written, or was deleted a moment ago.
+        """
+        try:
+            with closing(sqlite3.connect(self.path, timeout=30, isolation_level=None)) as connection:
+                connection.row_factory = sqlite3.Row
+                connection.execute("PRAGMA journal_mode = WAL")
+                connection.execute("PRAGMA synchronous = OFF")  # what is lost can be read again
+                yield connection
+        except sqlite3.Error as error:
+            raise _unusable(self.path, error) from error
 
     def refresh(self) -> bool:
         """Read on in every file that has grown; returns whether there was anything.
 
-        Where a file is another than before, everything is read anew.
+        Where a file is another than before or is gone, or the index was deleted, everything is read anew.
         """
-        sources = RunFiles.read(self.folder).sources()
+        sources = sources_of(self.folder)
         with self.connected() as connection:
-            if not all(_continues(connection, source) for source in sources):
+            _make_if_missing(connection)
+            read = {tuple(row) for row in connection.execute("SELECT stage, kind FROM files")}
+            gone = read - {(source.stage, source.kind) for source in sources}
+            if gone or not all(_continues(connection, source) for source in sources):
                 _make_anew(connection)
             changed = False
             for source in sources:
@@ -102,7 +117,7 @@ class Index:
         """How far each file has been read."""
         found = []
         with self.connected() as connection:
-            for source in RunFiles.read(self.folder).sources():
+            for source in sources_of(self.folder):
                 row = _state(connection, source)
                 read, unreadable = (row["offset"], row["unreadable"]) if row else (0, 0)
                 found.append(Reading(source, read, source.path.stat().st_size, unreadable))
@@ -115,19 +130,13 @@ class Index:
         return {"comparison", "label"} <= kinds
 
 
-@contextmanager
-def _writable(path: Path) -> Iterator[None]:
-    """Make the folder, and say what is wrong where that or the file in it cannot be written."""
-    try:
-        path.parent.mkdir(exist_ok=True)
-        yield
-    except (OSError, sqlite3.Error) as error:
-        raise UsageError(
-            f"{path} cannot be written",
-            provided_by="jurist-review",
-            cause=error,
-            hint=f"free space, or delete {path}: it is made anew from the run's files",
-        ) from error
+def _unusable(path: Path, error: Exception) -> UsageError:
+    return UsageError(
+        f"{path} cannot be read or written",
+        provided_by="jurist-review",
+        cause=error,
+        hint=f"free space, or delete {path}: it is made anew from the run's files",
+    )
 
 
 @contextmanager
@@ -139,6 +148,12 @@ def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
         connection.execute("ROLLBACK")
         raise
     connection.execute("COMMIT")
+
+
+def _make_if_missing(connection: sqlite3.Connection) -> None:
+    """Make the tables where there are none, or those of another version."""
+    if connection.execute("PRAGMA user_version").fetchone()[0] != _VERSION:
+        _make_anew(connection)
 
 
 def _make_anew(connection: sqlite3.Connection) -> None:
@@ -185,14 +200,15 @@ def _read_on(connection: sqlite3.Connection, source: Source) -> bool:
     with _transaction(connection), source.path.open("rb") as file:
         state = _state(connection, source)
         offset, unreadable = (state["offset"], state["unreadable"]) if state else (0, 0)
-        file.seek(offset)
+        began = offset
+        file.seek(began)
         rows: list[tuple[int, bytes]] = []
         for line in file:
-            if not line.endswith(b"\n"):
+            if not line.endswith(b"\n") and not source.whole:
                 break  # it is being written
             rows.append((offset, line))
             offset += len(line)
-            if len(rows) == _BATCH:
+            if len(rows) == _BATCH or offset - began >= _BATCH_BYTES:
                 break
         if not rows:
             return False

@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 
 from jurist_review.app.entries import Said, spaced
 from jurist_review.app.index import Index
-from jurist_review.app.rows import Item
+from jurist_review.app.stored import Item
 
 _PER_PAGE = 25
 _COUNTED = 1000
@@ -46,18 +46,21 @@ class Filters:
 
 @dataclass(frozen=True)
 class Hidden:
-    """Comparisons of a stage that a reviewer must not see judged yet; ``items`` None: all of them."""
+    """Comparisons that a reviewer must not see judged yet, in whichever stage; ``items`` None: all."""
 
-    stage: str = ""
     items: frozenset[str] | None = frozenset()
 
     def holds(self, item: Item) -> bool:
         """Whether a row is one of them."""
-        of_stage = item.kind == "comparison" and item.stage == self.stage
-        return of_stage and (self.items is None or item.item in self.items)
+        return item.kind == "comparison" and self.holds_item(item.item)
+
+    def holds_item(self, item: str) -> bool:
+        """Whether a comparison is one of them."""
+        return self.items is None or item in self.items
 
 
 NOTHING = Hidden()
+EVERYTHING = Hidden(None)
 
 
 @dataclass(frozen=True)
@@ -163,8 +166,8 @@ def _conditions(filters: Filters, hidden: Hidden) -> tuple[str, tuple[object, ..
         said = " AND ".join(f"{name} = ?" for name in given)
         found.append((f"id IN (SELECT id FROM said WHERE {said})", tuple(given.values())))
     if hidden.items is None:
-        found.append(("NOT (kind = 'comparison' AND stage = ?)", (hidden.stage,)))
+        found.append(("kind <> 'comparison'", ()))
     elif hidden.items:
-        left_out = "NOT (kind = 'comparison' AND stage = ? AND item IN (SELECT value FROM json_each(?)))"
-        found.append((left_out, (hidden.stage, json.dumps(sorted(hidden.items)))))
+        left_out = "NOT (kind = 'comparison' AND item IN (SELECT value FROM json_each(?)))"
+        found.append((left_out, (json.dumps(sorted(hidden.items)),)))
     return " AND ".join(text for text, _ in found), tuple(value for _, values in found for value in values)

@@ -14,8 +14,8 @@ from typing import Any, Literal
 from pydantic import ValidationError
 
 from jurist.records import Usage
-from jurist_review.app.sources import RunFiles, StageFolder
 from jurist_review.progress_file import PLACE, StageProgress
+from jurist_review.run_files import RunFiles, StageFolder
 
 _TAIL = 20_000
 """Bytes at the end of a file of metrics in which its last row is looked for."""

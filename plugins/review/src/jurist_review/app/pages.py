@@ -18,27 +18,18 @@ from jurist_review.app.agreement import (
     with_jury,
 )
 from jurist_review.app.desk import Desk
-from jurist_review.app.export_job import ExportJob
-from jurist_review.app.exporting import label_rows
+from jurist_review.app.exporting import ExportJob, label_rows
 from jurist_review.app.forms import number_of
 from jurist_review.app.listing import Filters
 from jurist_review.app.live import read_state
 from jurist_review.app.queue import Progress, Queue
 from jurist_review.app.rendering import render
+from jurist_review.display import ENDINGS
 
 _NEWEST = 8
 _LONGEST_SEARCH = 1000
 _PATIENCE = 5.0
 """Seconds that a page waits for an export, before it says that it goes on."""
-
-_ENDINGS = {
-    "done": "done",
-    "running": "running",
-    "failed": "failed",
-    "budget": "stopped by the budget",
-    "gate": "stopped by a quality gate",
-    "interrupted": "interrupted",
-}
 
 
 @dataclass(frozen=True)
@@ -69,7 +60,7 @@ class Pages:
             filters={f.name: getattr(filters, f.name) for f in fields(filters)} | {"query": filters.query},
             choices=self._desk.listing.choices(),
             listed=self._desk.listing.page(filters, hidden),
-            waiting=len(hidden.items or ()),
+            waiting=None if hidden.items is None else len(hidden.items),
             unreadable=sum(each.unreadable for each in self._desk.index.readings()),
         )
 
@@ -122,16 +113,17 @@ class Pages:
             "Live",
             reviewer,
             state=state,
-            endings=_ENDINGS,
+            endings=ENDINGS,
             counts={each.name: listing.counts(each.name).get("outcome", {}) for each in state.stages},
             newest=[] if at_work is None else listing.newest(at_work.name, hidden, _NEWEST),
+            hidden=hidden.items is None,
         )
 
     def reviewers(self, reviewer: str) -> str:
         """Who voted, how far the jury agrees with them, and they with each other."""
         queue = self._desk.queue()
         if queue is None:
-            values: dict[str, Any] = {"reviewers": [], "strata": (), "undecided": 0, "among": None}
+            values: dict[str, Any] = {"reviewers": None, "strata": (), "undecided": 0, "among": None}
             return self._render("reviewers.html.j2", "/reviewers", "Reviewers", reviewer, **values)
         standing = self._desk.votes.standing(queue.stage)
         labels = labels_by_item(standing)

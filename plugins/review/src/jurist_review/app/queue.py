@@ -13,7 +13,7 @@ from jurist.validation.labelled import Label
 from jurist.validation.spot_check import SpotCheck, ToLabel
 from jurist_review.app.index import Index
 from jurist_review.app.listing import Hidden
-from jurist_review.app.rows import Rows
+from jurist_review.app.stored import Rows
 from jurist_review.app.votes import Drawn, Event, Shown, Votes
 
 _SIZE = 100
@@ -71,23 +71,29 @@ class Queue:
     def draw(self, size: int | None, seed: int) -> int:
         """Draw until the sample has ``size`` comparisons, if there are so many; returns how many it has.
 
-        None: a hundred, unless some were drawn before.
+        None: a hundred, unless some were drawn before. What the stage no longer has does not count.
 
         Raises:
-            UsageError: the first sample is too small for the strata.
+            UsageError: the first sample is too small for the strata, or people have labelled everything.
         """
-        drawn = self._votes.sample(self.stage)
-        if size is None:
-            size = len(drawn) or _SIZE
-        missing = size - len(drawn)
-        if missing <= 0:
-            return len(drawn)
-        known = {each.item for each in drawn}
-        # Of what comes in addition, each stratum's part is a random one of what was not drawn before.
-        rows = SpotCheck(self._index.folder, self.stage).sample(size, seed + len(drawn))
-        new = [row for row in rows if row.item not in known][:missing]
-        self._votes.keep_sample(self.stage, _queued(drawn, new))
-        return len(drawn) + len(new)
+        drawn, there = self._votes.sample(self.stage), len(self.drawn())
+        missing = (size or len(drawn) or _SIZE) - there
+        if missing > 0:
+            rows = self._more(there + missing, seed + len(drawn), first=not there)
+            known = {each.item for each in drawn}
+            new = [row for row in rows if row.item not in known][:missing]
+            self._votes.keep_sample(self.stage, _queued(drawn, new))
+        return len(self.drawn())
+
+    def _more(self, size: int, seed: int, *, first: bool) -> list[ToLabel]:
+        """A sample of the stage: of what is new in it, each stratum's part is a random one of the rest."""
+        check = SpotCheck(self._index.folder, self.stage)
+        try:
+            return check.sample(size, seed)
+        except UsageError:
+            if first:
+                raise
+            return []  # nothing is left to draw, and there is a sample to vote on
 
     def drawn(self) -> list[Drawn]:
         """What of the sample the stage still has, in the order of the queue."""
@@ -109,8 +115,9 @@ class Queue:
         return sorted(waiting, key=lambda item: standing[item].sequence if item in standing else 0)
 
     def hidden(self, reviewer: str) -> Hidden:
-        """What a reviewer must not see judged yet."""
-        return Hidden(self.stage, frozenset(self.waiting(reviewer)))
+        """What a reviewer must not see judged yet: also what the index does not have at the moment."""
+        voted = {item for item, event in self._of(reviewer).items() if event.kind == "vote"}
+        return Hidden(frozenset(each.item for each in self._votes.sample(self.stage)) - voted)
 
     def progress(self, reviewer: str) -> Progress:
         """How far a reviewer is."""

@@ -1,21 +1,18 @@
-"""Pages as HTML: everything that comes from a run or a person is shown as text."""
+"""Pages of the app as HTML: everything that comes from a run or a person is shown as text."""
 
 from __future__ import annotations
 
 from functools import cache
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
+from jinja2 import Environment
 
-from jurist_review import display
-from jurist_review.differences import differences
+from jurist.intervals import Estimate
+from jurist_review.display import percent
+from jurist_review.environment import environment_of
 
-_LONGEST = 20_000
-"""Characters of one text that a page shows at first."""
-
-_LONGEST_WHOLE = 2_000_000
-"""Characters of one text that a page shows when asked for all of it."""
+_LONGEST = {False: 20_000, True: 2_000_000}
+"""Characters of one text that a page shows, at first and when asked for the whole of it."""
 
 
 def render(template: str, **values: Any) -> str:
@@ -25,32 +22,13 @@ def render(template: str, **values: Any) -> str:
 
 @cache
 def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("jurist_review.app", "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=_shown,
-    )
-    environment.filters.update(
-        excerpt=lambda text, whole=False: display.excerpt(text, _LONGEST_WHOLE if whole else _LONGEST),
-        number=display.number,
-        dollars=display.dollars,
-        duration=display.duration,
-        share=_share,
-        worded=display.worded,
-        brief=lambda text, longest=200: display.excerpt(text, longest),
-    )
-    environment.globals.update(differences=differences)
+    environment = environment_of("jurist_review.app")
+    environment.filters |= {"share": _share}
+    environment.globals |= {"longest": _LONGEST}
     return environment
 
 
-def _shown(value: Any) -> Any:
-    """Whatever a template puts out: unseen characters are made visible; only templates write markup."""
-    return display.visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
-
-
-def _share(estimate: Any) -> str:
+def _share(estimate: Estimate) -> str:
     """A share with its interval, in per cent."""
-    return f"{estimate.mean:.1%} [{max(0, estimate.low):.1%}, {min(1, estimate.high):.1%}]"
+    low, high = max(0, estimate.low), min(1, estimate.high)
+    return f"{percent(estimate.mean)} [{percent(low)}, {percent(high)}]"

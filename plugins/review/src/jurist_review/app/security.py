@@ -7,10 +7,10 @@ import ipaddress
 import secrets
 import socket
 from dataclasses import dataclass
-from http.cookies import CookieError, SimpleCookie
 from urllib.parse import parse_qs, urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import cookie_parser
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -43,8 +43,11 @@ class Access:
 
     @property
     def set_cookie(self) -> str:
-        """The header that lets a browser in: no script can read it, no other site's request carries it."""
-        return f"{self.cookie}={self.token}; Path=/; HttpOnly; SameSite=Strict"
+        """The header that lets a browser in: no script can read it, and no other site's post carries it.
+
+        Lax, not Strict: a link to the printed address may be on another site, as in a chat.
+        """
+        return f"{self.cookie}={self.token}; Path=/; HttpOnly; SameSite=Lax"
 
     @property
     def start(self) -> str:
@@ -99,7 +102,7 @@ class Guard:
         headers = Headers(scope=scope)
         if not self._access.knows_host(headers.get("host", "")):
             return PlainTextResponse("this server is not called so", 400)
-        if self._access.knows(_cookie(headers, self._access.cookie)):
+        if self._access.knows(cookie_parser(headers.get("cookie", "")).get(self._access.cookie, "")):
             return None if _is_ours(scope, headers) else PlainTextResponse("from another site: refused", 403)
         given = parse_qs(scope["query_string"].decode("latin-1")).get("token", [""])[0]
         if not self._access.knows(given):
@@ -110,14 +113,6 @@ class Guard:
         answer = RedirectResponse("/", 303)
         answer.headers["Set-Cookie"] = self._access.set_cookie
         return answer
-
-
-def _cookie(headers: Headers, name: str) -> str:
-    try:
-        morsel = SimpleCookie(headers.get("cookie", "")).get(name)
-    except CookieError:
-        return ""
-    return "" if morsel is None else morsel.value
 
 
 def _is_ours(scope: Scope, headers: Headers) -> bool:

@@ -151,14 +151,15 @@ class _Site:
         return HTMLResponse(self._pages.add_labels(self._reviewer(request)))
 
     def download(self, request: Request) -> Response:
-        """The labels or the history as a file."""
-        queue, name = self.desk.queue(), request.path_params["name"]
+        """The labels or the history as a file, without what the reviewer must not see yet."""
+        reviewer, name = self._reviewer(request), request.path_params["name"]
+        queue, hidden = self.desk.queue(), self.desk.hidden(reviewer)
         if queue is None or name not in ("labels", "history"):
             raise HTTPException(404, "there is no such file")
         if name == "history":
-            lines = history_lines(self.desk.votes, queue.stage)
+            lines = history_lines(self.desk.votes, queue.stage, reviewer, hidden)
         else:
-            lines = (row.to_json() + "\n" for row in label_rows(queue, self.desk.votes)[0])
+            lines = (row.to_json() + "\n" for row in label_rows(queue, self.desk.votes, hidden)[0])
         headers = {"Content-Disposition": f'attachment; filename="{name}.jsonl"'}
         return StreamingResponse(lines, media_type="application/x-ndjson", headers=headers)
 

@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
-import yaml
-
-from jurist.errors import UsageError
-from jurist.files.yaml_text import load_yaml
+from jurist_review.run_files import RunFiles
 
 Kind = Literal["trajectory", "comparison", "label"]
 
@@ -26,81 +20,23 @@ assert set(_FILES.values()) == set(get_args(Kind))
 
 @dataclass(frozen=True)
 class Source:
-    """A file of rows: of which stage, and what a row is."""
+    """A file of rows: of which stage, and what a row is. ``whole``: nothing more is written to it."""
 
     stage: str
     kind: Kind
     path: Path
+    whole: bool
 
 
-@dataclass(frozen=True)
-class StageFolder:
-    """A stage of the recipe and its folder, which may not be there yet. ``finished``: its files are whole."""
+def sources_of(run: Path) -> list[Source]:
+    """The files with rows, in the order of the stages; labels only of finished stages.
 
-    name: str
-    kind: str
-    folder: Path
-    finished: bool
-
-    def file(self, name: str) -> Path | None:
-        """A file of the stage; the draft of it while the stage is at work, None where there is neither."""
-        path = self.folder / name
-        draft = path.with_name(f"{name}.part")
-        known = (path,) if self.finished else (draft, path)
-        return next((each for each in known if each.is_file()), None)
-
-
-@dataclass(frozen=True)
-class RunFiles:
-    """What ``run.json`` and ``recipe.yaml`` say of a run."""
-
-    folder: Path
-    state: Mapping[str, Any]
-    recipe: Mapping[str, Any]
-
-    @classmethod
-    def read(cls, folder: Path) -> RunFiles:
-        """Read both.
-
-        Raises:
-            UsageError: it is not the folder of a run.
-        """
-        try:
-            state = json.loads((folder / "run.json").read_text(encoding="utf-8"))
-            recipe = _recipe((folder / "recipe.yaml").read_text(encoding="utf-8"))
-            if not isinstance(state, dict) or not isinstance(recipe, dict):
-                raise ValueError("run.json and recipe.yaml must each be a mapping")
-        except (OSError, ValueError, yaml.YAMLError) as error:
-            raise UsageError(
-                f"{folder} is not the folder of a run",
-                provided_by="jurist-review",
-                cause=error,
-                hint="name the folder that 'jurist run' wrote (the one with run.json)",
-            ) from error
-        return cls(folder, state, recipe)
-
-    def stages(self) -> list[StageFolder]:
-        """The stages of the recipe in order. A folder moved aside from earlier settings is none."""
-        finished = {str(stage["name"]) for stage in self.state.get("stages", [])}
-        found = []
-        for number, settings in enumerate(self.recipe.get("stages", []), 1):
-            kind = str(settings.get("stage"))
-            name = str(settings.get("name") or kind)
-            folder = self.folder / "stages" / f"{number:02d}-{name}"
-            found.append(StageFolder(name, kind, folder, finished=name in finished))
-        return found
-
-    def sources(self) -> list[Source]:
-        """The files with rows, in the order of the stages; labels only of finished stages."""
-        return [
-            Source(stage.name, kind, path)
-            for stage in self.stages()
-            for name, kind in _FILES.items()
-            if (path := stage.file(name)) is not None and (stage.finished or kind != "label")
-        ]
-
-
-@lru_cache(maxsize=2)
-def _recipe(text: str) -> Any:
-    """The recipe in ``text``, parsed once: pages and the index ask for it again and again."""
-    return load_yaml(text)
+    Raises:
+        UsageError: it is not the folder of a run.
+    """
+    return [
+        Source(stage.name, kind, path, whole=stage.finished)
+        for stage in RunFiles.read(run).stages()
+        for name, kind in _FILES.items()
+        if (path := stage.file(name)) is not None and (stage.finished or kind != "label")
+    ]

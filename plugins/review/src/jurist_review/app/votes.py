@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import sqlite3
+import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
@@ -142,7 +143,8 @@ class Votes:
         """Keep an action. ``seen`` is the newest event of this reviewer on this item that the page knew.
 
         Raises:
-            StaleError: there are newer ones, or what is to be undone does not stand; nothing was kept.
+            StaleError: there are newer ones, what is to be undone does not stand, or what is to be skipped
+                has a vote; nothing was kept.
         """
         with self._connected() as connection:
             connection.execute("BEGIN IMMEDIATE")
@@ -199,11 +201,19 @@ def _add(connection: sqlite3.Connection, action: Action, seen: int) -> Event:
     ).fetchall()
     if unseen:
         raise StaleError([Event(**row) for row in unseen])
-    if action.kind == "undo":
-        standing = connection.execute(_STANDING, {"stage": action.stage}).fetchall()
-        mine = (action.undoes, action.item, action.reviewer)
-        if mine not in {(row["sequence"], row["item"], row["reviewer"]) for row in standing}:
+    if action.kind in ("undo", "skip"):
+        standing = next(
+            (
+                Event(**row)
+                for row in connection.execute(_STANDING, {"stage": action.stage})
+                if (row["item"], row["reviewer"]) == (action.item, action.reviewer)
+            ),
+            None,
+        )
+        if action.kind == "undo" and (standing is None or standing.sequence != action.undoes):
             raise StaleError([])
+        if action.kind == "skip" and standing is not None and standing.kind == "vote":
+            raise StaleError([standing])
     time = datetime.now(UTC).isoformat(timespec="milliseconds")
     row = connection.execute(
         "INSERT INTO events (time, request, tab, reviewer, stage, item, kind, label, shown, note, undoes)"
@@ -215,7 +225,7 @@ def _add(connection: sqlite3.Connection, action: Action, seen: int) -> Event:
 
 
 def _repeated(connection: sqlite3.Connection, known: Event, action: Action) -> Event:
-    """What was kept of an action that is sent again because its answer was lost.
+    """What was kept of an action that is sent again because its answer was lost; another note is added.
 
     Raises:
         StaleError: it is another action than before, or was undone since: a page out of the browser's memory.
@@ -226,4 +236,10 @@ def _repeated(connection: sqlite3.Connection, known: Event, action: Action) -> E
     )
     if undone is not None or not same:
         raise StaleError([known])
+    if action.note is not None and action.note != known.note:
+        # The same note sent once more is the same request, so that it is kept once too.
+        request = str(uuid.uuid5(uuid.NAMESPACE_OID, f"{action.request} {action.note}"))
+        note = replace(action, request=request, kind="note", label=None)
+        if connection.execute("SELECT 1 FROM events WHERE request = ?", (request,)).fetchone() is None:
+            _add(connection, note, known.sequence)
     return known

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
+from typing import Any
 
 from starlette.exceptions import HTTPException
 
@@ -26,41 +27,61 @@ class Voting:
         self._desk = desk
 
     def page(
-        self, reviewer: str, *, item: str = "", saved: int = 0, whole: bool = False, conflict: str = ""
+        self,
+        reviewer: str,
+        *,
+        item: str = "",
+        saved: int = 0,
+        whole: bool = False,
+        conflict: str = "",
+        note: str | None = None,
     ) -> str:
-        """The next comparison, or the one that is asked for. ``saved`` is the event that was kept before."""
+        """The next comparison, or the one that is asked for. ``saved`` is the event that was kept before.
+
+        ``note`` is one that was written but not kept, to be shown in place of the one that was.
+        """
         queue = self._desk.queue()
-        common = {"page": "/review", "title": "Review", "reviewer": reviewer, "trouble": self._desk.trouble}
+        shown: dict[str, Any] = {
+            "page": "/review",
+            "title": "Review",
+            "reviewer": reviewer,
+            "trouble": self._desk.trouble,
+        }
+        shown |= {"conflict": conflict, "note": note, "said": self._said(reviewer, saved)}
         if queue is None or not reviewer:
-            readings = self._desk.index.readings()
-            awaited = self._desk.stage() is not None or any(each.read < each.size for each in readings)
-            return render(
-                "review.html.j2", **common, progress=None, reading=readings if awaited else [], said=""
-            )
+            return render("review.html.j2", **shown, progress=None, reading=self._desk.readings())
         waiting = queue.waiting(reviewer)
         item = item or (waiting[0] if waiting else "")
         try:
             task = queue.task(item, reviewer) if item else None
         except UsageError as error:
             raise HTTPException(404, error.what) from error
+        if note is None and task is not None:
+            shown["note"] = task.note
         labels = consensus(labels_by_item(self._desk.votes.standing(queue.stage)))
-        last = queue.last(reviewer)
         return render(
             "review.html.j2",
-            **common,
+            **shown,
+            **self._last(queue, reviewer),
             progress=queue.progress(reviewer),
             agreement=with_jury(self._desk.index, queue.stage, labels),
             task=task,
             whole=whole,
-            conflict=conflict,
-            said=self._said(queue, reviewer, saved),
             request_id=str(uuid.uuid4()),
-            undo_id=str(uuid.uuid4()),
-            last=last,
-            last_text=_text(last) if last else "",
-            last_row=self._desk.rows.compared(queue.stage, last.item) if last else None,
-            last_seen=_newest(self._desk.votes.history(queue.stage, last.item), reviewer) if last else 0,
         )
+
+    def _last(self, queue: Queue, reviewer: str) -> dict[str, Any]:
+        """What the page says of the newest vote or skip, and needs to undo it."""
+        last = queue.last(reviewer)
+        if last is None:
+            return {"last": None}
+        return {
+            "last": last,
+            "last_text": _text(last),
+            "last_row": self._desk.rows.compared(queue.stage, last.item),
+            "last_seen": _newest(self._desk.votes.history(queue.stage, last.item), reviewer),
+            "undo_id": str(uuid.uuid4()),
+        }
 
     def act(self, reviewer: str, form: Form) -> Event:
         """Keep what a reviewer did; it is on disk when this returns.
@@ -69,10 +90,10 @@ class Voting:
             StaleError: another page of theirs was there first; nothing was kept.
             HTTPException: the form is not one of ours.
         """
-        queue = self._desk.queue()
+        queue = self._desk.drawn_queue()  # a vote is kept also while the index is made anew
         if queue is None or not reviewer:
             raise HTTPException(409, "there is nothing to vote on")
-        if form.get("item", "") not in {each.item for each in queue.drawn()}:
+        if form.get("item", "") not in {each.item for each in self._desk.votes.sample(queue.stage)}:
             raise HTTPException(404, "that comparison is not in the sample")
         return self._desk.votes.add(*_action(queue, reviewer, form))
 
@@ -81,11 +102,13 @@ class Voting:
         done = ", then ".join(_text(event) for event in error.events)
         text = f"Nothing was saved, since another page of yours was there first: {done}." if done else ""
         text = text or "Nothing was saved: that vote no longer stands."
-        return self.page(reviewer, item=form["item"], conflict=f"{text} Vote again if you want to change it.")
+        text += " Vote again if you want to change it."
+        return self.page(reviewer, item=form["item"], conflict=text, note=form.get("note"))
 
-    def _said(self, queue: Queue, reviewer: str, saved: int) -> str:
+    def _said(self, reviewer: str, saved: int) -> str:
         """What was kept, in words; only of events of this reviewer."""
-        events = self._desk.votes.history(queue.stage) if saved else []
+        queue = self._desk.drawn_queue()
+        events = self._desk.votes.history(queue.stage) if saved and queue is not None else []
         event = next((e for e in events if e.sequence == saved and e.reviewer == reviewer), None)
         return "" if event is None else f"Saved: {_text(event)}."
 

@@ -52,6 +52,7 @@ def test_twenty_votes_by_keyboard_through_a_crash_to_a_validated_jury(
     opened(page, server)
     assert page.url == f"{server.base}/review"  # the token does not stay in the history
     done = press(page, "abtab", 0)
+    assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "none"  # the heading
     expect(page.locator("#said")).to_contain_text("Saved: B is better.")
     page.keyboard.press("u")
     count(page, "4 of 25 done")
@@ -155,14 +156,25 @@ def test_the_live_view_changes_by_itself(server: Any, watched: Any, make_run: An
     page.goto(server.start())
     page.goto(f"{server.base}/live")
     expect(page.locator("#live")).to_contain_text("36 preferred")
+    page.set_viewport_size({"width": 320, "height": 700})
+    stages = page.get_by_role("region", name="Stages").last
+    stages.focus()
+    stages.evaluate("place => { place.scrollLeft = 40 }")
     with (run / "stages/02-compare/judgments.jsonl.part").open("a") as file:
         file.write("".join(each.to_json() + "\n" for each in make_judged(48)[40:]))
     expect(page.locator("#live")).to_contain_text("44 preferred")
+    assert page.evaluate("[document.activeElement.ariaLabel, document.activeElement.scrollLeft]") == [
+        "Stages",
+        40,
+    ]
     page.goto(f"{server.base}/review")
+    page.evaluate("localStorage.shortcuts = 'off'")
     expect(page.locator("main")).to_contain_text("No finished stage of this run has labelled comparisons.")
     assert Axe().run(page).response["violations"] == []
     make_run(make_judged(120))
     count(page, "0 of 100 done")  # by itself, and ready to vote
+    expect(page.locator("#shortcuts")).not_to_be_checked()
+    page.locator("#shortcuts").check()
     press(page, "a", 0, drawn=100)
     page.goto(f"{server.base}/live")
     expect(page.locator("h1")).to_contain_text("done")

@@ -63,4 +63,5 @@ document.addEventListener("keydown", (event) => {
   else wanted.click();
 });
 
+document.addEventListener("replaced", prepare);
 prepare();

@@ -2,15 +2,20 @@
 const EVERY = 2000;
 
 async function look() {
-  if (!document.querySelector("[data-waiting]")) return;
   try {
     const page = new DOMParser().parseFromString(await (await fetch(location.href)).text(), "text/html");
     const main = page.querySelector("main");
-    if (main) document.querySelector("main").replaceWith(document.adoptNode(main));
+    if (!main) return;
+    document.querySelector("main").replaceWith(document.adoptNode(main));
+    document.dispatchEvent(new Event("replaced"));
   } catch {
     // The server does not answer: what it said last stays.
   }
-  setTimeout(look, EVERY);
 }
 
-setTimeout(look, EVERY);
+async function loop() {
+  if (document.querySelector("[data-waiting]")) await look();
+  setTimeout(loop, EVERY);
+}
+
+setTimeout(loop, EVERY);

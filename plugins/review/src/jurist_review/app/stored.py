@@ -9,7 +9,7 @@ from jurist.errors import UsageError
 from jurist.records import Trajectory
 from jurist.stages.jury import Judged
 from jurist_review.app.index import Index
-from jurist_review.app.sources import RunFiles
+from jurist_review.app.sources import sources_of
 
 
 @dataclass(frozen=True)
@@ -77,15 +77,17 @@ class Rows:
             with path.open("rb") as file:
                 file.seek(item.offset)
                 line = file.read(item.length)
+                at_end = not file.read(1)
         except OSError as error:
             raise _changed(item) from error
-        if len(line) != item.length or not line.endswith(b"\n") or not line.lstrip().startswith(b"{"):
+        ended = line.endswith(b"\n") or at_end  # the last row of a file may have no newline
+        if len(line) != item.length or not ended or not line.lstrip().startswith(b"{"):
             raise _changed(item)
         return line
 
 
 def _path(folder: Path, item: Item) -> Path:
-    sources = RunFiles.read(folder).sources()
+    sources = sources_of(folder)
     path = next((s.path for s in sources if (s.stage, s.kind) == (item.stage, item.kind)), None)
     if path is None:
         raise _changed(item)

@@ -1,0 +1,91 @@
+"""What ``run.json`` and ``recipe.yaml`` say of a run, and where its stages keep their files."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from jurist.errors import UsageError
+from jurist.files.yaml_text import load_yaml
+
+
+@dataclass(frozen=True)
+class StageFolder:
+    """A stage of the recipe and its folder, which may not be there yet. ``finished``: its files are whole."""
+
+    number: int
+    name: str
+    kind: str
+    folder: Path
+    finished: bool
+
+    def file(self, name: str) -> Path | None:
+        """A file of the stage; the draft of it while the stage is at work, None where there is neither."""
+        path = self.folder / name
+        draft = path.with_name(f"{name}.part")
+        known = (path,) if self.finished else (draft, path)
+        return next((each for each in known if each.is_file()), None)
+
+
+@dataclass(frozen=True)
+class RunFiles:
+    """The two files of the run in ``folder``."""
+
+    folder: Path
+    state: Mapping[str, Any]
+    recipe: Mapping[str, Any]
+    recipe_text: str
+
+    @classmethod
+    def read(cls, folder: Path) -> RunFiles:
+        """Read both.
+
+        Raises:
+            UsageError: it is not the folder of a run.
+        """
+        missing = [
+            f"it has no {name}" for name in ("run.json", "recipe.yaml") if not (folder / name).is_file()
+        ]
+        if missing:
+            raise _not_a_run(folder, " and ".join(missing))
+        try:
+            state = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+            text = (folder / "recipe.yaml").read_text(encoding="utf-8")
+            recipe = _recipe(text)
+            if not isinstance(state, dict) or not isinstance(recipe, dict):
+                raise ValueError("run.json and recipe.yaml must each be a mapping")
+        except (OSError, ValueError, yaml.YAMLError) as error:
+            raise _not_a_run(folder, error) from error
+        return cls(folder, state, recipe, text)
+
+    def stages(self) -> list[StageFolder]:
+        """The stages of the recipe in order. A folder moved aside from earlier settings is none."""
+        finished = {str(stage["name"]) for stage in self.state.get("stages", [])}
+        found = []
+        for number, settings in enumerate(self.recipe.get("stages", []), 1):
+            kind = str(settings.get("stage"))
+            name = str(settings.get("name") or kind)
+            folder = self.folder / "stages" / f"{number:02d}-{name}"
+            found.append(StageFolder(number, name, kind, folder, finished=name in finished))
+        return found
+
+
+def _not_a_run(folder: Path, cause: str | Exception) -> UsageError:
+    return UsageError(
+        f"{folder} is not the folder of a run",
+        provided_by="jurist-review",
+        cause=cause,
+        hint="name the folder that 'jurist run' wrote (the one with run.json)",
+    )
+
+
+@lru_cache(maxsize=2)
+def _recipe(text: str) -> Any:
+    """The recipe in ``text``, parsed once: pages and the index ask for it again and again."""
+    return load_yaml(text)
