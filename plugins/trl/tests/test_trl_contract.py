@@ -17,14 +17,24 @@ REWARDS = ["self", "inputs", "prompts", "completions", "completion_ids_list"]
 LOG = ["self", "logs", "start_time"]
 CALLBACK = ["self", "args", "state", "control", "kwargs"]
 
+LOGPS = ["self", "model", "input_ids", "attention_mask", "logits_to_keep", "batch_size"]
+LOGPS += ["compute_entropy", "compute_aux_loss", "pixel_values", "image_grid_thw", "num_images"]
+LOGPS += ["pixel_attention_mask", "spatial_shapes", "num_tiles", "image_sizes", "token_type_ids"]
+LOGPS += ["mm_token_type_ids", "image_position_ids"]
+
 OVERRIDDEN = {
     "trl:GRPOTrainer._calculate_rewards": REWARDS,
     "trl:GRPOTrainer._compute_loss": INPUTS,
     "trl:GRPOTrainer._generate_and_score_completions": ["self", "inputs"],
+    "trl:GRPOTrainer._generate": ["self", "prompts"],
+    "trl:GRPOTrainer._get_per_token_logps_and_entropies": LOGPS,
     "trl:GRPOTrainer._save_checkpoint": ["self", "model", "trial"],
+    "trl:GRPOTrainer._tokenize_prompts": ["self", "prompts"],
     "trl:GRPOTrainer.log": LOG,
     "trl:RLOOTrainer._calculate_rewards": REWARDS,
-    "trl:RLOOTrainer._generate_and_score_completions": ["self", "inputs"],
+    "trl:RLOOTrainer._generate": ["self", "prompts"],
+    "trl:RLOOTrainer._get_per_token_logps_and_entropies": LOGPS,
+    "trl:RLOOTrainer._tokenize_prompts": ["self", "prompts"],
     "trl:RLOOTrainer.log": LOG,
     "trl:RewardTrainer._set_signature_columns_if_needed": ["self"],
     "trl:RewardTrainer.compute_loss": [*INPUTS, "return_outputs", "num_items_in_batch"],
@@ -43,8 +53,6 @@ OVERRIDDEN = {
     "transformers:TrainerCallback.on_train_begin": CALLBACK,
 }
 CALLED = {
-    "trl:GRPOTrainer._generate": ["self", "prompts"],
-    "trl:RLOOTrainer._generate": ["self", "prompts"],
     "trl:GRPOTrainer._prepare_inputs": ["self", "generation_batch"],
     "trl:DPOTrainer.compute_ref_log_probs": ["self", "model", "inputs"],
     "trl:DPOTrainer.evaluate": ["self", "eval_dataset", "ignore_keys", "metric_key_prefix"],
@@ -115,7 +123,7 @@ def test_the_fused_head_asks_once_whether_it_scores_labelled_tokens_alone() -> N
 
     source = inspect.getsource(utils)
     said = f"trl {trl.__version__}: trl.trainer.utils decides otherwise which tokens it scores; adapt"
-    where = "jurist_trl.ppo.scored_tokens"
+    where = "jurist_trl.rollouts.log_probabilities"
     assert source.count("_use_triton(") == 1, f"{said} {where}"
     assert "compact = _use_triton(hidden_states.device)" in source, f"{said} {where}"
 

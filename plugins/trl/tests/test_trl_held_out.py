@@ -114,3 +114,55 @@ def test_prompts_and_measure_belong_together(ppo_job: TrainJob, train_ppo: Any, 
         train_ppo(job, metric="reward_functions_of_a_test:missing")
     with pytest.raises(ContractError, match="gave 1 numbers for 5 responses"):
         train_ppo(job, measure=lambda prompts, texts: [1.0])
+
+
+def test_a_measure_that_fails_is_asked_again_and_then_missing(
+    ppo_job: TrainJob, train_ppo: Any, metrics_of: Any, held_out: Path, reward_functions: ModuleType
+) -> None:
+    """Of the four prompts, one fails once and one always."""
+    asked: list[int] = []
+
+    def flaky(prompts: Any, texts: Sequence[str]) -> list[float | None]:
+        asked.append(len(texts))
+        if len(asked) == 1:
+            raise TimeoutError("too slow")
+        return [None if prompt[0]["content"] == "say no" else 3.0 for prompt in prompts]
+
+    reward_functions.flaky = flaky  # type: ignore[attr-defined]
+    job = ppo_job.model_copy(update={"held_out": held_out})
+    metric = f"{reward_functions.__name__}:flaky"
+    train_ppo(job, rollouts=1, metric=metric, reward_retries=1, max_prompt_length=20)
+    measured = [(line["held_out_metric"], line["held_out_missing"]) for line in metrics_of(job.output)]
+    assert measured == [(3.0, 1), (3.0, 1)]
+    assert asked == [4, 4, 4, 1]
+
+
+def test_a_measurement_that_gave_nothing_leaves_no_older_one_in_its_place(
+    ppo_job: TrainJob, train_ppo: Any, held_out: Path, kill_at: Any
+) -> None:
+    """Also where the training stopped after it and was resumed."""
+    answers: list[float | None] = [7.0, None]
+
+    def measure(prompts: Any, texts: Sequence[str]) -> list[float | None]:
+        return [answers.pop(0) if answers else None] * len(texts)
+
+    job = ppo_job.model_copy(update={"held_out": held_out})
+    settings = {"rollouts": 3, "eval_steps": 2, "save_steps": 2}
+    with pytest.raises(Exception, match="at step 3"):
+        train_ppo(job, kill_at(3), measure=measure, **settings)
+    (line,) = [x for x in job.output.joinpath("metrics.jsonl").read_text().splitlines() if '"step": 2' in x]
+    assert json.loads(line)["held_out_missing"] == 5
+    artifact = train_ppo(job, measure=measure, **settings)
+    assert artifact.metrics["held_out_missing"] == 5
+    assert "held_out_metric" not in artifact.metrics
+
+
+def test_the_newest_measurement_is_remembered_by_a_resumed_log(tmp_path: Path) -> None:
+    from jurist_trl.training.metrics_log import MetricsLog
+
+    log = MetricsLog(tmp_path / "metrics.jsonl", 0)
+    log.append(0, {"held_out_metric": 7.0, "held_out_missing": 0.0})
+    log.append(1, {"loss": 1.0, "held_out_missing": 5.0})
+    log.append(2, {"loss": 2.0})
+    expected = {"loss": 2.0, "held_out_missing": 5.0}
+    assert log.newest == MetricsLog(tmp_path / "metrics.jsonl", 2).newest == expected

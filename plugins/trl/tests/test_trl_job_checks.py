@@ -34,12 +34,12 @@ def refused(revisions: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
     monkeypatch.setattr(PreTrainedModel, "from_pretrained", loaded)
 
-    def start(
-        model: Path, trainer: Trainer | None = None, data: Path = revisions, **options: Any
-    ) -> UsageError:
-        job = TrainJob(model=model, data=data, output=tmp_path / "out")
+    def start(model: Path, trainer: Trainer | None = None, data: Path = revisions, **more: Any) -> UsageError:
+        """``more`` are options of SFT, or, with a ``trainer``, fields of the job."""
+        trainer, fields = (trainer, more) if trainer else (SFT(SFTOptions(**more)), {})
+        job = TrainJob(model=model, data=data, output=tmp_path / "out", **fields)
         with pytest.raises(UsageError) as caught:
-            (trainer or SFT(SFTOptions(**options))).train(job, lambda _: None)
+            trainer.train(job, lambda _: None)
         return caught.value
 
     return start
@@ -127,3 +127,65 @@ def test_a_sequence_as_long_as_the_model_is_taken(policy: Path) -> None:
     check_length("trl-sft", policy, 128, "")
     with pytest.raises(UsageError, match="up to 129 tokens"):
         check_length("trl-sft", policy, 129, "")
+
+
+PPO_OF_SIX = {"max_completion_length": 6, "reward": REWARD}
+
+
+@pytest.mark.parametrize("method", [PPO, GRPO, RLOO])
+def test_held_out_prompts_that_the_model_has_no_positions_for_are_refused(
+    method: type[Trainer], refused: Refused, make_policy: Any, prompts: Path, tmp_path: Path
+) -> None:
+    held_out = tmp_path / "held_out.jsonl"
+    held_out.write_text(json.dumps({"prompt": "red " * 40}))
+    short = with_config(make_policy, max_position_embeddings=16)
+    trainer = method(method.Options(**PPO_OF_SIX, metric=REWARD))
+    error = refused(short, trainer, prompts, held_out=held_out)
+    assert error.what == f"sequences of up to 48 tokens are too long for {short}, which takes 16"
+
+
+def test_mixed_conversations_that_the_model_has_no_positions_for_are_refused(
+    refused: Refused, make_policy: Any, prompts: Path, tmp_path: Path
+) -> None:
+    turn = {"completion": [{"role": "assistant", "content": "good"}]}
+    mixed = tmp_path / "mixed.jsonl"
+    mixed.write_text(json.dumps({"prompt": [{"role": "user", "content": "red " * 30}], **turn}))
+    short = with_config(make_policy, max_position_embeddings=16)
+    error = refused(short, PPO(PPOOptions(**PPO_OF_SIX)), prompts, mixed=mixed)
+    assert error.what == f"sequences of up to 34 tokens are too long for {short}, which takes 16"
+
+
+@pytest.mark.parametrize("method", [PPO, GRPO, RLOO])
+@pytest.mark.parametrize(("own_tokens", "longest"), [(False, 5 + 20 + 1), (True, 5 + 25 + 1)])
+def test_a_reward_model_that_has_no_positions_for_responses_is_refused(
+    method: type[Trainer],
+    own_tokens: bool,
+    longest: int,
+    refused: Refused,
+    make_policy: Any,
+    policy: Path,
+    prompts: Path,
+) -> None:
+    from transformers import AutoTokenizer
+
+    reward = with_config(make_policy, max_position_embeddings=longest - 1)
+    if own_tokens:
+        tokenizer = AutoTokenizer.from_pretrained(reward)
+        tokenizer.add_tokens(["purple"])
+        tokenizer.save_pretrained(reward)
+    trainer = method(method.Options(max_completion_length=20))
+    error = refused(policy, trainer, prompts, reward_models=(reward,))
+    expected = f"sequences of up to {longest} tokens are too long for {reward}, which takes {longest - 1}"
+    assert error.what == expected
+
+
+@pytest.mark.parametrize("method", [Reward, DPO, PPO, GRPO, RLOO])
+def test_dropout_of_adapters_is_refused_where_it_has_no_effect(method: type[Trainer]) -> None:
+    with pytest.raises(ValueError, match=r"lora\.dropout works in trl-sft alone"):
+        method.Options(lora={"dropout": 0.1})
+    assert SFTOptions(lora={"dropout": 0.1}).lora is not None
+
+
+def test_an_adaptive_kl_coefficient_cannot_begin_at_zero() -> None:
+    with pytest.raises(ValueError, match="kl_target adapts kl_coef, which stays 0"):
+        PPOOptions(kl_coef=0.0, kl_target=1.0)

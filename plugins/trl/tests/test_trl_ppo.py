@@ -89,11 +89,11 @@ def test_rates_of_both_networks_change_each_in_its_way(
     settings = {"learning_rate": 1e-3, "value_learning_rate": 4e-3, "warmup": 1, "rollouts": 4}
     train_ppo(ppo_job, progress, value_lr_scheduler="constant_with_warmup", **settings)
     policy = [1e-3, 2e-3 / 3, 1e-3 / 3, 0.0]  # of the step that follows
-    assert rates == [pytest.approx([rate, rate, 4e-3]) for rate in policy]
+    assert rates == [pytest.approx([rate, rate, 4e-3, 4e-3]) for rate in policy]
     same = ppo_job.model_copy(update={"output": ppo_job.output / "same"})
     del rates[:], ppo_trainers[0]
     train_ppo(same, progress, **settings)
-    assert rates == [pytest.approx([rate, rate, 4 * rate]) for rate in policy]
+    assert rates == [pytest.approx([rate, rate, 4 * rate, 4 * rate]) for rate in policy]
 
 
 def test_the_policy_rests_while_the_value_model_warms_up(

@@ -147,6 +147,21 @@ def test_the_adaptive_coefficient_moves_towards_the_target_and_not_too_fast() ->
     assert adapted(0.15, 6.6, 6.0, 10_000, 512) == pytest.approx(0.15 * (1 + 0.1 * 0.0512))
     assert adapted(0.15, 600.0, 6.0, 10_000, 512) == pytest.approx(0.15 * (1 + 0.2 * 0.0512))
     assert adapted(0.15, 0.0, 6.0, 10_000, 512) == pytest.approx(0.15 * (1 - 0.2 * 0.0512))
+    # more samples than the horizon, which could turn the sign of it, count as the horizon
+    assert adapted(0.15, 0.0, 6.0, 100, 1024) == adapted(0.15, 0.0, 6.0, 100, 100) == pytest.approx(0.12)
+
+
+def test_what_no_token_and_no_response_was_measured_on_has_no_mean() -> None:
+    from jurist_trl.ppo.metrics import StepMeans, response_means
+
+    means = StepMeans(lambda total: total)
+    means.add(tensor([[0.0, 0.0]]), ratio=tensor([[5.0, 5.0]]))
+    means.add(tensor([[1.0, 0.0]]), ptx_loss=tensor([[2.0, 9.0]]))
+    assert means.take() == {"ptx_loss": 2.0}
+    means.add(tensor([[1.0, 1.0]]), ratio=tensor([[0.0, 1.0]]))
+    assert means.take() == {"ratio": 0.5}
+    kept = torch.tensor([False, False])
+    assert response_means(kept, lambda total: total, kl=tensor([1.0, 2.0])) == {}
 
 
 @settings(max_examples=40, deadline=None)

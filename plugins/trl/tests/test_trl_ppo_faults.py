@@ -161,7 +161,7 @@ def test_what_is_logged_is_the_mean_over_all_tokens(
     value = (rollout["old_values"] - rollout["returns"])[mask].square().mean().item() / 2
     assert abs(policy) > 1e-3 < value
     with torch.no_grad():
-        _, entropy = ppo_trainers[0]._logps(ppo_trainers[0].model, rollout)
+        _, entropy = ppo_trainers[0]._logps(ppo_trainers[0].model, rollout, entropies=True)
     for line in metrics_of(ppo_job.output):
         assert line["ratio"] == pytest.approx(1, abs=1e-5)
         assert line["approx_kl"] == pytest.approx(0, abs=1e-6)

@@ -176,3 +176,27 @@ def test_any_callable_will_do(functions: ModuleType) -> None:
 def test_a_function_that_is_not_there_is_named(name: str) -> None:
     with pytest.raises(UsageError, match=f"function {name} could not be loaded"):
         load_function(name)
+
+
+def test_a_training_is_another_when_the_file_of_its_reward_function_has_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from jurist.fingerprint import settings_fingerprint
+
+    def of(**options: Any) -> str:
+        given = RewardedOptions(**options)
+        return settings_fingerprint(given.identity(), given.paths())
+
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "package_of_rewards").mkdir()
+    (tmp_path / "package_of_rewards" / "__init__.py").touch()
+    for name, file in (("rewards_a", "rewards_a.py"), ("package_of_rewards.b", "package_of_rewards/b.py")):
+        code = tmp_path / file
+        code.write_text("def brevity(prompts, texts): return [1.0] * len(texts)\n")
+        rewarded, measured = {"reward": f"{name}:brevity"}, {"metric": f"{name}:brevity"}
+        before = of(**rewarded), of(**measured)
+        assert (of(**rewarded), of(**measured)) == before
+        code.write_text("def brevity(prompts, texts): return [-1.0] * len(texts)\n")
+        assert of(**rewarded) != before[0]
+        assert of(**measured) == before[1]
+    assert list(RewardedOptions(reward="nothing_of_this_name.at_all:f").paths()) == []

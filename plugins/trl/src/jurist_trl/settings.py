@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from jurist.options import Operational, Options
 
@@ -42,6 +42,9 @@ class TrainingOptions(Options):
     ``push_to_hub`` is the id of a repository, private unless it exists, that the finished model goes to.
     """
 
+    keeps_dropout: ClassVar[bool] = False
+    """Whether dropout works in this training; elsewhere two forward passes must not differ by chance."""
+
     learning_rate: float = Field(default=1e-5, gt=0)
     lr_scheduler: Scheduler = "linear"
     warmup: float = Field(default=0.0, ge=0)
@@ -59,6 +62,12 @@ class TrainingOptions(Options):
     save_total_limit: Annotated[int, Operational] = Field(default=2, ge=2)
     report_to: Annotated[tuple[str, ...], Operational] = ()
     push_to_hub: Annotated[str | None, Operational] = Field(default=None, pattern=r"^[\w.-]+/[\w.-]+$")
+
+    @model_validator(mode="after")
+    def _dropout_has_an_effect(self) -> TrainingOptions:
+        if self.lora is not None and self.lora.dropout and not self.keeps_dropout:
+            raise ValueError("lora.dropout works in trl-sft alone, since this training turns dropout off")
+        return self
 
 
 class SupervisedOptions(TrainingOptions):

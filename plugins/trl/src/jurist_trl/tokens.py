@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, cast
 
@@ -67,6 +69,29 @@ def shared_length(prompt: list[int], whole: list[int]) -> int:
     return next((i for i, (a, b) in pairs if a != b), min(len(prompt), len(whole)))
 
 
+def plain_contents(tokenizer: Any, conversation: list[dict[str, str]]) -> list[dict[str, str]]:
+    """A conversation in whose contents no special token is spelled: a space breaks each, as in ``< eos>``.
+
+    Tokenizers read such a text as the token itself, so a response could end its turn and speak as the user.
+    The chat template's own tokens stay.
+    """
+    special = _special_tokens(tokenizer)
+    return [turn | {"content": special.sub(_broken, turn["content"])} for turn in conversation]
+
+
 def _template(tokenizer: Any, conversation: list[dict[str, str]], **options: bool) -> list[int]:
-    encoded = tokenizer.apply_chat_template(conversation, tokenize=True, return_dict=True, **options)
+    plain = plain_contents(tokenizer, conversation)
+    encoded = tokenizer.apply_chat_template(plain, tokenize=True, return_dict=True, **options)
     return cast("list[int]", list(encoded["input_ids"]))
+
+
+@lru_cache(maxsize=4)
+def _special_tokens(tokenizer: Any) -> re.Pattern[str]:
+    """Finds how special tokens are spelled, the longest of several first."""
+    spelled = [token.content for token in tokenizer.added_tokens_decoder.values() if token.special]
+    either = "|".join(re.escape(text) for text in sorted(spelled, key=len, reverse=True))
+    return re.compile(either or r"(?!)")  # what never matches
+
+
+def _broken(match: re.Match[str]) -> str:
+    return f"{match[0][0]} {match[0][1:]}" if len(match[0]) > 1 else " "

@@ -62,5 +62,7 @@ class GRPO(RolloutTrainer):
     def train(self, job: TrainJob, progress: Callable[[TrainProgress], None]) -> Artifact:
         """Train to the end; continues from the last checkpoint of the job's folder."""
         from jurist_trl.groups.run import train_by_grpo
+        from jurist_trl.training.session import stopping
 
-        return train_by_grpo(self, job, progress)
+        with stopping(job):
+            return train_by_grpo(self, job, progress)

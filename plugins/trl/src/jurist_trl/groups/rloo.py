@@ -33,5 +33,7 @@ class RLOO(RolloutTrainer):
     def train(self, job: TrainJob, progress: Callable[[TrainProgress], None]) -> Artifact:
         """Train to the end; continues from the last checkpoint of the job's folder."""
         from jurist_trl.groups.run import train_by_rloo
+        from jurist_trl.training.session import stopping
 
-        return train_by_rloo(self, job, progress)
+        with stopping(job):
+            return train_by_rloo(self, job, progress)

@@ -1,13 +1,13 @@
 """GRPO and RLOO on TRL's trainers: rewards are ours, and what got none is left out.
 
-Overridden: `_calculate_rewards`, `_generate_and_score_completions` and `log`. TRL keeps a response whose
-reward is NaN out of its group's mean and deviation and gives it advantage 0; but GRPO would still count
+Overridden: `_calculate_rewards`, `log`, and GRPO's `_generate_and_score_completions`. TRL keeps a response
+whose reward is NaN out of its group's mean and deviation and gives it advantage 0; but GRPO would still count
 its tokens, and pull them to the reference. tests/test_trl_contract.py checks the signature of each.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -15,9 +15,7 @@ from accelerate.utils import gather
 from torch import Tensor
 from trl import GRPOTrainer, RLOOTrainer
 
-from jurist.errors import TrainingError
-from jurist_trl.rollouts.rewards import RewardSource
-from jurist_trl.training.session import TOO_FAST, QuietTrainer
+from jurist_trl.rollouts.policy import PolicyTrainer
 
 Batch = dict[str, Any]
 
@@ -29,34 +27,8 @@ OURS = {
 """What TRL calls a metric → what it is called in a training by PPO."""
 
 
-class GroupRollouts(QuietTrainer):
-    """Mixin for GRPOTrainer and RLOOTrainer: rewards of a RewardSource, and metrics named as PPO's are.
-
-    ``stopped`` makes the error to raise when training cannot go on, of its cause and what to try.
-    ``last_responses`` and ``last_rewards`` are those of this process's newest rollout.
-    """
-
-    accelerator: Any
-    _metrics: Any
-
-    def __init__(
-        self, *, reward: RewardSource, stopped: Callable[[str, str], TrainingError], **arguments: Any
-    ) -> None:
-        super().__init__(reward_funcs=[reward.__call__], **arguments)  # type: ignore[call-arg]
-        self.reward = reward
-        self.stopped = stopped
-        self.last_responses: list[str] = []
-        self.last_rewards: list[float | None] = []
-
-    def _generate_and_score_completions(self, inputs: list[Batch]) -> Batch:
-        """Sample a response to each prompt and compare those to the same."""
-        try:
-            batch: Batch = super()._generate_and_score_completions(inputs)  # type: ignore[misc]
-        except RuntimeError as error:
-            if "probability tensor" not in str(error):  # what torch says when it cannot sample
-                raise
-            raise self.stopped("the policy's probabilities are not finite numbers", TOO_FAST) from error
-        return batch
+class GroupRollouts(PolicyTrainer):
+    """Mixin for GRPOTrainer and RLOOTrainer: rewards of a RewardSource, and metrics named as PPO's are."""
 
     def _calculate_rewards(
         self, inputs: Any, prompts: list[Any], completions: list[Any], completion_ids_list: Any
@@ -70,16 +42,15 @@ class GroupRollouts(QuietTrainer):
         if missing == len(column):
             cause = f"no reward for any of {len(column)} responses: {rewards.error}"
             raise self.stopped(cause, "make the rewards work and run again: training continues")
-        self._metrics["train"]["dropped"].append(float(missing))
+        self._log_all({"dropped": float(missing)})
         if len(rewards.parts) > 1:
             for name, part in rewards.parts.items():
-                self._metrics["train"][f"raw_{name}"].append(self._gathered(part).nanmean().item())
+                self._log_all({f"raw_{name}": self._gathered(part).nanmean().item()})
         return column[:, None]
 
     def _gathered(self, values: Sequence[float | None]) -> Tensor:
         """The values of all processes, NaN for None."""
-        numbers = [float("nan") if value is None else value for value in values]
-        gathered: Tensor = gather(torch.tensor(numbers, device=self.accelerator.device))
+        gathered: Tensor = gather(self._numbers(values))
         return gathered
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
@@ -102,7 +73,7 @@ class GroupRelativeTrainer(GroupRollouts, GRPOTrainer):  # type: ignore[misc]
     """GRPO whose loss takes no notice of responses without a reward."""
 
     def _generate_and_score_completions(self, inputs: list[Batch]) -> Batch:
-        batch = super()._generate_and_score_completions(inputs)
+        batch: Batch = super()._generate_and_score_completions(inputs)
         kept = [value is not None for value in self.last_rewards]
         mask = batch["completion_mask"] * torch.tensor(kept, device=self.accelerator.device)[:, None]
         # a mask of its own for the loss: in the forward pass these tokens still see each other

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from jurist.contracts import Artifact, TrainJob, TrainProgress
 from jurist_trl.rollouts.options import RolloutOptions
@@ -60,6 +60,12 @@ class PPOOptions(RolloutOptions):
     value_model: ValueStart | None = None
     value_warmup_rollouts: int = Field(default=0, ge=0)
 
+    @model_validator(mode="after")
+    def _adapts_something(self) -> PPOOptions:
+        if self.kl_target is not None and self.kl_coef == 0:
+            raise ValueError("kl_target adapts kl_coef, which stays 0 where it begins at 0: raise kl_coef")
+        return self
+
     @property
     def steps_per_rollout(self) -> int:
         """Optimizer steps taken on one rollout."""
@@ -77,5 +83,7 @@ class PPO(RolloutTrainer):
     def train(self, job: TrainJob, progress: Callable[[TrainProgress], None]) -> Artifact:
         """Train to the end; continues from the last checkpoint of the job's folder."""
         from jurist_trl.ppo.run import train_by_ppo
+        from jurist_trl.training.session import stopping
 
-        return train_by_ppo(self, job, progress)
+        with stopping(job):
+            return train_by_ppo(self, job, progress)

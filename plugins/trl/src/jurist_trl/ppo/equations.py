@@ -160,6 +160,9 @@ def explained_variance(
 
 
 def adapted_kl_coef(kl_coef: float, kl: float, target: float, horizon: int, samples: int) -> float:
-    """``kl_coef`` times 1 + clip(KL / target - 1, -0.2, 0.2) * samples / horizon (Ziegler et al.)."""
+    """``kl_coef`` times 1 + clip(KL / target - 1, -0.2, 0.2) * samples / horizon (Ziegler et al.).
+
+    More samples than the horizon count as the horizon: five times as many could turn the coefficient's sign.
+    """
     error = min(max(kl / target - 1, -0.2), 0.2)
-    return kl_coef * (1 + error * samples / horizon)
+    return kl_coef * (1 + error * min(samples / horizon, 1.0))

@@ -28,17 +28,17 @@ class StepMeans:
             self._sums[name] = self._sums[name].to(added.device) + added
 
     def take(self) -> dict[str, float]:
-        """The means, by name; the next step begins."""
+        """The means, by name, of all that had tokens; the next step begins."""
         totals = self._reduce(torch.stack(list(self._sums.values()))).tolist()
         means = {
-            name: total / max(count, 1.0) for name, (total, count) in zip(self._sums, totals, strict=True)
+            name: total / count for name, (total, count) in zip(self._sums, totals, strict=True) if count
         }
         self._sums.clear()
         return means
 
 
 def response_means(kept: Tensor, reduce: Reduce, **per_response: Tensor) -> dict[str, float]:
-    """The mean of each of ``per_response``, (B,), over the responses ``kept`` of all processes."""
+    """The mean of each of ``per_response``, (B,), over all processes' responses ``kept``; {} of none."""
     sums = [values[kept].float().sum() for values in per_response.values()]
     *totals, count = reduce(torch.stack([*sums, kept.sum().float()])).tolist()
-    return {name: total / max(count, 1.0) for name, total in zip(per_response, totals, strict=True)}
+    return {name: total / count for name, total in zip(per_response, totals, strict=True) if count}

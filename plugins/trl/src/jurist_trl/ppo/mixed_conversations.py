@@ -41,6 +41,11 @@ class MixedConversations:
             )
         self._order = lru_cache(maxsize=2)(self._shuffled)
 
+    @property
+    def longest(self) -> int:
+        """Tokens of the longest conversation."""
+        return max(len(ids) for ids, _ in self._rows)
+
     def batch(self, start: int, count: int) -> dict[str, Tensor]:
         """The ``count`` conversations from place ``start`` on: ids, mask and labels, padded on the right."""
         rows = [self._row(place) for place in range(start, start + count)]

@@ -9,9 +9,8 @@ the signature of each.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -28,44 +27,31 @@ from jurist_trl.ppo.metrics import StepMeans, response_means
 from jurist_trl.ppo.mixed_conversations import MixedConversations
 from jurist_trl.ppo.reward_shaping import RewardShaping
 from jurist_trl.ppo.rollout import Batch, joined, micro_batches, padded
-from jurist_trl.ppo.scored_tokens import labelled_tokens_alone
-from jurist_trl.ppo.value_model import ValueModel, position_ids
-from jurist_trl.rollouts.rewards import RewardSource
+from jurist_trl.ppo.value_model import ValueModel
+from jurist_trl.rollouts.policy import PolicyTrainer
 from jurist_trl.rollouts.sampling import sample
-from jurist_trl.training.session import QuietTrainer
 
 STATE = "ppo_state.json"
 
 
-class PPOTrainer(QuietTrainer, GRPOTrainer):  # type: ignore[misc]
-    """PPO with a value model of its own, generalised advantages and KL in the reward.
-
-    ``stopped`` makes the error to raise when training cannot go on, of its cause and what to try.
-    ``last_responses`` and ``last_rewards`` are those of this process's newest rollout.
-    """
+class PPOTrainer(PolicyTrainer, GRPOTrainer):  # type: ignore[misc]
+    """PPO with a value model of its own, generalised advantages and KL in the reward."""
 
     def __init__(
         self,
         *,
         options: PPOOptions,
         value_model: ValueModel,
-        reward: RewardSource,
         mixed: MixedConversations | None,
-        stopped: Callable[[str, str], TrainingError],
         **arguments: Any,
     ) -> None:
-        super().__init__(reward_funcs=[reward.__call__], **arguments)
+        super().__init__(**arguments)
         self.options = options
         self.value_model = self.accelerator.prepare_model(value_model)
-        self.reward = reward
         self.shaping = RewardShaping(options, self._sum)
         self.mixed = mixed
-        self.stopped = stopped
-        self.last_responses: list[str] = []
-        self.last_rewards: list[float | None] = []
         self._step_means = StepMeans(self._sum)
         self._too_far = False  # from the policy that sampled, so that this rollout teaches it no more
-        self._takes_positions = "position_ids" in signature(type(self._base_policy).forward).parameters
 
     # --- a rollout -------------------------------------------------------------------------------
 
@@ -99,16 +85,14 @@ class PPOTrainer(QuietTrainer, GRPOTrainer):  # type: ignore[misc]
         """One score per response, NaN where none could be had."""
         rewards = self.reward(prompts, self.last_responses)
         self.last_rewards = rewards.values
-        values = [float("nan") if value is None else value for value in rewards.values]
-        scores = torch.tensor(values, device=self.accelerator.device)
+        scores = self._numbers(rewards.values)
         if not self._sum((~scores.isnan()).sum()):
-            cause = f"no reward for any of {len(values)} responses: {rewards.error}"
+            cause = f"no reward for any of {len(scores)} responses: {rewards.error}"
             raise self.stopped(cause, "make the rewards work and run again: training continues")
         if len(rewards.parts) > 1:
             for name, part in rewards.parts.items():
-                given = torch.tensor([float("nan") if value is None else value for value in part])
-                given = given.to(scores.device)
-                self._log(response_means(~given.isnan(), self._sum, **{f"raw_{name}": given}))
+                given = self._numbers(part)
+                self._log_all(response_means(~given.isnan(), self._sum, **{f"raw_{name}": given}))
         return scores
 
     def _add_targets(self, batch: Batch, scores: Tensor) -> None:
@@ -131,10 +115,10 @@ class PPOTrainer(QuietTrainer, GRPOTrainer):  # type: ignore[misc]
             length=mask.sum(dim=1),
             eos_rate=batch["ended"],
         )
-        self._log(means)
-        self._log({"dropped": self._sum((~kept).sum()).item(), "kl_coef": self.shaping.kl_coef})
+        self._log_all(means)
+        self._log_all({"dropped": self._sum((~kept).sum()).item(), "kl_coef": self.shaping.kl_coef})
         explained = equations.explained_variance(values, returns, mask, self._sum)
-        self._log({"explained_variance": explained.item()})
+        self._log_all({"explained_variance": explained.item()})
         self.shaping.adapt(means["kl"], options.batch_size * self.accelerator.num_processes)
         if options.whiten_advantages:
             advantages = equations.whiten(advantages, mask, reduce=self._sum)
@@ -147,7 +131,7 @@ class PPOTrainer(QuietTrainer, GRPOTrainer):  # type: ignore[misc]
         """The policy and value losses of one forward pass, as its share of an optimizer step."""
         options, mask, resting = self.options, inputs["mask"], self._policy_rests
         with torch.set_grad_enabled(not resting):
-            logps, entropy = self._logps(model, inputs)
+            logps, entropy = self._logps(model, inputs, entropies=True)
         policy, clipped = equations.policy_loss(
             logps, inputs["old_logps"], inputs["advantages"], options.clip_range, options.dual_clip
         )
@@ -170,7 +154,7 @@ class PPOTrainer(QuietTrainer, GRPOTrainer):  # type: ignore[misc]
         if options.entropy_coef:
             policy = policy - options.entropy_coef * entropy
         per_token = value if resting else value + policy
-        # a mean over the tokens of an optimizer step, so that it does not depend on how it is split up
+        # by the mean number of tokens in the rollout's steps: how a step is split up makes no difference
         loss: Tensor = (per_token * mask).sum() / (inputs["tokens"] / options.mini_batches).clamp(min=1)
         if self.mixed is not None and not resting:
             loss = loss + options.ptx_coef * self._mixed_loss(model, self.mixed)
@@ -194,19 +178,13 @@ class PPOTrainer(QuietTrainer, GRPOTrainer):  # type: ignore[misc]
         warmup = self.options.value_warmup_rollouts * self.options.steps_per_rollout
         return self._too_far or self.state.global_step < warmup
 
-    def _logps(self, model: Any, batch: Batch) -> tuple[Tensor, Any]:
-        """Log-probabilities of the response tokens at the sampling temperature, and entropies."""
-        ids, attention = joined(batch)
+    def _logps(self, model: Any, batch: Batch, *, entropies: bool = False) -> tuple[Tensor, Any]:
+        """Log-probabilities of the response tokens at the sampling temperature, and entropies if wanted."""
         width = batch["completion_ids"].shape[1]
-        labels = ids.masked_fill(attention == 0, -100)
-        labels[:, :-width] = -100
-        positions = {"position_ids": position_ids(attention)} if self._takes_positions else {}
-        with self.accelerator.autocast(), labelled_tokens_alone():
-            output = model(
-                input_ids=ids, attention_mask=attention, labels=labels, fused_lm_head=True, **positions
-            )
-        entropy = None if output.entropy is None else output.entropy[:, -width:]
-        return output.log_probs[:, -width:], entropy
+        logps, entropy, _ = self._get_per_token_logps_and_entropies(
+            model, *joined(batch), width, compute_entropy=entropies
+        )
+        return logps, entropy
 
     def _values(self, batch: Batch) -> Tensor:
         """What the value model expects of each response token, seen just before it is written."""
@@ -223,15 +201,6 @@ class PPOTrainer(QuietTrainer, GRPOTrainer):  # type: ignore[misc]
             with self.accelerator.unwrap_model(self.model).disable_adapter():
                 yield self.model
 
-    @property
-    def _base_policy(self) -> Any:
-        policy = self.accelerator.unwrap_model(self.model)
-        return policy.get_base_model() if hasattr(policy, "get_base_model") else policy
-
-    def _log(self, metrics: dict[str, float]) -> None:
-        for name, value in metrics.items():
-            self._metrics["train"][name].append(value)
-
     def _sum(self, values: Tensor) -> Tensor:
         """The sum over processes."""
         total: Tensor = self.accelerator.reduce(values, "sum")
@@ -240,12 +209,15 @@ class PPOTrainer(QuietTrainer, GRPOTrainer):  # type: ignore[misc]
     # --- two networks ----------------------------------------------------------------------------
 
     def create_optimizer(self, model: Any = None) -> Any:
-        """One optimizer with a group of its own for the value model, so that both resume together."""
+        """One optimizer with groups of its own for the value model, so that both resume together."""
         if self.optimizer is None:
             optimizer = super().create_optimizer(model)
-            parameters = [p for p in self.value_model.parameters() if p.requires_grad]
             rate = self.options.value_learning_rate or self.options.learning_rate
-            optimizer.add_param_group({"params": parameters, "lr": rate, "weight_decay": 0.0})
+            named = {name: p for name, p in self.value_model.named_parameters() if p.requires_grad}
+            decays = set(self.get_decay_parameter_names(self.value_model))  # all but biases and norms
+            for decay, with_decay in ((self.args.weight_decay, True), (0.0, False)):
+                parameters = [p for name, p in named.items() if (name in decays) == with_decay]
+                optimizer.add_param_group({"params": parameters, "lr": rate, "weight_decay": decay})
             # Trainer clears the policy's gradients only
             optimizer.register_step_post_hook(lambda *_: self.value_model.zero_grad())
             if self.options.value_lr_scheduler is not None:  # Trainer leaves a scheduler that is there alone
@@ -259,20 +231,21 @@ class PPOTrainer(QuietTrainer, GRPOTrainer):  # type: ignore[misc]
             get_scheduler(name, optimizer, *steps).lr_lambdas[0]
             for name in (self.args.lr_scheduler_type, value)
         )
-        return LambdaLR(optimizer, [of_policy] * (len(optimizer.param_groups) - 1) + [of_value])
+        groups = len(optimizer.param_groups)
+        return LambdaLR(optimizer, [of_policy] * (groups - 2) + [of_value] * 2)
 
     def _clip_grad_norm(self, model: Any) -> Any:
         """Clip each network's gradients on their own; a policy that went too far takes no step."""
         means, limit = self._step_means.take(), self.options.kl_stop
-        self._log(means)
+        self._log_all(means)
         if limit is not None:
-            if means["approx_kl"] > limit:
+            if means.get("approx_kl", 0.0) > limit:
                 self._too_far = True
                 model.zero_grad()  # without gradients, an optimizer leaves weights and its state alone
-            self._log({"kl_stopped": float(self._too_far)})
+            self._log_all({"kl_stopped": float(self._too_far)})
         norm = super()._clip_grad_norm(model)
         value_norm = torch.nn.utils.clip_grad_norm_(self.value_model.parameters(), self.args.max_grad_norm)
-        self._log({"value_grad_norm": value_norm.item()})
+        self._log_all({"value_grad_norm": value_norm.item()})
         return norm
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:

@@ -14,6 +14,7 @@ from trl.trainer.utils import disable_dropout_in_model
 from jurist.contracts import TrainJob
 from jurist.errors import UsageError
 from jurist_trl.ppo import PPOOptions, ValueStart
+from jurist_trl.rollouts.log_probabilities import position_ids
 from jurist_trl.scoring import reward_mean, score_heads
 from jurist_trl.tokens import load_tokenizer
 from jurist_trl.training.session import lora_config
@@ -48,11 +49,6 @@ class ValueModel(nn.Module):  # type: ignore[misc]
     def restore(self, checkpoint: Path) -> None:
         """Read the weights from a resumable checkpoint."""
         load_model(self, str(checkpoint / FILE))
-
-
-def position_ids(attention_mask: Tensor) -> Tensor:
-    """Positions that count real tokens only, so that padding on the left shifts nothing."""
-    return (attention_mask.cumsum(dim=-1) - 1).clamp(min=0)
 
 
 def make_value_model(job: TrainJob, options: PPOOptions, tokenizer: Any) -> ValueModel:

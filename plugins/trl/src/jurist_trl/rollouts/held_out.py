@@ -15,23 +15,22 @@ from transformers import TrainerCallback, set_seed
 
 from jurist.contracts import ScoreResponses, Trainer, TrainJob
 from jurist.errors import ContractError, UsageError
+from jurist_trl.rollouts.options import RolloutOptions
 from jurist_trl.rollouts.prompts import Prompt, rollout_prompts
-from jurist_trl.rollouts.rewarded import RewardedOptions
-from jurist_trl.rollouts.rewards import load_function
+from jurist_trl.rollouts.rewards import Retried, load_function
 from jurist_trl.rollouts.sampling import sample
 
 
 class HeldOut(NamedTuple):
-    """Prompts that nothing is learned from, and a measure of responses to them."""
+    """Prompts that nothing is learned from, the tokens of the longest, and a measure of responses to them."""
 
     prompts: list[Prompt]
+    longest: int
     measure: ScoreResponses
 
     @classmethod
-    def of(
-        cls, job: TrainJob, options: RewardedOptions, trainer: Trainer, tokenizer: Any, max_length: int
-    ) -> HeldOut | None:
-        """What the job and the options ask for; prompts of more than ``max_length`` tokens are left out.
+    def of(cls, job: TrainJob, options: RolloutOptions, trainer: Trainer, tokenizer: Any) -> HeldOut | None:
+        """What the job and the options ask for; prompts over ``max_prompt_length`` are left out.
 
         Raises:
             UsageError: there are prompts without a measure, two measures, or a measure without prompts.
@@ -48,9 +47,11 @@ class HeldOut(NamedTuple):
                 "two measures of held-out prompts" if measures else "held-out prompts, but no measure of them"
             )
             raise _unclear(has, "set either the option metric: module:function or scorers that measure")
-        prompts = rollout_prompts(job.held_out, tokenizer, max_length, provided_by="jurist-trl").prompts
+        found = rollout_prompts(job.held_out, tokenizer, options.max_prompt_length, provided_by="jurist-trl")
         measure = measures[0]
-        return cls(prompts, load_function(measure) if isinstance(measure, str) else measure)
+        if isinstance(measure, str):
+            measure = Retried(load_function(measure), options.reward_retries)
+        return cls(found.prompts, found.longest, measure)
 
 
 class HeldOutEvaluation(TrainerCallback):  # type: ignore[misc]

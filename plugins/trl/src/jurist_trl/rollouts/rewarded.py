@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field, FiniteFloat, model_validator
@@ -19,6 +22,9 @@ class RewardedOptions(TrainingOptions):
     one float or None each; it may be async. What fails is asked again ``reward_retries`` times, then the
     response is left out of the loss. A response's reward is the sum of what each source gives, times its
     number in ``reward_weights``: first the job's reward models, then the function, then the scorers.
+
+    A training is done again when the file of that module has changed, though not for a change in what the
+    module imports.
 
     ``metric`` names a function of the same kind that measures responses to the job's held-out prompts,
     before training, every ``eval_steps`` optimizer steps and at the end.
@@ -41,3 +47,19 @@ class RewardedOptions(TrainingOptions):
         if self.vllm_server_base_url is not None and not self.use_vllm:
             raise ValueError("vllm_server_base_url needs use_vllm: true")
         return self
+
+    def paths(self) -> Iterator[Path]:
+        """The paths among the options that can change an answer, and the file of the reward function."""
+        yield from super().paths()
+        if self.reward is not None:
+            yield from _file_of(self.reward.partition(":")[0])
+
+
+def _file_of(module: str) -> Iterator[Path]:
+    """Where a module's code is; nothing where it cannot be found, which is reported when it is loaded."""
+    try:
+        spec = find_spec(module)
+    except (ImportError, ValueError):
+        return
+    if spec is not None and spec.has_location and spec.origin is not None:
+        yield Path(spec.origin)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from jurist_trl.training.session import TOO_FAST
-
 
 class Responses(NamedTuple):
     """Token ids of prompts and of responses to them, without padding, and what the responses say."""
@@ -21,11 +19,6 @@ def sample(trainer: Any, prompts: list[Any]) -> Responses:
     Raises:
         TrainingError: the policy's probabilities are no numbers any more.
     """
-    try:
-        prompt_ids, response_ids, *more = trainer._generate(prompts)
-    except RuntimeError as error:
-        if "probability tensor" not in str(error):  # what torch says when it cannot sample
-            raise
-        raise trainer.stopped("the policy's probabilities are not finite numbers", TOO_FAST) from error
+    prompt_ids, response_ids, *more = trainer._generate(prompts)
     completions = next(part for part in more if part is not None)  # GRPO has a mask of tools before them
     return Responses(prompt_ids, response_ids, [completion[-1]["content"] for completion in completions])

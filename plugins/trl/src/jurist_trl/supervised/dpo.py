@@ -74,5 +74,7 @@ class DPO(Trainer):
     def train(self, job: TrainJob, progress: Callable[[TrainProgress], None]) -> Artifact:
         """Train to the end; continues from the last checkpoint of the job's folder."""
         from jurist_trl.supervised.dpo_trainer import train_by_dpo
+        from jurist_trl.training.session import stopping
 
-        return train_by_dpo(job, self.options, progress)
+        with stopping(job):
+            return train_by_dpo(job, self.options, progress)

@@ -22,6 +22,7 @@ from jurist_trl.training.model_card import Trained
 from jurist_trl.training.session import (
     Progress,
     QuietTrainer,
+    configured,
     lora_config,
     old_names,
     run,
@@ -124,7 +125,8 @@ def _sided(examples: list[PreferencePair]) -> list[PreferencePair]:
 
 def _trainer(job: TrainJob, options: DPOOptions, tokenizer: Any, pairs: Pairs) -> SoftDPOTrainer:
     set_seed(job.seed)
-    arguments = DPOConfig(
+    arguments = configured(
+        DPOConfig,
         **supervised_arguments(options, job),
         per_device_eval_batch_size=options.batch_size,
         beta=options.beta,

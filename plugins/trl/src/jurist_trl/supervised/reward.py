@@ -44,5 +44,7 @@ class Reward(Trainer):
     def train(self, job: TrainJob, progress: Callable[[TrainProgress], None]) -> Artifact:
         """Train to the end; continues from the last checkpoint of the job's folder."""
         from jurist_trl.supervised.reward_trainer import train_reward_model
+        from jurist_trl.training.session import stopping
 
-        return train_reward_model(job, self.options, progress)
+        with stopping(job):
+            return train_reward_model(job, self.options, progress)

@@ -25,6 +25,7 @@ from jurist_trl.training.model_card import Trained
 from jurist_trl.training.session import (
     Progress,
     QuietTrainer,
+    configured,
     lora_config,
     run,
     save_model,
@@ -119,7 +120,8 @@ def _trainer(
     ]
     return SoftPreferenceTrainer(
         model=model,
-        args=RewardConfig(
+        args=configured(
+            RewardConfig,
             **supervised_arguments(options, job),
             center_rewards_coefficient=options.center_rewards_coefficient,
         ),

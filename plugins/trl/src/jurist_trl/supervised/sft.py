@@ -13,6 +13,8 @@ from jurist_trl.settings import SupervisedOptions
 class SFTOptions(SupervisedOptions):
     """Options of ``trl-sft``."""
 
+    keeps_dropout = True
+
     learning_rate: float = Field(default=2e-5, gt=0)
 
 
@@ -27,5 +29,7 @@ class SFT(Trainer):
     def train(self, job: TrainJob, progress: Callable[[TrainProgress], None]) -> Artifact:
         """Train to the end; continues from the last checkpoint of the job's folder."""
         from jurist_trl.supervised.sft_trainer import train_policy
+        from jurist_trl.training.session import stopping
 
-        return train_policy(job, self.options, progress)
+        with stopping(job):
+            return train_policy(job, self.options, progress)

@@ -19,6 +19,7 @@ from jurist_trl.training.model_card import Trained
 from jurist_trl.training.session import (
     Progress,
     QuietTrainer,
+    configured,
     lora_config,
     run,
     save_model,
@@ -40,7 +41,7 @@ def train_policy(job: TrainJob, options: SFTOptions, progress: Progress) -> Arti
     set_seed(job.seed)
     trainer = PolicyTrainer(
         model=AutoModelForCausalLM.from_pretrained(job.model, dtype=options.dtype),
-        args=SFTConfig(**supervised_arguments(options, job)),
+        args=configured(SFTConfig, **supervised_arguments(options, job)),
         train_dataset=Dataset.from_list(rows),  # each epoch draws a new order
         processing_class=tokenizer,
         peft_config=lora_config(options.lora, "CAUSAL_LM"),

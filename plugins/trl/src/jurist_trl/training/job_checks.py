@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterator
 from importlib.metadata import requires, version
@@ -12,7 +13,7 @@ from jurist.contracts import TrainJob
 from jurist.errors import UsageError
 from jurist.options import near_miss
 from jurist_trl.settings import TrainingOptions
-from jurist_trl.tokens import load_tokenizer
+from jurist_trl.tokens import load_tokenizer, prompt_ids
 from jurist_trl.training.hub import with_local_models
 from jurist_trl.training.publishing import open_repository, unreachable
 
@@ -73,6 +74,23 @@ def check_rollouts(trainer: str, model: Path, prompt: int, response: int) -> Non
     """
     hint = "lower max_completion_length, or max_prompt_length: longer prompts are left out, and counted"
     check_length(trainer, model, prompt + response, hint)
+
+
+def check_reward_model(trainer: str, model: Path, tokenizer: Any, prompts: list[Any], response: int) -> None:
+    """See to it that the longest prompt fits a reward model with the longest response, in its own tokens.
+
+    ``tokenizer`` is the policy's, whose tokens ``response`` counts. Where the reward model has others, the
+    response is taken to have a quarter more of those.
+
+    Raises:
+        UsageError: it does not.
+    """
+    own = load_tokenizer(model)
+    if own.get_vocab() != tokenizer.get_vocab():
+        response = math.ceil(response * 1.25)
+    longest = max(len(prompt_ids(own, prompt)) for prompt in prompts)
+    hint = "lower max_completion_length or max_prompt_length, or take a reward model with a longer context"
+    check_length(trainer, model, longest + response + 1, hint)  # and the end of a response that was cut off
 
 
 def _text_config(model: Path) -> Any:

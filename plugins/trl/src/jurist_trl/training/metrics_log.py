@@ -9,7 +9,8 @@ from pathlib import Path
 class MetricsLog:
     """Appends to ``metrics.jsonl``; a resumed training goes on after the step it resumes from.
 
-    ``newest`` holds the newest value of each metric. Of several processes only one ``writes``.
+    ``newest`` holds the newest value of each metric; after a measurement of held-out prompts that gave
+    nothing, there is no ``held_out_metric`` any more. Of several processes only one ``writes``.
     """
 
     def __init__(self, path: Path, resumed_step: int, *, writes: bool = True) -> None:
@@ -20,15 +21,20 @@ class MetricsLog:
             path.write_text("".join(kept), encoding="utf-8")
         self.newest: dict[str, float] = {}
         for line in kept:
-            self.newest |= json.loads(line)
+            self._remember(json.loads(line))
         self.newest.pop("step", None)
 
     def append(self, step: int, metrics: dict[str, float]) -> None:
         """Write the metrics of one step."""
-        self.newest |= metrics
+        self._remember(metrics)
         if self.writes:
             with self.path.open("a", encoding="utf-8") as file:
                 file.write(json.dumps({"step": step, **metrics}) + "\n")
+
+    def _remember(self, metrics: dict[str, float]) -> None:
+        if "held_out_missing" in metrics:
+            self.newest.pop("held_out_metric", None)
+        self.newest |= metrics
 
 
 def _lines_up_to(path: Path, step: int) -> list[str]:

@@ -7,7 +7,7 @@ import math
 import os
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -161,6 +161,17 @@ def supervised_arguments(options: SupervisedOptions, job: TrainJob) -> dict[str,
     }
 
 
+def configured(kind: type[Any], **arguments: Any) -> Any:
+    """TRL's configuration of the class ``kind``, for one GPU of each process.
+
+    Where one process sees several, Transformers would split batches over them, which TRL refuses.
+    """
+    config = kind(**arguments)
+    if config.world_size == 1:
+        config._n_gpu = min(config.n_gpu, 1)
+    return config
+
+
 def lora_config(lora: LoraOptions | None, task: str) -> Any:
     """The PEFT configuration of the ``lora`` option, or None.
 
@@ -215,7 +226,7 @@ def run(
     for callback in (*callbacks, watch):
         trainer.add_callback(callback)
     try:
-        with old_names(), stopping(job):
+        with old_names():
             trainer.train(resume_from_checkpoint=str(last) if last else None)
     finally:
         if trainer.args.fsdp:
@@ -237,7 +248,7 @@ def save_model(
     state = accelerator.get_state_dict(plain)
     if not accelerator.is_main_process:
         return
-    with stopping(trained.job) if trained else nullcontext(), replacing(folder) as partial:
+    with replacing(folder) as partial:
         plain.save_pretrained(partial, state_dict=state)
         tokenizer.save_pretrained(partial)
         if trained is not None:

@@ -1,0 +1,108 @@
+"""What a training by PPO, GRPO or RLOO begins with: prompts, checks, arguments, policy and callbacks."""
+
+from __future__ import annotations
+
+import os
+from functools import partial
+from typing import Any, NamedTuple
+
+from datasets import Dataset
+from transformers import AutoModelForCausalLM, TrainerCallback
+
+from jurist.contracts import TrainJob
+from jurist_trl.monitors.monitors import Monitors
+from jurist_trl.rollouts.held_out import HeldOut, HeldOutEvaluation
+from jurist_trl.rollouts.options import RolloutOptions
+from jurist_trl.rollouts.prompts import RolloutPrompts, rollout_prompts, shuffled
+from jurist_trl.rollouts.trainer import RolloutTrainer
+from jurist_trl.rollouts.vllm import vllm_arguments
+from jurist_trl.training.job_checks import check_reward_model, check_rollouts, prepare
+from jurist_trl.training.session import Progress, arguments, failed, lora_config
+
+
+class RolloutSetup(NamedTuple):
+    """A job that was looked through, and what it is trained on. ``name`` is the trainer's."""
+
+    name: str
+    job: TrainJob
+    options: RolloutOptions
+    tokenizer: Any
+    prompts: RolloutPrompts
+    held_out: HeldOut | None
+
+    @classmethod
+    def of(cls, name: str, trainer: RolloutTrainer, job: TrainJob) -> RolloutSetup:
+        """The setup of a job.
+
+        Raises:
+            UsageError: it cannot succeed.
+        """
+        options = trainer.options
+        job, tokenizer = prepare(name, job, options)
+        prompts = rollout_prompts(
+            job.data, tokenizer, options.max_prompt_length, provided_by=f"jurist-trl ({name})"
+        )
+        held_out = HeldOut.of(job, options, trainer, tokenizer)
+        longest = max(prompts.longest, held_out.longest if held_out else 0)
+        check_rollouts(name, job.model, longest, options.max_completion_length)
+        for model in job.reward_models:
+            check_reward_model(name, model, tokenizer, prompts.prompts, options.max_completion_length)
+        return cls(name, job, options, tokenizer, prompts, held_out)
+
+    @property
+    def rollouts(self) -> int:
+        """How many there will be."""
+        return self.options.rollouts_over(len(self.prompts.prompts), _processes())
+
+    @property
+    def counts(self) -> dict[str, float]:
+        """How many prompts are used and how many were too long, as metrics."""
+        return {
+            "prompts": float(len(self.prompts.prompts)),
+            "prompts_too_long": float(self.prompts.too_long),
+        }
+
+    def config_arguments(self) -> dict[str, Any]:
+        """Arguments of GRPOConfig and RLOOConfig."""
+        options = self.options
+        return {
+            **arguments(options, self.job),
+            **vllm_arguments(options),
+            "per_device_train_batch_size": options.micro_batch,
+            "steps_per_generation": options.mini_batches * options.gradient_accumulation_steps,
+            "max_steps": self.rollouts * options.steps_per_rollout,
+            # a checkpoint between two rollouts needs no buffered samples
+            "save_steps": options.whole_rollouts(options.save_steps),
+            "max_completion_length": options.max_completion_length,
+            "temperature": options.temperature,
+            "shuffle_dataset": False,
+            "disable_dropout": True,
+            "log_completions": False,
+        }
+
+    def trainer_arguments(self) -> dict[str, Any]:
+        """Arguments of the trainer: the policy, and prompts in the order in which they are sampled on."""
+        job, options = self.job, self.options
+        count = self.rollouts * options.prompts_per_rollout(_processes())
+        drawn = shuffled(self.prompts.prompts, count, job.seed)
+        return {
+            "stopped": partial(failed, job),
+            "model": AutoModelForCausalLM.from_pretrained(job.model, dtype=options.dtype),
+            "train_dataset": Dataset.from_list([{"prompt": prompt} for prompt in drawn]),
+            "processing_class": self.tokenizer,
+            "peft_config": lora_config(options.lora, "CAUSAL_LM"),
+        }
+
+    def callbacks(
+        self, trainer: Any, progress: Progress, *, reward_clip: float | None
+    ) -> list[TrainerCallback]:
+        """Monitors, which see rewards within ``reward_clip``, and the measure of held-out prompts."""
+        callbacks: list[TrainerCallback] = [Monitors(trainer, self.job, progress, reward_clip=reward_clip)]
+        if self.held_out is not None:
+            every = self.options.whole_rollouts(self.options.eval_steps)
+            callbacks.append(HeldOutEvaluation(trainer, self.held_out, every))
+        return callbacks
+
+
+def _processes() -> int:
+    return int(os.environ.get("WORLD_SIZE", "1"))
