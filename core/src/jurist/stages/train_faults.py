@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import sys
-from importlib.machinery import PathFinder
-from pathlib import Path
 from typing import TYPE_CHECKING
+
+from jurist.files.modules import has_module
 
 if TYPE_CHECKING:
     from jurist.stages.train import TrainStage
@@ -31,17 +30,8 @@ def misfits(stage: TrainStage) -> list[str]:
     held_out = settings.held_out
     if held_out is not None and not held_out.scorers and stage.leaves_open("metric"):
         faults.append(f"{where}.held_out: nobody measures; name scorers, or give the trainer a metric")
-    if (reward := stage.option("reward")) is not None and not _importable(reward):
+    if (reward := stage.option("reward")) is not None and not has_module(reward.partition(":")[0]):
         faults.append(f"{where}.trainer.reward: there is no module {reward.partition(':')[0]!r} to import")
     if settings.principles != "none" and not scored:
         faults.append(f"{where}.principles: there are no scorers that could go by them")
     return faults
-
-
-def _importable(function: str) -> bool:
-    """Whether there is a module for ``module:function``; it is not run here.
-
-    A process that trains finds what is in the working directory too.
-    """
-    package = function.partition(":")[0].partition(".")[0]
-    return package in sys.modules or PathFinder.find_spec(package, [str(Path.cwd()), *sys.path]) is not None

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field, FiniteFloat, model_validator
 
+from jurist.files.modules import module_file
 from jurist.options import Operational
 from jurist_trl.settings import TrainingOptions
 
@@ -51,15 +51,5 @@ class RewardedOptions(TrainingOptions):
     def paths(self) -> Iterator[Path]:
         """The paths among the options that can change an answer, and the file of the reward function."""
         yield from super().paths()
-        if self.reward is not None:
-            yield from _file_of(self.reward.partition(":")[0])
-
-
-def _file_of(module: str) -> Iterator[Path]:
-    """Where a module's code is; nothing where it cannot be found, which is reported when it is loaded."""
-    try:
-        spec = find_spec(module)
-    except (ImportError, ValueError):
-        return
-    if spec is not None and spec.has_location and spec.origin is not None:
-        yield Path(spec.origin)
+        if self.reward is not None and (file := module_file(self.reward.partition(":")[0])) is not None:
+            yield file
