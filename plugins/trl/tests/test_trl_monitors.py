@@ -34,7 +34,8 @@ def test_the_commonest_phrase_counts_each_response_once() -> None:
     phrase = commonest_phrase([words(text) for text in texts], 3)
     assert (phrase.text, phrase.share) == ("a b c", 0.5)
     assert commonest_phrase([words("ok."), words("OK."), words("no")], 3).share == pytest.approx(2 / 3)
-    assert commonest_phrase([[], [], words("a b c")], 3).share == pytest.approx(2 / 3)
+    assert commonest_phrase([[], [], words("a b c")], 3) == ("a b c", pytest.approx(1 / 3))
+    assert commonest_phrase([[], []], 3) == ("", 0.0)
 
 
 def test_repetition_and_distinct_by_hand() -> None:
@@ -70,6 +71,7 @@ def healthy(t: int, source: random.Random) -> dict[str, float]:
         "length": around(100 + 0.1 * t, 8),
         "length_correlation": around(0.4, 0.1),
         "entropy": around(1.5 - 0.005 * t, 0.1),
+        "empty_rate": 0.02 * (t % 3),
         "boilerplate_rate": around(0.2, 0.06),
         "repetition": around(0.1, 0.03),
         "eos_rate": around(0.9, 0.04),
@@ -100,6 +102,7 @@ PATTERNS: dict[str, Pattern] = {
     "of responses share a phrase": lambda t, m: {
         "boilerplate_rate": min(m["boilerplate_rate"] + after(t, 0.02), 1)
     },
+    "of responses are empty": lambda t, m: {"empty_rate": min(m["empty_rate"] + after(t, 0.02), 1)},
     "of each response repeats itself": lambda t, m: {"repetition": m["repetition"] + after(t, 0.01)},
     "are at the bound of reward_clip": lambda t, m: {"reward_clipped": m["reward_clipped"] + after(t, 0.02)},
     "of updates are clipped": lambda t, m: {"clip_fraction": m["clip_fraction"] + after(t, 0.01)},
@@ -183,6 +186,7 @@ def test_what_is_measured_is_added_to_the_metrics_of_a_rollout(
     state = SimpleNamespace(is_world_process_zero=True, global_step=1, max_steps=9)
     logs: dict[str, Any] = {"loss": 0.1, "raw_reward": 0.2, "reward_std": None}
     monitors.on_log(None, state, None, logs)
+    assert logs["empty_rate"] == 0
     assert logs["boilerplate_rate"] == 0.5
     assert logs["distinct_2"] == pytest.approx(7 / 16)  # ab bc cd de, and ef fa beside, and yz; of 4 + 11 + 1
     assert logs["repetition"] == pytest.approx((0 + 3 / 9) / 2)
@@ -194,6 +198,21 @@ def test_what_is_measured_is_added_to_the_metrics_of_a_rollout(
     step: dict[str, Any] = {"loss": 0.1}
     monitors.on_log(None, state, None, step)
     assert step == {"loss": 0.1}
+
+
+def test_a_policy_that_says_nothing_is_not_called_varied(tmp_path: Path) -> None:
+    from jurist_trl.monitors.monitors import Monitors
+
+    trainer = SimpleNamespace(
+        args=SimpleNamespace(generation_batch_size=2), last_responses=["", " "], last_rewards=[1.0, 1.0]
+    )
+    job = TrainJob(model=tmp_path, data=tmp_path, output=tmp_path)
+    logs: dict[str, Any] = {"raw_reward": 0.2}
+    state = SimpleNamespace(is_world_process_zero=True, global_step=1, max_steps=9)
+    Monitors(trainer, job, print).on_log(None, state, None, logs)
+    assert logs["empty_rate"] == 1
+    assert logs["boilerplate_rate"] == 0
+    assert not {"distinct_2", "repetition"} & set(logs)
 
 
 def test_measuring_a_rollout_takes_milliseconds() -> None:

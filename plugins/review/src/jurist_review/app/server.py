@@ -65,7 +65,11 @@ def serve(settings: Settings) -> str:
             server.run(sockets=[listening])
     stage = desk.stage()
     votes = [] if stage is None else [e for e in desk.votes.standing(stage) if e.kind == "vote"]
-    return f"{len(votes):,} votes are in {desk.votes.path}; next: jurist review {settings.run} --export FILE"
+    told = f"{len(votes):,} votes are in {desk.votes.path}"
+    if not votes:
+        return told
+    named = f" --stage {settings.stage}" if settings.stage else ""
+    return f"{told}; next: jurist review {settings.run}{named} --export FILE"
 
 
 def _announce(settings: Settings, address: str) -> None:

@@ -58,10 +58,11 @@ class Monitors(TrainerCallback):  # type: ignore[misc]
         phrase = commonest_phrase(responses)
         self._lookout.history.phrase = phrase.text
         measured = {
+            "empty_rate": sum(not response for response in responses) / len(responses),
             "boilerplate_rate": phrase.share,
-            "distinct_2": distinct(responses),
-            "repetition": repetition(responses),
         }
+        if any(responses):  # without a word there is nothing to be varied or repeated
+            measured |= {"distinct_2": distinct(responses), "repetition": repetition(responses)}
         correlation = length_correlation(responses, self._trainer.last_rewards)
         if correlation is not None:
             measured["length_correlation"] = correlation

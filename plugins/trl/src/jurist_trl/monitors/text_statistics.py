@@ -30,12 +30,12 @@ def commonest_phrase(responses: Sequence[Sequence[str]], n: int = PHRASE_WORDS) 
     """The ``n`` consecutive words that most of ``responses``, given as words, have in common.
 
     Each response counts once for a phrase. One of fewer than ``n`` words is a phrase as a whole, so that
-    a policy that answers "ok." to everything has one, too. Empty responses count as alike.
+    a policy that answers "ok." to everything has one, too. Empty responses have none.
     """
     counts: Counter[tuple[str, ...]] = Counter()
     for response in responses:
-        counts.update(set(_ngrams(response, n) or [tuple(response)]))
-    phrase, count = max(counts.items(), key=lambda item: (item[1], item[0]))
+        counts.update(set(_ngrams(response, n) or ([tuple(response)] if response else [])))
+    phrase, count = max(counts.items(), key=lambda item: (item[1], item[0]), default=((), 0))
     return Phrase(" ".join(phrase), count / len(responses))
 
 

@@ -27,6 +27,8 @@ ENTROPY_LEFT = 0.25
 """The share of the starting entropy below which hardly anything new is tried."""
 PHRASE_SHARE, PHRASE_GROWTH = 0.5, 0.25
 """Half of the responses share a phrase, and that by this much more than at the start."""
+EMPTY = 0.2
+"""The share of responses without a word."""
 REPETITION_GROWTH = 0.2
 """How much more of each response repeats itself than at the start."""
 CLIPPED_REWARDS = 0.5
@@ -141,6 +143,17 @@ def phrase_spreads(history: History) -> str | None:
     )
 
 
+def responses_are_empty(history: History) -> str | None:
+    """The policy says nothing, which may be the safest thing to say."""
+    newest = history.newest("empty_rate")
+    if newest is None or (share := statistics.fmean(newest)) < EMPTY:
+        return None
+    return (
+        f"{share:.0%} of responses are empty: the policy earns more by saying nothing. Have an empty "
+        "response cost something, lower learning_rate, or raise the weight of the KL"
+    )
+
+
 def repetition_grows(history: History) -> str | None:
     """Responses say the same again and again."""
     share = history.since_start("repetition")
@@ -229,6 +242,7 @@ SIGNS: tuple[Sign, ...] = (
     kl_accelerates,
     entropy_collapses,
     phrase_spreads,
+    responses_are_empty,
     repetition_grows,
     rewards_are_clipped,
     updates_are_clipped,

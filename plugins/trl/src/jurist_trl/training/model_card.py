@@ -29,10 +29,10 @@ class Method(NamedTuple):
 
 METHODS = {
     "trl-sft": Method(
-        "supervised fine-tuning on revisions",
+        "supervised fine-tuning",
         "sft",
-        "Constitutional AI: Harmlessness from AI Feedback",
-        "https://arxiv.org/abs/2212.08073",
+        "Training language models to follow instructions with human feedback",
+        "https://arxiv.org/abs/2203.02155",
     ),
     "trl-reward": Method(
         "Bradley-Terry reward modelling with soft labels",

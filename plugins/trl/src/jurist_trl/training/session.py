@@ -36,7 +36,10 @@ Progress = Callable[[TrainProgress], None]
 
 TOO_FAST = "lower learning_rate or raise warmup, and train anew in another output folder"
 LOSSES = ("loss", "grad_norm", "value_grad_norm")
-TELLING = ("loss", "reward", "raw_reward", "kl", "length", "accuracy", "mean_token_accuracy")
+TELLING = (
+    *("raw_reward", "held_out_metric", "kl", "length"),
+    *("loss", "accuracy", "rewards/accuracies", "mean_token_accuracy"),
+)
 """The metrics that say most, in the order in which progress names them before all others."""
 HELD_OUT = "held_out_"
 """How the names of metrics begin that were measured on the job's held-out prompts."""
