@@ -153,6 +153,24 @@ def test_warnings_of_a_training_are_shown_before_its_curves(run_folder: Path, pa
     assert "step 12: rewards rise while the held-out metric falls step 30: <b> Training curves" in text
 
 
+def test_early_and_late_samples_of_a_training_are_shown(run_folder: Path, page_of: PageOf) -> None:
+    rows = [
+        {
+            "step": n,
+            "prompt": [{"role": "user", "content": f"ask {n}"}],
+            "response": "" if n == 1 else f"<i>say {n}</i>",
+            "reward": None if n == 2 else n / 4,
+        }
+        for n in range(1, 31)
+    ]
+    (run_folder / "stages/02-sft/samples.jsonl").write_text("".join(json.dumps(r) + "\n" for r in rows))
+    shown = [[" ".join(cell.split()) for cell in row] for row in page_of(run_folder).rows]
+    found = [row for row in shown if len(row) == 4 and row[1].startswith("ask ")]
+    assert [row[0] for row in found] == [str(n) for n in (*range(1, 9), *range(23, 31))]
+    assert found[0] == ["1", "ask 1", "an empty text", "0.250"]
+    assert found[1] == ["2", "ask 2", "<i>say 2</i>", "–"]
+
+
 def test_what_stages_made_and_who_answered(run_folder: Path, page_of: PageOf) -> None:
     path = run_folder / "stages/02-sft/summary.json"
     artifact = {"kind": "reward_model", "fingerprint": "ab" * 32, "path": "model"}

@@ -30,7 +30,7 @@ def test_an_obvious_reward_rises(
     seen: list[TrainProgress] = []
     artifact = train_group(method, job, seen.append, rollouts=20, batch_size=32, beta=0.01)
     logged = metrics_of(job.output)
-    assert list(seen[0].metrics)[:4] == ["loss", "raw_reward", "kl", "length"]
+    assert list(seen[0].metrics)[:4] == ["raw_reward", "kl", "length", "loss"]
     assert len(logged) == 20
     assert logged[0]["raw_reward"] < 1.0
     assert logged[-1]["raw_reward"] > 4

@@ -71,6 +71,8 @@ def test_killed_and_resumed_training_ends_bit_identical(
         for j in (whole, halved)
     )
     assert first == second
+    told = [(job.output / "samples.jsonl").read_text() for job in (whole, halved)]
+    assert told[0] == told[1]
 
 
 def test_checkpoints_lie_between_rollouts(ppo_job: TrainJob, train_ppo: Any, kill_at: Any) -> None:

@@ -25,6 +25,7 @@ from jurist_review.evaluations import Example
 from jurist_review.jury import Jury
 from jurist_review.rows import Problems, read_records, read_values
 from jurist_review.run_files import RunFiles
+from jurist_review.samples import first_and_last
 from jurist_review.trajectories import Trajectories
 from jurist_review.validations import ValidationReading, read_drift, read_record, read_validation
 
@@ -56,6 +57,7 @@ class StageReading:
     examples: list[Example] = field(default_factory=list)
     curves: list[Curve] = field(default_factory=list)
     warnings: list[tuple[object, str]] = field(default_factory=list)
+    samples: list[Mapping[str, Any]] = field(default_factory=list)
     reliability: Reliability | None = None
 
 
@@ -164,6 +166,9 @@ def _read_training(stage: StageReading, problems: Problems) -> None:
     metrics, warnings = stage.folder / "metrics.jsonl", stage.folder / "warnings.jsonl"
     if metrics.is_file():
         stage.curves = curves(read_values(metrics, problems))
+    samples = stage.folder / "samples.jsonl"
+    if samples.is_file():
+        stage.samples = first_and_last(read_values(samples, problems))
     if warnings.is_file():
         rows = read_values(warnings, problems)
         stage.warnings = [(row.get("step"), str(row.get("warning"))) for row in rows]

@@ -36,7 +36,7 @@ class GroupRollouts(PolicyTrainer):
         """One reward per response of all processes, NaN where none could be had, as one column."""
         texts = [completion[-1]["content"] for completion in completions]
         rewards = self.reward(prompts, texts)
-        self.last_responses, self.last_rewards = texts, rewards.values
+        self.last_prompts, self.last_responses, self.last_rewards = prompts, texts, rewards.values
         column = self._gathered(rewards.values)
         missing = int(column.isnan().sum())
         if missing == len(column):

@@ -59,6 +59,7 @@ class PPOTrainer(PolicyTrainer, GRPOTrainer):  # type: ignore[misc]
         """Sample a response to each prompt, and work out what each token was worth."""
         prompts = [row["prompt"] for row in inputs]
         prompt_ids, response_ids, self.last_responses = sample(self, prompts)
+        self.last_prompts = prompts
         self._too_far = False
         device = self.accelerator.device
         batch = padded(prompt_ids, response_ids, self._tokenizer.pad_token_id, device)

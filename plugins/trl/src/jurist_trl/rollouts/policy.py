@@ -28,7 +28,7 @@ class PolicyTrainer(QuietTrainer):
     """Mixin for GRPOTrainer and RLOOTrainer.
 
     ``stopped`` makes the error to raise when training cannot go on, of its cause and what to try.
-    ``last_responses`` and ``last_rewards`` are those of this process's newest rollout.
+    ``last_prompts``, ``last_responses`` and ``last_rewards`` are those of this process's newest rollout.
     """
 
     accelerator: Any
@@ -53,6 +53,7 @@ class PolicyTrainer(QuietTrainer):
         super().__init__(model=model, reward_funcs=[reward.__call__], **arguments)  # type: ignore[call-arg]
         self.reward = reward
         self.stopped = stopped
+        self.last_prompts: list[Any] = []
         self.last_responses: list[str] = []
         self.last_rewards: list[float | None] = []
 

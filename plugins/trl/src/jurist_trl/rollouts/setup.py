@@ -14,6 +14,7 @@ from jurist_trl.monitors.monitors import Monitors
 from jurist_trl.rollouts.held_out import HeldOut, HeldOutEvaluation
 from jurist_trl.rollouts.options import RolloutOptions
 from jurist_trl.rollouts.prompts import RolloutPrompts, rollout_prompts, shuffled
+from jurist_trl.rollouts.samples import Samples
 from jurist_trl.rollouts.trainer import RolloutTrainer
 from jurist_trl.rollouts.vllm import vllm_arguments
 from jurist_trl.training.job_checks import check_reward_model, check_rollouts, prepare
@@ -96,8 +97,11 @@ class RolloutSetup(NamedTuple):
     def callbacks(
         self, trainer: Any, progress: Progress, *, reward_clip: float | None
     ) -> list[TrainerCallback]:
-        """Monitors, which see rewards within ``reward_clip``, and the measure of held-out prompts."""
-        callbacks: list[TrainerCallback] = [Monitors(trainer, self.job, progress, reward_clip=reward_clip)]
+        """Monitors, which see rewards within ``reward_clip``; samples; the measure of held-out prompts."""
+        callbacks: list[TrainerCallback] = [
+            Monitors(trainer, self.job, progress, reward_clip=reward_clip),
+            Samples(trainer, self.job),
+        ]
         if self.held_out is not None:
             every = self.options.whole_rollouts(self.options.eval_steps)
             callbacks.append(HeldOutEvaluation(trainer, self.held_out, every))
