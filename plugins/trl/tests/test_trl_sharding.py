@@ -57,12 +57,12 @@ def ones(prompts, completions):
 STEPS = {"batch_size": 4, "max_steps": 3, "save_steps": 2, "learning_rate": 1e-2, "lr_scheduler": "constant"}
 GRPO = {"batch_size": 4, "max_completion_length": 6, "reward": "rewards:ones", "max_steps": None}
 CASES: dict[str, tuple[str, str, dict[str, Any]]] = {
-    "sft": ("sft:SFT", "revisions", {}),
-    "sft-lora": ("sft:SFT", "revisions", {"lora": {"rank": 4}}),
-    "reward": ("reward:Reward", "preferences", {}),
-    "reward-lora": ("reward:Reward", "preferences", {"lora": {"rank": 4}}),
-    "dpo": ("dpo:DPO", "preferences", {}),
-    "grpo": ("grpo:GRPO", "prompts", {"num_generations": 4, "rollouts": 3, **GRPO}),
+    "sft": ("supervised.sft:SFT", "revisions", {}),
+    "sft-lora": ("supervised.sft:SFT", "revisions", {"lora": {"rank": 4}}),
+    "reward": ("supervised.reward:Reward", "preferences", {}),
+    "reward-lora": ("supervised.reward:Reward", "preferences", {"lora": {"rank": 4}}),
+    "dpo": ("supervised.dpo:DPO", "preferences", {}),
+    "grpo": ("groups.grpo:GRPO", "prompts", {"num_generations": 4, "rollouts": 3, **GRPO}),
 }
 SHARDED = "checkpoints/checkpoint-3/pytorch_model_fsdp.bin"
 
@@ -117,7 +117,7 @@ def plain(two_processes: Callable[[], TwoProcesses]) -> Path:
     processes = two_processes()
     for name, (trainer, data, options) in CASES.items():
         processes.add(name, trainer, data, **options)
-    processes.add("one", "sft:SFT", "one")
+    processes.add("one", "supervised.sft:SFT", "one")
     return processes.run("plain")
 
 
@@ -127,8 +127,8 @@ def sharded(two_processes: Callable[[], TwoProcesses]) -> Path:
     processes = two_processes()
     for name, (trainer, data, options) in CASES.items():
         processes.add(name, trainer, data, **options, fsdp={})
-    processes.add("halved", "sft:SFT", "revisions", fsdp={}, max_steps=2)
-    processes.add("halved", "sft:SFT", "revisions", fsdp={})
+    processes.add("halved", "supervised.sft:SFT", "revisions", fsdp={}, max_steps=2)
+    processes.add("halved", "supervised.sft:SFT", "revisions", fsdp={})
     return processes.run("sharded")
 
 
