@@ -30,7 +30,7 @@ class RewardedOptions(TrainingOptions):
     before training, every ``eval_steps`` optimizer steps and at the end.
 
     ``use_vllm`` samples with vLLM: on a server where ``vllm_server_base_url`` names one (started with
-    ``trl vllm-serve``), else in this process, with a share of the GPU's memory.
+    ``vllm serve``), else in this process, with a share of the GPU's memory.
     """
 
     reward: str | None = Field(default=None, pattern=FUNCTION)

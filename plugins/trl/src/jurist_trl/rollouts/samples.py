@@ -8,6 +8,7 @@ from typing import Any
 from transformers import TrainerCallback
 
 from jurist.contracts import TrainJob
+from jurist_trl.training.metrics_log import lines_up_to
 
 _SHOWN = 4
 """How many responses of a rollout are kept."""
@@ -26,9 +27,7 @@ class Samples(TrainerCallback):  # type: ignore[misc]
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Leave out what comes after the checkpoint that a stopped training goes on from."""
         if state.is_world_process_zero and self._path.is_file():
-            lines = self._path.read_text(encoding="utf-8").splitlines(keepends=True)
-            whole = [line for line in lines if line.endswith("\n")]
-            kept = [line for line in whole if json.loads(line)["step"] <= state.global_step]
+            kept = lines_up_to(self._path, state.global_step)
             self._path.write_text("".join(kept), encoding="utf-8")
 
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any], **kwargs: Any) -> None:

@@ -13,6 +13,7 @@ from trl.trainer.dpo_trainer import DataCollatorForPreference
 from jurist.contracts import Artifact, TrainJob
 from jurist.errors import UsageError
 from jurist_trl.supervised.agreement import agreement, write_calibration
+from jurist_trl.supervised.collation import KeepsProbability
 from jurist_trl.supervised.dpo import DPOOptions
 from jurist_trl.supervised.examples import PreferencePair, read_examples
 from jurist_trl.supervised.preferences import Pair, Pairs, likelier_first, split_pairs
@@ -35,14 +36,8 @@ PROVIDED_BY = "jurist-trl (trl-dpo)"
 Row = dict[str, Any]
 
 
-class SoftPairCollator(DataCollatorForPreference):  # type: ignore[misc]
+class SoftPairCollator(KeepsProbability, DataCollatorForPreference):  # type: ignore[misc]
     """Pads pairs as TRL does, and keeps their probability."""
-
-    def torch_call(self, examples: list[Row]) -> Row:
-        """One batch: all chosen responses, then all rejected ones."""
-        batch: Row = super().torch_call(examples)
-        batch["probability"] = torch.tensor([e["probability"] for e in examples], dtype=torch.float32)
-        return batch
 
 
 class SoftDPOTrainer(QuietTrainer, DPOTrainer):  # type: ignore[misc]

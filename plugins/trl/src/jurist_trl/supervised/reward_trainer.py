@@ -16,6 +16,7 @@ from jurist.contracts import Artifact, TrainJob
 from jurist.errors import UsageError
 from jurist_trl.scoring import last_token_logits, normalize_head, score_ids
 from jurist_trl.supervised.agreement import agreement, soft_preference_loss, write_calibration
+from jurist_trl.supervised.collation import KeepsProbability
 from jurist_trl.supervised.examples import PreferencePair, Revision, messages, read_examples
 from jurist_trl.supervised.preferences import Pair, split_pairs
 from jurist_trl.supervised.reward import RewardOptions
@@ -37,14 +38,8 @@ PROVIDED_BY = "jurist-trl (trl-reward)"
 Row = dict[str, Any]
 
 
-class SoftPreferenceCollator(DataCollatorForPreference):  # type: ignore[misc]
+class SoftPreferenceCollator(KeepsProbability, DataCollatorForPreference):  # type: ignore[misc]
     """Pads pairs as TRL does, margins included, and keeps their probability."""
-
-    def torch_call(self, examples: list[Row]) -> Row:
-        """One batch: all chosen responses, then all rejected ones."""
-        batch: Row = super().torch_call(examples)
-        batch["probability"] = torch.tensor([e["probability"] for e in examples], dtype=torch.float32)
-        return batch
 
 
 class SoftPreferenceTrainer(QuietTrainer, RewardTrainer):  # type: ignore[misc]

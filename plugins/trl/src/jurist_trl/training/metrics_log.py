@@ -14,7 +14,7 @@ class MetricsLog:
     """
 
     def __init__(self, path: Path, resumed_step: int, *, writes: bool = True) -> None:
-        kept = _lines_up_to(path, resumed_step) if resumed_step and path.is_file() else []
+        kept = lines_up_to(path, resumed_step) if resumed_step and path.is_file() else []
         self.path, self.writes = path, writes
         if writes:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -37,7 +37,8 @@ class MetricsLog:
         self.newest |= metrics
 
 
-def _lines_up_to(path: Path, step: int) -> list[str]:
+def lines_up_to(path: Path, step: int) -> list[str]:
+    """The whole JSON lines of a file, each of a ``step``, up to an optimizer step."""
     lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
     whole = [line for line in lines if line.endswith("\n")]
     return [line for line in whole if json.loads(line)["step"] <= step]
