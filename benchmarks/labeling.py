@@ -25,7 +25,7 @@ from jurist.testing.simulator import Faults, Latency, SimulatorProcess
 FAULTS = Faults(
     rate_limited=0.05, server_error=0.02, reset=0.02, garbage=0.05, not_json=0.02, retry_after=1.0
 )
-STEADY = 24.0
+STEADY = 60.0
 """Seconds that a measurement of speed should last, so that start and end hardly count."""
 
 

@@ -118,7 +118,7 @@ def main() -> None:
         yardstick = PEER if PEER in equal else "jurist-ppo"
         seconds = fmean(run["seconds"] for run in equal[yardstick])
         timed: dict[str, list[Result]] = {yardstick: equal[yardstick]}
-        for method in equal.keys() - {yardstick}:
+        for method in [name for name in equal if name != yardstick]:
             rate = fmean(run["rate"] for run in equal[method])
             samples = round(rate * seconds / ppo_task.ROLLOUT) * ppo_task.ROLLOUT
             timed[method] = [benchmark.measure(method, seed, samples) for seed in range(given.seeds)]

@@ -20,7 +20,17 @@ from jurist.aggregators.constitution_filter import ConstitutionFilter
 from jurist.aggregators.majority import MajorityVote
 from jurist.aggregators.weighted import WeightedMean
 from jurist.chat import ChatReply, ChatRequest
-from jurist.contracts import Aggregator, Artifact, Contract, Critic, Judge, Samples, TrainJob, TrainProgress
+from jurist.contracts import (
+    Aggregator,
+    Artifact,
+    Contract,
+    Critic,
+    JobOutline,
+    Judge,
+    Samples,
+    TrainJob,
+    TrainProgress,
+)
 from jurist.errors import ContractError, ProviderError
 from jurist.judges.orders import BothOrders
 from jurist.options import Operational, Options
@@ -487,6 +497,11 @@ class WanderingTrainer(MemoryTrainer):
         return artifact.model_copy(update={"path": artifact.path.rename(job.output / str(random.random()))})
 
 
+class FussyTrainer(MemoryTrainer):
+    def faults(self, outline: JobOutline) -> list[str]:
+        return ["it is too warm today"]
+
+
 class DeafTrainer(SamplingTrainer):
     asks: ClassVar = ("measure",)
 
@@ -549,6 +564,7 @@ BROKEN: list[tuple[type[Contract], str]] = [
     (PicklingTrainer, "test_weights_are_no_pickles"),
     (QuietTrainer, "test_progress_reaches_the_end"),
     (WanderingTrainer, "test_finished_job_can_be_repeated"),
+    (FussyTrainer, "test_job_has_no_faults"),
     (DeafTrainer, "test_scores_are_rewards"),
     (BlindTrainer, "test_held_out_prompts_are_measured"),
     (MiscountingTrainer, "test_scored_responses_are_foretold"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import pytest
 
 from jurist import hookimpl, hookspecs
 from jurist.constitution import Constitution
-from jurist.contracts import Artifact, Trainer, TrainProgress
+from jurist.contracts import Artifact, JobOutline, Trainer, TrainProgress
 from jurist.errors import UsageError
 from jurist.events import Events
 from jurist.options import Options
@@ -130,9 +131,12 @@ class OpenOptions(Options):
 
 
 class OpenTrainer(RewardedTrainer):
-    """Takes a reward and a measure of its own, where it is given some."""
+    """Takes a reward and a measure of its own, where it is given some; says what it was told of its job."""
 
     Options = OpenOptions
+
+    def faults(self, outline: JobOutline) -> Sequence[str]:
+        return [outline.model_dump_json(exclude_defaults=True)] if outline.held_out else []
 
 
 def test_what_is_named_must_be_there_and_be_what_is_needed(known: Any, write_rows: Any) -> None:
@@ -144,14 +148,14 @@ def test_what_is_named_must_be_there_and_be_what_is_needed(known: Any, write_row
         {"stage": "train", "name": "sft", "trainer": "memory", "data": data},
         training(name="mistaken", scorers=[], reward_model="sft"),
         training(name="unknown", scorers=[], trainer={"use": "open", "reward": "no_such_module:f"}),
-        training(name="unmeasured", trainer="open", held_out=held_out),
+        training(name="unsound", trainer="open", held_out=held_out, processes=2),
     )
     with pytest.raises(UsageError) as caught:
         check(bad, known)
     assert caught.value.faults == (
         "stages.mistaken: 'sft' stands for a policy, and a labeler or a reward model is needed",
         "stages.unknown.trainer.reward: there is no module 'no_such_module' to import",
-        "stages.unmeasured.held_out: nobody measures; name scorers, or give the trainer a metric",
+        'stages.unsound.trainer: {"held_out":true,"scored":true,"processes":2}',
     )
 
 

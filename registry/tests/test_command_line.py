@@ -187,18 +187,20 @@ def test_a_file_that_names_no_judges_is_refused(jurist: Any, folder: Path, text:
 def test_plan_counts_calls_makes_none_and_writes_the_numbers(
     jurist: Any, capsys: pytest.CaptureFixture[str], folder: Path
 ) -> None:
-    assert jurist("plan", "recipe.yaml", "--json", "plan.json") == 0
+    assert jurist("plan", "recipe.yaml") == 0
     shown = capsys.readouterr().out
     assert "compare: 20 prompts, 20 comparisons" in shown
     assert "AI labels all, people check 10%" in shown
-    (stage,) = json.loads((folder / "plan.json").read_text())["stages"]
+    (stage,) = json.loads((folder / "runs/tiny/plan.json").read_text())["stages"]
     rows = {(one["component"], one["role"]): one for one in stage["components"]}
     assert {who: one["calls"] for who, one in rows.items()} == {
         ("my-chat-model", "generator"): {"low": 40, "high": 40},
         ("my-judge", "judge"): {"low": 20, "high": 20},
     }
     assert rows["my-chat-model", "generator"]["completion_tokens"] == {"low": 40, "high": 40 * 512}
-    assert not (folder / "runs").exists()
+    assert not (folder / "runs/tiny/run.json").exists(), "it was planned, not begun"
+    assert jurist("plan", "recipe.yaml", "--set", "seed=3", "--out", "elsewhere") == 0
+    assert (folder / "elsewhere/plan.json").exists()
 
 
 def test_run_stops_before_a_cap_and_continues_when_it_is_raised(

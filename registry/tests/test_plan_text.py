@@ -9,7 +9,7 @@ import pytest
 from jurist.planning.bounds import Bounds
 from jurist.planning.plan import NO_COST, ComponentPlan, Cost, Plan, StagePlan
 from jurist.prices import Price
-from jurist.recipe import Budget, Human
+from jurist.recipe import Recipe
 from jurist_registry.plan_text import plan_text
 from jurist_registry.quantities import count_text, range_text, time_text, tokens_text, usd_text
 
@@ -40,6 +40,10 @@ OWN = {"cost": None, "prompt_tokens": None, "completion_tokens": None, "counted"
 FREE = {"cost": NO_COST, "prompt_tokens": Bounds(), "completion_tokens": Bounds(), "counted": None}
 
 
+def recipe(**budget: float) -> Recipe:
+    return Recipe.of({"budget": budget, "stages": [{"stage": "compare", "pairs": "x", "judges": ["j"]}]})
+
+
 def test_everything_that_a_plan_can_say() -> None:
     many = Bounds.of(36_000)
     components = (
@@ -60,7 +64,7 @@ def test_everything_that_a_plan_can_say() -> None:
             components=components,
         ),
     ]
-    text = plan_text(Plan.of("x", stages, Budget(usd=400, tokens=10**9), Human()))
+    text = plan_text(Plan.of(recipe(usd=400, tokens=10**9), stages))
     assert text == TEXT
     assert max(map(len, text.splitlines())) <= 100
 
@@ -111,12 +115,12 @@ def test_the_text_says_what_becomes_of_a_cap(cap: float, price: float | None, sa
     cost = None if price is None else Cost.of(Price(input=price, output=0), tokens, Bounds())
     judge = component("gpt", "judge", Bounds.of(10), cost=cost)
     stage = StagePlan(stage="compare", kind="compare", items=10, rehearsed=10, components=(judge,))
-    lines = plan_text(Plan.of("x", [stage], Budget(usd=cap), Human())).splitlines()
+    lines = plan_text(Plan.of(recipe(usd=cap), [stage])).splitlines()
     assert f"  cap     {says}" in lines
 
 
 def test_a_plan_without_calls_is_short() -> None:
-    plan = Plan.of("x", [StagePlan(stage="sft", kind="train", trainer="trl-sft")], Budget(), Human())
+    plan = Plan.of(recipe(), [StagePlan(stage="sft", kind="train", trainer="trl-sft")])
     first, *_ = plan_text(plan).splitlines()
     assert first == "sft: trains with trl-sft; its time is not known"
     assert "Prompt tokens" not in plan_text(plan)

@@ -69,6 +69,10 @@ class Artifacts:
         """The artifact of that name, if there is one."""
         return self._known.get(name)
 
+    def askable(self) -> list[str]:
+        """The names of artifacts that stand for a component."""
+        return [name for name, artifact in self._known.items() if artifact.component is not None]
+
     def component(self, reference: Reference) -> Reference:
         """The settings behind a reference: those of an artifact, or the reference itself.
 

@@ -334,6 +334,21 @@ class TrainJob(Record):
     seed: int = 0
 
 
+class JobOutline(Record):
+    """What is known of a job before anything is spent.
+
+    ``reward_models`` is their number; ``held_out`` and ``mixed`` say whether the job will have some,
+    ``scored`` and ``measured`` whether the trainer's ``score`` and ``measure`` will be set.
+    """
+
+    reward_models: int = 0
+    held_out: bool = False
+    mixed: bool = False
+    scored: bool = False
+    measured: bool = False
+    processes: int = 1
+
+
 class TrainProgress(Record):
     """How far a trainer is: optimizer steps done and in all, and its newest metrics.
 
@@ -386,6 +401,13 @@ class Trainer(Contract):
         Raises:
             TrainingError: it cannot go on (bad data, NaN loss); names the last good checkpoint.
         """
+
+    def faults(self, outline: JobOutline) -> Sequence[str]:
+        """Why no job of this outline can succeed, and what to do, a line each.
+
+        This is asked when a recipe is checked: go by the options and by what is installed, and load nothing.
+        """
+        return ()
 
     def samples(self, prompts: int, processes: int) -> Samples | None:
         """What ``score`` will be asked in all, with so many prompts to train on; None if that is not known.

@@ -122,8 +122,8 @@ def _fault_lines(entry: Mapping[str, Any], known: Iterable[str], where: str) -> 
 def fault_line(entry: Mapping[str, Any], known: Iterable[str], where: str) -> str:
     """One entry of ``ValidationError.errors()`` as a line for a person."""
     path, place = _path(entry), _place(entry, where)
-    if entry["type"] == "extra_forbidden" and len(entry["loc"]) == 1:
-        return f"{place}: unknown option{near_miss(path, known)}"
+    if entry["type"] == "extra_forbidden":
+        return f"{place}: unknown option{near_miss(path, known) if len(entry['loc']) == 1 else ''}"
     if entry["type"] == "missing":
         return f"{place}: required, but not given"
     message = str(entry["msg"]).removeprefix("Value error, ")  # what pydantic puts before a validator's own

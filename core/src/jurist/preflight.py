@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TypeVar, cast
 
 from jurist.artifacts import Artifacts, StageArtifact
-from jurist.assembly import ComponentSource, select
+from jurist.assembly import ComponentSource, Selection, select
 from jurist.constitution import Constitution
 from jurist.contracts import ChatModel
 from jurist.errors import JuristError, PluginError, UsageError
@@ -75,7 +75,6 @@ def plan(recipe: Recipe, source: ComponentSource) -> Plan:
 
 async def make_plan(checked: Checked, source: ComponentSource) -> Plan:
     """The same as :func:`plan` of a recipe that was checked, for programs that have an event loop."""
-    recipe = checked.recipe
     planner = Planner(source, checked.constitution)
     try:
         stages = [
@@ -84,7 +83,7 @@ async def make_plan(checked: Checked, source: ComponentSource) -> Plan:
         ]
     finally:
         await planner.close()
-    return Plan.of(recipe.name, stages, recipe.budget, recipe.human)
+    return Plan.of(checked.recipe, stages)
 
 
 async def check_prices(checked: Checked, source: ComponentSource, max_usd: float) -> None:
@@ -178,7 +177,7 @@ class _Findings:
                 continue
             component = self.of(lambda p=place, r=reference: _component(p, r, artifacts))  # type: ignore[misc]
             if component is not None:
-                self.of(lambda p=place, k=kind, c=component: select(k, c, source, p))  # type: ignore[misc]
+                self.of(lambda p=place, k=kind, c=component: _selected(k, c, artifacts, source, p))  # type: ignore[misc]
         if isinstance(stage, TrainStage):
             told = {reference for _, _, reference in stage.references() if isinstance(reference, str)}
             for name in () if self._unknown else stage.inputs():
@@ -244,6 +243,17 @@ def _start(stage: TrainStage, artifacts: Artifacts) -> Reference:
         return artifacts.component(stage.settings.model)
     except UsageError:
         return "none"  # reported where the reference is checked
+
+
+def _selected(
+    kind: str, reference: Reference, artifacts: Artifacts, source: ComponentSource, where: str
+) -> Selection:
+    try:
+        return select(kind, reference, source, where)
+    except UsageError as error:
+        if isinstance(reference, str) and not error.faults and (names := artifacts.askable()):
+            error.hint = f"{error.hint}; or name an artifact: {', '.join(names)}"
+        raise
 
 
 def _component(where: str, reference: Reference, artifacts: Artifacts) -> Reference:

@@ -13,7 +13,7 @@ import yaml
 from jurist.intervals import estimate
 from jurist.planning.bounds import Bounds
 from jurist.planning.plan import NO_COST, ComponentPlan, Cost, Plan, StagePlan
-from jurist.recipe import Budget, Human
+from jurist.recipe import Recipe
 from jurist.records import Abstention, Failure, Prompt, Response, Score
 from jurist.stages.best_of import Candidate, Candidates
 from jurist_review.browsing import Browser
@@ -95,6 +95,10 @@ def component(**changes: Any) -> ComponentPlan:
     return ComponentPlan(**{**fields, **changes})
 
 
+def recipe_of(run_folder: Path) -> Recipe:
+    return Recipe.of(yaml.safe_load((run_folder / "recipe.yaml").read_text()))
+
+
 def test_figures_stand_over_their_plan(run_folder: Path, page_of: PageOf) -> None:
     unknown = component(component="n", prompt_tokens=None, completion_tokens=None, cost=None, seconds=None)
     stages = [
@@ -104,7 +108,7 @@ def test_figures_stand_over_their_plan(run_folder: Path, page_of: PageOf) -> Non
         StagePlan(stage="evaluate", kind="evaluate", components=(component().unbounded(),)),
     ]
     assert "plan.json" not in page_of(run_folder).text
-    plan = Plan.of("demo", stages, Budget(), Human())
+    plan = Plan.of(recipe_of(run_folder), stages)
     (run_folder / "plan.json").write_text(json.dumps(plan.model_dump(mode="json")))
     page = page_of(run_folder)
     assert page.row("revise") == [
@@ -122,6 +126,15 @@ def test_figures_stand_over_their_plan(run_folder: Path, page_of: PageOf) -> Non
         "90,000 plan 80,000 – any number and more",
         "777 plan 14,000 – any number and more less",
     ]
+
+
+def test_a_plan_of_other_settings_is_left_out(run_folder: Path, page_of: PageOf) -> None:
+    stages = [StagePlan(stage="revise", kind="revise", components=(component(),))]
+    plan = Plan.of(recipe_of(run_folder).model_copy(update={"seed": 5}), stages)
+    (run_folder / "plan.json").write_text(json.dumps(plan.model_dump(mode="json")))
+    page = page_of(run_folder)
+    assert "plan.json is of other settings" in page.text
+    assert page.row("revise")[0] == "1 min 2 s"
 
 
 def test_a_plan_that_is_damaged_is_named(run_folder: Path, page_of: PageOf) -> None:

@@ -104,11 +104,11 @@ def test_what_cannot_be_measured_is_counted_and_no_zero(
 def test_prompts_and_measure_belong_together(ppo_job: TrainJob, train_ppo: Any, held_out: Path) -> None:
     job = ppo_job.model_copy(update={"held_out": held_out})
     metric = "reward_functions_of_a_test:goods"
-    with pytest.raises(UsageError, match="held-out prompts, but no measure"):
+    with pytest.raises(UsageError, match="nobody measures the held-out prompts"):
         train_ppo(job)
-    with pytest.raises(UsageError, match="two measures"):
+    with pytest.raises(UsageError, match="the held-out prompts have two measures"):
         train_ppo(job, measure=goods, metric=metric)
-    with pytest.raises(UsageError, match="a measure of held-out prompts, but no such prompts"):
+    with pytest.raises(UsageError, match="metric measures responses to held-out prompts: name some"):
         train_ppo(ppo_job, metric=metric)
     with pytest.raises(UsageError, match="could not be loaded"):
         train_ppo(job, metric="reward_functions_of_a_test:missing")

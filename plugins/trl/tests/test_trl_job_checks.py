@@ -14,7 +14,9 @@ from jurist.contracts import Trainer, TrainJob
 from jurist.errors import UsageError
 from jurist_trl.groups.grpo import GRPO, GRPOOptions
 from jurist_trl.groups.rloo import RLOO, RLOOOptions
+from jurist_trl.installation import installation_faults
 from jurist_trl.ppo import PPO, PPOOptions
+from jurist_trl.settings import TrainingOptions
 from jurist_trl.supervised.dpo import DPO, DPOOptions
 from jurist_trl.supervised.reward import Reward, RewardOptions
 from jurist_trl.supervised.sft import SFT, SFTOptions
@@ -56,7 +58,7 @@ def test_faults_of_options_tokenizer_and_installation_are_listed_together(
     make_policy: Callable[..., Path], refused: Refused, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        "jurist_trl.training.job_checks.requires", lambda _: ["trl<1.16", "torch>=2.6", "none; extra == 'a'"]
+        "jurist_trl.installation.requires", lambda _: ["trl<1.16", "torch>=2.6", "none; extra == 'a'"]
     )
     error = refused(
         make_policy(pad=None, template=None), report_to=("tensorbord", "neptune"), fsdp={}, push_to_hub="a/b"
@@ -77,9 +79,7 @@ def test_faults_of_options_tokenizer_and_installation_are_listed_together(
 
 
 def test_the_installed_packages_are_in_the_range_that_was_tested() -> None:
-    from jurist_trl.training.job_checks import _version_faults
-
-    assert list(_version_faults()) == []
+    assert list(installation_faults(TrainingOptions(), 1)) == []
     assert "trl<1.17,>=1.16" in (metadata.requires("jurist-trl") or [])
 
 

@@ -149,10 +149,12 @@ def test_a_policy_that_blew_up_stops_and_names_the_last_good_checkpoint(
 def test_settings_that_cannot_work_are_refused_early(
     ppo_job: TrainJob, train_ppo: Any, make_policy: Any, reward_model: Path, prompts: Path
 ) -> None:
-    with pytest.raises(UsageError, match="PPO has no rewards"):
+    with pytest.raises(UsageError, match="there are no rewards"):
         train_ppo(ppo_job, reward=None)
     with pytest.raises(UsageError, match="value_model: reward_model needs a reward model"):
         train_ppo(ppo_job, value_model="reward_model")
+    with pytest.raises(UsageError, match="PPO trains two networks"):
+        train_ppo(ppo_job, fsdp={})
     with pytest.raises(UsageError, match="could not be loaded"):
         train_ppo(ppo_job, reward="reward_functions_of_a_test:missing")
     with pytest.raises(UsageError, match="none of the 12 prompts has at most 2 tokens"):
@@ -208,7 +210,7 @@ def test_a_policy_that_went_too_far_rests_until_the_next_rollout(
 
 
 def test_vllm_is_asked_for_by_name_where_it_is_not_installed(ppo_job: TrainJob, train_ppo: Any) -> None:
-    with pytest.raises(UsageError, match="option use_vllm needs the package vllm"):
+    with pytest.raises(UsageError, match="use_vllm needs the package vllm"):
         train_ppo(ppo_job, use_vllm=True)
     with pytest.raises(ValueError, match="vllm_server_base_url needs use_vllm"):
         PPOOptions(vllm_server_base_url="http://127.0.0.1:8000")

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from jurist.contracts import TrainJob
+from jurist.contracts import JobOutline, TrainJob
 from jurist.errors import BudgetStop, ContractError, ProviderError, UsageError
 from jurist_trl.ppo import PPO
 from jurist_trl.rollouts.rewarded import RewardedOptions
@@ -117,12 +117,12 @@ def test_sources_come_in_order_models_function_scorers(
         return [float(len(text)) for text in texts]
 
     functions.lengths = lengths  # type: ignore[attr-defined]
-    ppo = PPO(PPO.Options())
+    weights = (3.0, 1.0, 0.1, 0.01)
+    ppo = PPO(PPO.Options(reward="functions_of_this_test:lengths", reward_weights=weights))
     ppo.score = lambda prompts, texts: [100.0 if text == "red" else None for text in texts]
     job = TrainJob(model=policy, data=policy, output=tmp_path, reward_models=folders)
-    options = RewardedOptions(reward="functions_of_this_test:lengths", reward_weights=(3.0, 1.0, 0.1, 0.01))
     texts = ["red", "green", "red"]
-    rewards = RewardSource.of(job, options, ppo)(PROMPTS, texts)
+    rewards = RewardSource.of(job, ppo)(PROMPTS, texts)
     scores = RewardModel(folders[0]).score(PROMPTS, texts)
     assert list(rewards.parts) == ["reward_model_1", "reward_model_2", "reward_function", "scorers"]
     assert rewards.parts["reward_model_2"] == pytest.approx([-score for score in scores], abs=1e-6)
@@ -134,15 +134,14 @@ def test_sources_come_in_order_models_function_scorers(
     ]
 
 
-def test_weights_must_be_as_many_as_sources(policy: Path, tmp_path: Path) -> None:
-    """Which is said before anything is loaded: there is no such model, and no such function."""
-    ppo = PPO(PPO.Options())
-    ppo.score = lambda prompts, texts: [0.0] * len(texts)
-    job = TrainJob(model=policy, data=policy, output=tmp_path, reward_models=(tmp_path / "none",))
-    options = RewardedOptions(reward="no_such_module:function", reward_weights=(1.0,))
-    with pytest.raises(UsageError, match="1 numbers for 3 sources") as caught:
-        RewardSource.of(job, options, ppo)
-    assert "reward_model, reward_function, scorers" in str(caught.value)
+def test_weights_must_be_as_many_as_sources(tmp_path: Path) -> None:
+    """Which is said before anything is loaded: there is no such function."""
+    ppo = PPO(PPO.Options(reward="no_such_module:function", reward_weights=(1.0,)))
+    assert ppo.faults(JobOutline(reward_models=1, scored=True)) == [
+        "reward_weights has 1 numbers: give one for each of these, in order: "
+        "reward_model, reward_function, scorers"
+    ]
+    assert ppo.faults(JobOutline()) == []
 
 
 def test_nothing_more_is_asked_when_all_are_dropped() -> None:
@@ -154,10 +153,11 @@ def test_nothing_more_is_asked_when_all_are_dropped() -> None:
     assert rewards.parts["second"] == [None] * 3
 
 
-def test_a_training_without_rewards_is_refused(policy: Path, tmp_path: Path) -> None:
-    job = TrainJob(model=policy, data=policy, output=tmp_path)
-    with pytest.raises(UsageError, match="PPO has no rewards"):
-        RewardSource.of(job, RewardedOptions(), PPO(PPO.Options()))
+def test_a_training_needs_rewards() -> None:
+    (fault,) = PPO(PPO.Options()).faults(JobOutline())
+    assert fault.startswith("there are no rewards: name a reward model or scorers")
+    for outline in (JobOutline(reward_models=2), JobOutline(scored=True)):
+        assert PPO(PPO.Options()).faults(outline) == []
 
 
 class Counter:

@@ -32,8 +32,8 @@ if "sharded" in sys.argv:
     from accelerate.state import PartialState
     from accelerate.utils import DistributedType
     PartialState._prepare_backend = lambda *_: ("gloo", DistributedType.MULTI_GPU)
-    from jurist_trl.training import job_checks
-    job_checks._sharding_faults = lambda _: []
+    from jurist_trl import installation
+    installation._sharding = lambda *_: []
 
 from jurist.contracts import TrainJob
 

@@ -126,7 +126,7 @@ def _labelling_text(labelling: Labelling) -> str:
     lines = [
         (
             _SCENARIOS.get(scenario.name, checking),
-            f"{scenario.hours:,.0f} h" if scenario.hours else _NOTHING,
+            time_text(scenario.hours * 3600) if scenario.hours else _NOTHING,
             f"${_usd(scenario.usd)}",
         )
         for scenario in labelling.scenarios

@@ -15,8 +15,8 @@ from typing import Literal
 from jurist.planning.bounds import Bounds
 from jurist.planning.scenarios import Labelling
 from jurist.prices import Price
-from jurist.recipe import Budget, Human
-from jurist.records import Record
+from jurist.recipe import Human, Recipe
+from jurist.records import Record, content_id
 
 Verdict = Literal["fits", "may not fit", "does not fit", "not known", "refused"]
 """``refused``: a run with this cap is not begun, since a chat model has no price."""
@@ -154,18 +154,22 @@ class CapPlan(Record):
 
 
 class Plan(Record):
-    """What all stages of a recipe will ask for, and what people would cost instead."""
+    """What all stages of a recipe will ask for, and what people would cost instead.
+
+    ``settings`` is the content id of the recipe's settings: a run of others is not what was planned.
+    """
 
     recipe: str
+    settings: str
     stages: tuple[StagePlan, ...]
     total: Total
     budget: tuple[CapPlan, ...]
     labelling: Labelling | None
 
     @classmethod
-    def of(cls, recipe: str, stages: Iterable[StagePlan], budget: Budget, human: Human) -> Plan:
-        """Add up the stages, and hold the sum against the budget and against people."""
-        each = tuple(stages)
+    def of(cls, recipe: Recipe, stages: Iterable[StagePlan]) -> Plan:
+        """Add up the stages, and hold the sum against the recipe's budget and against people."""
+        each, budget = tuple(stages), recipe.budget
         seconds = Bounds.sum(stage.seconds for stage in each)
         total = Total.of((one for stage in each for one in stage.components), seconds)
         caps = []
@@ -179,7 +183,12 @@ class Plan(Record):
             verdict = _verdict(tokens, budget.tokens, known=not total.uncounted)
             caps.append(CapPlan(of="tokens", cap=budget.tokens, verdict=verdict))
         return cls(
-            recipe=recipe, stages=each, total=total, budget=tuple(caps), labelling=_labelling(each, human)
+            recipe=recipe.name,
+            settings=content_id(recipe),
+            stages=each,
+            total=total,
+            budget=tuple(caps),
+            labelling=_labelling(each, recipe.human),
         )
 
 

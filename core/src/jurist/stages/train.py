@@ -68,7 +68,7 @@ class TrainStage(Stage):
         references = self.references()
         named = [ref for _, kind, ref in references if isinstance(ref, str) and kind != "trainer"]
         if self.consumes() == "prompts":
-            return [*named, *self._reward_models()]
+            return [*named, *self.reward_models()]
         return named if self.file() is not None else [*named, self._data()]
 
     def input_files(self) -> list[Path]:
@@ -155,12 +155,16 @@ class TrainStage(Stage):
 
     def samples(self, which: Which) -> Samples | None:
         """How many responses its trainer will have scored; None where that is not known."""
-        assert self._trainer is not None, "trainer() comes first"
-        trainer = cast(Trainer, self._trainer.implementation(self._trainer.options))
+        trainer = self.built_trainer()
         prompts = {of: len(each) for of, each in self.sampled().items()}
         if which == "score":
             return trainer.samples(prompts["score"], self.settings.processes)
         return trainer.measurements(prompts["measure"], prompts["score"], self.settings.processes)
+
+    def built_trainer(self) -> Trainer:
+        """A trainer with its options, to ask before it is at work."""
+        assert self._trainer is not None, "trainer() comes first"
+        return cast(Trainer, self._trainer.implementation(self._trainer.options))
 
     async def execute(self, context: StageContext, folder: Path) -> StageResult:
         """Run the trainer in the worker; it resumes by itself from its last checkpoint."""
@@ -197,7 +201,7 @@ class TrainStage(Stage):
             model=model,
             data=data,
             output=folder,
-            reward_models=tuple(self._checkpoint(name, context) for name in self._reward_models()),
+            reward_models=tuple(self._checkpoint(name, context) for name in self.reward_models()),
             lineage=lineage(self, trainer, data, context),
             seed=self.recipe.seed,
         )
@@ -246,10 +250,10 @@ class TrainStage(Stage):
     def kinds(self) -> dict[str, set[str]]:
         """What it reads → of which kinds that may be, for all but components."""
         if self.consumes() == "prompts":
-            return {name: {"reward_model", "labeler"} for name in self._reward_models()}
+            return {name: {"reward_model", "labeler"} for name in self.reward_models()}
         return {} if self.file() is not None else {self._data(): {self.consumes()}}
 
-    def _reward_models(self) -> tuple[str, ...]:
+    def reward_models(self) -> tuple[str, ...]:
         """The reward models by name: the newest, where nothing else is said to reward."""
         named = self.settings.reward_model
         if self.consumes() != "prompts":
@@ -273,11 +277,6 @@ class TrainStage(Stage):
         assert self._trainer is not None, "trainer() comes first"
         value = getattr(self._trainer.options, name, None)
         return None if value is None else str(value)
-
-    def leaves_open(self, name: str) -> bool:
-        """Whether its trainer has an option of that name that is not set."""
-        assert self._trainer is not None, "trainer() comes first"
-        return getattr(self._trainer.options, name, "") is None
 
     def file(self) -> Path | None:
         """The file to learn from, where the recipe names one."""

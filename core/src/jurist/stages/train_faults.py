@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from jurist.contracts import JobOutline
 from jurist.files.modules import has_module
 
 if TYPE_CHECKING:
@@ -27,11 +28,21 @@ def misfits(stage: TrainStage) -> list[str]:
     if settings.mixed is not None and stage.consumes() == "preferences":
         faults.append(f"{where}.mixed: {who} preferences, with which no conversations are mixed")
     scored = settings.scorers or (settings.held_out is not None and settings.held_out.scorers)
-    held_out = settings.held_out
-    if held_out is not None and not held_out.scorers and stage.leaves_open("metric"):
-        faults.append(f"{where}.held_out: nobody measures; name scorers, or give the trainer a metric")
     if (reward := stage.option("reward")) is not None and not has_module(reward.partition(":")[0]):
         faults.append(f"{where}.trainer.reward: there is no module {reward.partition(':')[0]!r} to import")
     if settings.principles != "none" and not scored:
         faults.append(f"{where}.principles: there are no scorers that could go by them")
-    return faults
+    return faults + [f"{where}.trainer: {fault}" for fault in stage.built_trainer().faults(outline(stage))]
+
+
+def outline(stage: TrainStage) -> JobOutline:
+    """What is known of its job before anything is spent."""
+    settings, scorers = stage.settings, stage.scorers()
+    return JobOutline(
+        reward_models=len(stage.reward_models()),
+        held_out=settings.held_out is not None,
+        mixed=settings.mixed is not None,
+        scored="score" in scorers,
+        measured="measure" in scorers,
+        processes=settings.processes,
+    )

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from jurist.planning.plan import Plan
-from jurist.records import Trajectory
+from jurist.records import Trajectory, content_id
 from jurist.stages.best_of import Candidates
 from jurist.stages.evaluate import Evaluated
 from jurist.stages.jury import Judged
@@ -104,10 +104,19 @@ def read_run(folder: Path, browsed: int = BYTES) -> RunReading:
         totals=files.state.get("totals", {}),
         served=files.state.get("served", {}),
         settings=files.recipe,
-        plan=read_record(folder / "plan.json", Plan, problems),
+        plan=_plan(files, problems),
         stages=stages,
         problems=problems.lines,
     )
+
+
+def _plan(files: RunFiles, problems: Problems) -> Plan | None:
+    """What ``jurist plan`` left in the folder, if it is of the settings that ran."""
+    plan = read_record(files.folder / "plan.json", Plan, problems)
+    if plan is not None and plan.settings != content_id(files.recipe):
+        problems.add("plan.json is of other settings than the run's, so nothing is held against it")
+        return None
+    return plan
 
 
 def _size(stage: StageReading) -> int:

@@ -1,4 +1,4 @@
-"""Responses that a policy gave while it was trained: the first and the last of them."""
+"""Responses that a policy gave while it was trained, as ``samples.jsonl`` has them."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ _EACH = 8
 
 
 def first_and_last(rows: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """The first and the last rows of ``samples.jsonl``, each with the prompt's last message as its prompt."""
+    """The first and the last rows."""
     source = iter(rows)
     first = list(islice(source, _EACH))
-    return [_shown(row) for row in (*first, *deque(source, maxlen=_EACH))]
+    return [shown(row) for row in (*first, *deque(source, maxlen=_EACH))]
 
 
-def _shown(row: Mapping[str, Any]) -> Mapping[str, Any]:
+def shown(row: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A row with the last message of its prompt as its prompt."""
     turns = row.get("prompt")
     last = turns[-1] if isinstance(turns, list) and turns else None
     prompt = last.get("content") if isinstance(last, Mapping) else turns

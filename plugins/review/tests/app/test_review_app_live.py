@@ -82,6 +82,34 @@ def test_the_live_view_of_a_training_shows_its_newest_metrics(make_run: Any, mak
     assert (state.progress.warning, state.left) == ("rewards rise", pytest.approx(5 / 3))
 
 
+def test_the_live_view_of_a_training_shows_the_newest_responses_as_text(
+    make_run: Any, make_judged: Any, make_client: Any
+) -> None:
+    folder = make_run(make_judged(5), status="running")
+    recipe = (folder / "recipe.yaml").read_text().replace("stage: compare", "stage: train")
+    (folder / "recipe.yaml").write_text(recipe)
+    rows = [
+        {"step": step, "prompt": [{"role": "user", "content": f"Question {step}?"}], "response": said}
+        | {"reward": step / 4}
+        for step, said in enumerate(["one", " ", "<b>two</b>", "three", "four", "five"], 1)
+    ]
+    lines = [json.dumps(row) for row in rows]
+    samples = folder / "stages/02-compare/samples.jsonl"
+    samples.write_text("\n".join(lines) + '\n{"step": 7, "prom')
+    assert [row["response"] for row in read_state(folder).samples] == [
+        "five",
+        "four",
+        "three",
+        "<b>two</b>",
+        " ",
+    ]
+    page = make_client(Desk(folder, Sampling())).get("/live").text
+    assert "&lt;b&gt;two&lt;/b&gt;" in page
+    assert "an empty text" in page
+    assert "Question 6?" in page
+    assert "Question 1?" not in page
+
+
 def test_progress_is_written_once_a_second_and_at_the_end(make_run: Any, make_judged: Any) -> None:
     folder = make_run(make_judged(5), status="running")
     now = [0.0]

@@ -40,6 +40,12 @@ def spending_options(command: Command) -> Command:
     return click.option("--max-usd", type=positive, help="Stop before spending more than this.")(command)
 
 
+def run_folder(recipe: Recipe, given: str, out: Path | None) -> Path:
+    """Where the run of a recipe is kept that was given as a path or as a file in a package."""
+    name = recipe.name if "name" in recipe.model_fields_set else Path(given).stem
+    return out or Path("runs", name)
+
+
 def carry_out(
     recipe: Recipe, folder: Path, registry: Registry, max_usd: float | None, max_tokens: int | None
 ) -> Run:

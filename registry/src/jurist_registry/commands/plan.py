@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from jurist_registry.commands.execution import no_plugin_option
+from jurist_registry.commands.execution import no_plugin_option, out_option, run_folder
 from jurist_registry.registry import Registry
 
 
@@ -15,24 +15,25 @@ from jurist_registry.registry import Registry
 @click.option(
     "--set", "overrides", multiple=True, metavar="A.B=VALUE", help="Change a setting of the recipe."
 )
-@click.option(
-    "--json",
-    "file",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="Write all of it to this file too.",
-)
+@out_option
 @no_plugin_option
-def plan(recipe: str, overrides: tuple[str, ...], file: Path | None, no_plugin: tuple[str, ...]) -> None:
+def plan(recipe: str, overrides: tuple[str, ...], out: Path | None, no_plugin: tuple[str, ...]) -> None:
     """Show what RECIPE will call, how many tokens that takes and what it costs.
 
     Checks all of the recipe, and calls nothing. Beside it stands what people would cost for the same labels.
+    The numbers are kept as plan.json in the folder --out, by default runs/NAME as of jurist run: the
+    report of the run holds what it came to against them.
     """
     from jurist.files.jsonl import write_json
     from jurist.preflight import plan as plan_of
     from jurist.recipe import Recipe
+    from jurist.run_directory import make_directory
     from jurist_registry.plan_text import plan_text
 
-    planned = plan_of(Recipe.load(recipe, overrides), Registry.discover(disabled=no_plugin))
-    if file is not None:
-        write_json(file, planned.model_dump(mode="json"))
+    loaded = Recipe.load(recipe, overrides)
+    planned = plan_of(loaded, Registry.discover(disabled=no_plugin))
     click.echo(plan_text(planned))
+    folder = run_folder(loaded, recipe, out)
+    make_directory(folder)
+    write_json(folder / "plan.json", planned.model_dump(mode="json"))
+    click.echo(f"\nkept: {folder / 'plan.json'}", err=True)

@@ -7,7 +7,13 @@ from pathlib import Path
 import click
 
 from jurist.recipe import Recipe
-from jurist_registry.commands.execution import carry_out, no_plugin_option, out_option, spending_options
+from jurist_registry.commands.execution import (
+    carry_out,
+    no_plugin_option,
+    out_option,
+    run_folder,
+    spending_options,
+)
 from jurist_registry.registry import Registry
 
 
@@ -33,8 +39,7 @@ def run(
     what was answered before and goes on.
     """
     loaded = Recipe.load(recipe, overrides)
-    name = loaded.name if "name" in loaded.model_fields_set else Path(recipe).stem
-    folder = out or Path("runs", name)
+    folder = run_folder(loaded, recipe, out)
     carry_out(loaded, folder, Registry.discover(disabled=no_plugin), max_usd, max_tokens)
     report = folder / "report.html"
     click.echo(f"report: {report}" if report.exists() else f"next: jurist report {folder}")

@@ -10,7 +10,7 @@ from typing import ClassVar, get_args
 
 import pytest
 
-from jurist.contracts import Artifact, Samples, Trainer, TrainJob, TrainProgress
+from jurist.contracts import Artifact, JobOutline, Samples, Trainer, TrainJob, TrainProgress
 from jurist.testing.kit.component import ComponentContract, assert_finite
 from jurist.training.channel import Which
 
@@ -93,6 +93,18 @@ class TrainerContract(ComponentContract):
         """Set ``consumes`` and ``produces`` on the class: stages check recipes by them."""
         assert getattr(self.component, "consumes", None) in {"revisions", "preferences", "prompts"}
         assert getattr(self.component, "produces", None) in {"policy", "reward_model", "labeler"}
+
+    def test_job_has_no_faults(self, training: Training) -> None:
+        """Find no fault in the outline of a job that you can train: recipes with faults do not run."""
+        job, samples = training.job, getattr(self.component, "consumes", None) == "prompts"
+        outline = JobOutline(
+            reward_models=len(job.reward_models),
+            held_out=samples,
+            measured=samples,
+            scored=samples,
+            mixed=job.mixed is not None,
+        )
+        assert list(self.new().faults(outline)) == []
 
     def test_artifact_is_a_checkpoint(self, training: Training) -> None:
         """Save the checkpoint under the job's ``output``; return it as an Artifact of the declared kind."""

@@ -16,9 +16,13 @@ from pydantic import ValidationError
 from jurist.records import Usage
 from jurist_review.progress_file import PLACE, StageProgress
 from jurist_review.run_files import RunFiles, StageFolder
+from jurist_review.samples import shown
 
-_TAIL = 20_000
-"""Bytes at the end of a file of metrics in which its last row is looked for."""
+_TAIL = 50_000
+"""Bytes at the end of a file in which its last rows are looked for."""
+
+_SAMPLES = 5
+"""How many of the newest responses of a policy in training are shown."""
 
 _TELLING = 5
 """Items or steps after which their pace says something of the rest."""
@@ -52,7 +56,8 @@ class Spent:
 class RunState:
     """A run as its files tell it. ``cap``: the most dollars that the recipe lets it spend.
 
-    ``spent`` is None where the ledger cannot be read right now.
+    ``metrics`` and ``samples`` are the newest of a training at work. ``spent`` is None where the ledger
+    cannot be read right now.
     """
 
     name: str
@@ -61,6 +66,7 @@ class RunState:
     stages: list[StageState]
     progress: StageProgress | None
     metrics: Mapping[str, Any]
+    samples: list[Mapping[str, Any]]
     spent: list[Spent] | None
     cap: float | None
 
@@ -105,10 +111,12 @@ def read_state(folder: Path) -> RunState:
     progress = _progress(folder) if at_work is not None else None
     if progress is not None and at_work is not None and progress.stage != at_work.name:
         progress = None
-    metrics: Mapping[str, Any] = {}
+    metrics: list[Mapping[str, Any]] = []
+    samples: list[Mapping[str, Any]] = []
     if at_work is not None and at_work.kind == "train":
         folder_of_it = next(each.folder for each in files.stages() if each.name == at_work.name)
-        metrics = _last_row(folder_of_it / "metrics.jsonl")
+        metrics = _last_rows(folder_of_it / "metrics.jsonl", 1)
+        samples = [shown(row) for row in _last_rows(folder_of_it / "samples.jsonl", _SAMPLES)]
     budget = files.recipe.get("budget") or {}
     return RunState(
         name=str(files.state.get("name", "run")),
@@ -116,7 +124,8 @@ def read_state(folder: Path) -> RunState:
         note=str(files.recipe.get("note") or ""),
         stages=stages,
         progress=progress,
-        metrics=metrics,
+        metrics=metrics[0] if metrics else {},
+        samples=samples,
         spent=_spent(folder / "ledger.sqlite"),
         cap=budget.get("usd") if isinstance(budget, dict) else None,
     )
@@ -153,22 +162,25 @@ def _progress(folder: Path) -> StageProgress | None:
         return None
 
 
-def _last_row(path: Path) -> Mapping[str, Any]:
-    """The newest whole row of a file of metrics."""
+def _last_rows(path: Path, most: int) -> list[Mapping[str, Any]]:
+    """The newest whole rows of a file, the newest first."""
+    found: list[Mapping[str, Any]] = []
     try:
         with path.open("rb") as file:
             file.seek(max(0, path.stat().st_size - _TAIL))
             lines = file.read().splitlines(keepends=True)
     except OSError:
-        return {}
+        return found
     for line in reversed(lines):
-        if line.endswith(b"\n"):
-            try:
-                row = json.loads(line)
-            except ValueError:
-                continue
-            return row if isinstance(row, dict) else {}
-    return {}
+        if len(found) == most:
+            break
+        try:
+            row = json.loads(line) if line.endswith(b"\n") else None
+        except ValueError:
+            continue
+        if isinstance(row, dict):
+            found.append(row)
+    return found
 
 
 def _spent(ledger: Path) -> list[Spent] | None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 from pydantic import Field
 
-from jurist.contracts import Artifact, TrainJob, TrainProgress
+from jurist.contracts import Artifact, JobOutline, TrainJob, TrainProgress
 from jurist_trl.rollouts.options import RolloutOptions
 from jurist_trl.rollouts.trainer import RolloutTrainer
 
@@ -37,6 +37,17 @@ class GroupOptions(RolloutOptions):
         return self.mini_batches * self.num_iterations
 
 
+class GroupTrainer(RolloutTrainer):
+    """A trainer that compares the responses to a prompt with each other."""
+
+    options: GroupOptions
+
+    def faults(self, outline: JobOutline) -> Sequence[str]:
+        """Those of every trainer that samples; these learn from nothing besides."""
+        mixed = "no conversations can be mixed into this training: leave 'mixed:' out, or use trl-ppo"
+        return (*super().faults(outline), *([mixed] if outline.mixed else []))
+
+
 class GRPOOptions(GroupOptions):
     """Options of ``trl-grpo`` (Shao et al. 2024, 2402.03300).
 
@@ -51,7 +62,7 @@ class GRPOOptions(GroupOptions):
     scale_rewards: RewardScale = "group"
 
 
-class GRPO(RolloutTrainer):
+class GRPO(GroupTrainer):
     """Trains a policy by GRPO."""
 
     Options = GRPOOptions

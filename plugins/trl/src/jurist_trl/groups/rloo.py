@@ -7,8 +7,7 @@ from collections.abc import Callable
 from pydantic import Field
 
 from jurist.contracts import Artifact, TrainJob, TrainProgress
-from jurist_trl.groups.grpo import GroupOptions
-from jurist_trl.rollouts.trainer import RolloutTrainer
+from jurist_trl.groups.grpo import GroupOptions, GroupTrainer
 
 
 class RLOOOptions(GroupOptions):
@@ -22,7 +21,7 @@ class RLOOOptions(GroupOptions):
     normalize_advantages: bool = False
 
 
-class RLOO(RolloutTrainer):
+class RLOO(GroupTrainer):
     """Trains a policy by REINFORCE leave-one-out."""
 
     Options = RLOOOptions

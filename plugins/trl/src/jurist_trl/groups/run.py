@@ -8,7 +8,6 @@ from transformers import set_seed
 from trl import GRPOConfig, RLOOConfig
 
 from jurist.contracts import Artifact, TrainJob
-from jurist.errors import UsageError
 from jurist_trl.groups.grpo import GRPO, GroupOptions
 from jurist_trl.groups.rloo import RLOO
 from jurist_trl.groups.trainer import GroupRelativeTrainer, LeaveOneOutTrainer
@@ -49,15 +48,9 @@ def train_by_rloo(rloo: RLOO, job: TrainJob, progress: Progress) -> Artifact:
 def _train(
     trainer: RolloutTrainer, options: GroupOptions, method: Method, job: TrainJob, progress: Progress
 ) -> Artifact:
-    if job.mixed is not None:
-        raise UsageError(
-            "conversations to learn from besides cannot be mixed into a training by GRPO or RLOO",
-            provided_by=f"jurist-trl ({method.name})",
-            hint="leave 'mixed:' out of the stage, or use trl-ppo",
-        )
     setup = RolloutSetup.of(method.name, trainer, job)
     config = _config(setup, options, method)  # first, since it chooses this process's GPU
-    reward = RewardSource.of(setup.job, options, trainer)
+    reward = RewardSource.of(setup.job, trainer)
     set_seed(setup.job.seed)
     made = method.trainer(reward=reward, args=config, **setup.trainer_arguments())
     callbacks = setup.callbacks(made, progress, reward_clip=method.reward_clip)

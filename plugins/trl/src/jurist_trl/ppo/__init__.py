@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 from pydantic import Field, model_validator
 
-from jurist.contracts import Artifact, TrainJob, TrainProgress
+from jurist.contracts import Artifact, JobOutline, TrainJob, TrainProgress
 from jurist_trl.rollouts.options import RolloutOptions
 from jurist_trl.rollouts.trainer import RolloutTrainer
 from jurist_trl.settings import Scheduler
@@ -79,6 +79,17 @@ class PPO(RolloutTrainer):
     options: PPOOptions
     consumes = "prompts"
     produces = "policy"
+
+    def faults(self, outline: JobOutline) -> Sequence[str]:
+        """Those of every trainer that samples, and what speaks against its value model."""
+        found = [*super().faults(outline)]
+        if self.options.value_model == "reward_model" and not outline.reward_models:
+            found.append(
+                "value_model: reward_model needs a reward model, and there is none: set it to policy"
+            )
+        if self.options.fsdp is not None:
+            found.append("fsdp: PPO trains two networks, which it cannot do here: set lora for a large model")
+        return found
 
     def train(self, job: TrainJob, progress: Callable[[TrainProgress], None]) -> Artifact:
         """Train to the end; continues from the last checkpoint of the job's folder."""

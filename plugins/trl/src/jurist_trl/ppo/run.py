@@ -6,7 +6,6 @@ from transformers import set_seed
 from trl import GRPOConfig
 
 from jurist.contracts import Artifact, TrainJob
-from jurist.errors import UsageError
 from jurist_trl.ppo import PPO, PPOOptions
 from jurist_trl.ppo.mixed_conversations import MixedConversations
 from jurist_trl.ppo.trainer import PPOTrainer
@@ -24,12 +23,6 @@ PROVIDED_BY = "jurist-trl (trl-ppo)"
 def train_by_ppo(ppo: PPO, job: TrainJob, progress: Progress) -> Artifact:
     """Train ``job.model`` on the prompts in ``job.data``."""
     options = ppo.options
-    if options.fsdp is not None:
-        raise UsageError(
-            "trl-ppo trains two networks, which FSDP cannot do here",
-            provided_by=PROVIDED_BY,
-            hint="start the processes with torchrun and without the option fsdp; for a large model, set lora",
-        )
     setup = RolloutSetup.of("trl-ppo", ppo, job)
     job, mixed = setup.job, _mixed(setup)
     if job.reward_models and options.value_model in (None, "reward_model"):
@@ -63,7 +56,7 @@ def _trainer(ppo: PPO, setup: RolloutSetup, mixed: MixedConversations | None) ->
     """The trainer as it begins, or as it was when the last checkpoint was written."""
     job, options = setup.job, ppo.options
     config = _config(setup, options)  # first, since it chooses this process's GPU
-    reward = RewardSource.of(job, options, ppo)
+    reward = RewardSource.of(job, ppo)
     set_seed(job.seed)
     trainer = PPOTrainer(
         options=options,

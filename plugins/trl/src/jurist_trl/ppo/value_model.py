@@ -90,16 +90,9 @@ def _start(start: ValueStart, job: TrainJob, options: PPOOptions) -> Any:
 
 
 def _check_reward_model(job: TrainJob, tokenizer: Any) -> None:
-    hint = "set value_model: policy"
-    if not job.reward_models:
-        raise UsageError(
-            "value_model: reward_model needs a reward model, and the job has none",
-            provided_by="jurist-trl (trl-ppo)",
-            hint=hint,
-        )
     if load_tokenizer(job.reward_models[0]).get_vocab() != tokenizer.get_vocab():
         raise UsageError(
             f"the value model cannot start from {job.reward_models[0]}: its tokenizer is not the policy's",
             provided_by="jurist-trl (trl-ppo)",
-            hint=hint,
+            hint="set value_model: policy",
         )

@@ -14,7 +14,7 @@ from accelerate.utils import gather_object
 from transformers import TrainerCallback, set_seed
 
 from jurist.contracts import ScoreResponses, Trainer, TrainJob
-from jurist.errors import ContractError, UsageError
+from jurist.errors import ContractError
 from jurist_trl.rollouts.options import RolloutOptions
 from jurist_trl.rollouts.prompts import Prompt, rollout_prompts
 from jurist_trl.rollouts.rewards import Retried, load_function
@@ -30,27 +30,14 @@ class HeldOut(NamedTuple):
 
     @classmethod
     def of(cls, job: TrainJob, options: RolloutOptions, trainer: Trainer, tokenizer: Any) -> HeldOut | None:
-        """What the job and the options ask for; prompts over ``max_prompt_length`` are left out.
-
-        Raises:
-            UsageError: there are prompts without a measure, two measures, or a measure without prompts.
-        """
-        measures = [m for m in (options.metric, trainer.measure) if m is not None]
-        if job.held_out is None and not measures:
-            return None
+        """What the job and the options ask for; prompts over ``max_prompt_length`` are left out."""
         if job.held_out is None:
-            raise _unclear(
-                "a measure of held-out prompts, but no such prompts", "name them, or drop the measure"
-            )
-        if len(measures) != 1:
-            has = (
-                "two measures of held-out prompts" if measures else "held-out prompts, but no measure of them"
-            )
-            raise _unclear(has, "set either the option metric: module:function or scorers that measure")
+            return None
         found = rollout_prompts(job.held_out, tokenizer, options.max_prompt_length, provided_by="jurist-trl")
-        measure = measures[0]
-        if isinstance(measure, str):
-            measure = Retried(load_function(measure), options.reward_retries)
+        measure = trainer.measure
+        if measure is None:
+            assert options.metric is not None, "faults() comes first"
+            measure = Retried(load_function(options.metric), options.reward_retries)
         return cls(found.prompts, found.longest, measure)
 
 
@@ -143,7 +130,3 @@ def _measured(measure: ScoreResponses, prompts: Sequence[Prompt], texts: Sequenc
             hint="return one float or None per response, in order",
         )
     return [value if value is not None and math.isfinite(value) else None for value in values]
-
-
-def _unclear(has: str, hint: str) -> UsageError:
-    return UsageError(f"the training has {has}", provided_by="jurist-trl", hint=hint)

@@ -9,13 +9,12 @@ import math
 import threading
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from jurist.contracts import ScoreResponses, Trainer, TrainJob
+from jurist.contracts import ScoreResponses, TrainJob
 from jurist.errors import ContractError, JuristError, ProviderError, UsageError
-from jurist_trl.rollouts.rewarded import RewardedOptions
+from jurist_trl.rollouts.trainer import RolloutTrainer
 
 Prompts = Sequence[Sequence[dict[str, str]]]
 Values = list[float | None]
@@ -43,35 +42,20 @@ class RewardSource:
         self._weights = weights or [1.0] * len(sources)
 
     @classmethod
-    def of(cls, job: TrainJob, options: RewardedOptions, trainer: Trainer) -> RewardSource:
+    def of(cls, job: TrainJob, trainer: RolloutTrainer) -> RewardSource:
         """The rewards of a training: of the job's reward models, the option ``reward`` and the scorers.
 
         Raises:
-            UsageError: there are none, they are not as many as ``reward_weights``, or one cannot be loaded.
+            UsageError: one cannot be loaded.
         """
-        makers: dict[str, Callable[[], ScoreResponses]] = {}
-        for number, path in enumerate(job.reward_models, start=1):
-            name = f"reward_model_{number}" if len(job.reward_models) > 1 else "reward_model"
-            makers[name] = partial(_reward_model, path)
+        options = trainer.options
+        found = [_reward_model(path) for path in job.reward_models]
         if options.reward is not None:
-            makers["reward_function"] = partial(_retried, options.reward, options.reward_retries)
+            found.append(_retried(options.reward, options.reward_retries))
         if trainer.score is not None:
-            score = trainer.score  # its engine retries by itself
-            makers["scorers"] = lambda: score
-        if not makers:
-            raise UsageError(
-                f"{type(trainer).__name__} has no rewards",
-                provided_by="jurist-trl",
-                hint="give the stage a reward model or scorers, or option reward: module:function",
-            )
-        weights = options.reward_weights
-        if weights is not None and len(weights) != len(makers):
-            raise UsageError(
-                f"reward_weights has {len(weights)} numbers for {len(makers)} sources of rewards",
-                provided_by="jurist-trl",
-                hint=f"give one for each, in this order: {', '.join(makers)}",
-            )
-        return cls({name: make() for name, make in makers.items()}, weights)
+            found.append(trainer.score)  # its engine retries by itself
+        names = trainer.reward_sources(trainer.outline(job))
+        return cls(dict(zip(names, found, strict=True)), options.reward_weights)
 
     def __call__(self, prompts: Prompts, texts: Sequence[str]) -> Rewards:
         """The rewards of ``texts``, each a response to the prompt in the same place."""

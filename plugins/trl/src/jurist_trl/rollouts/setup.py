@@ -39,7 +39,7 @@ class RolloutSetup(NamedTuple):
             UsageError: it cannot succeed.
         """
         options = trainer.options
-        job, tokenizer = prepare(name, job, options)
+        job, tokenizer = prepare(name, trainer, job)
         prompts = rollout_prompts(
             job.data, tokenizer, options.max_prompt_length, provided_by=f"jurist-trl ({name})"
         )

@@ -2,14 +2,52 @@
 
 from __future__ import annotations
 
-from jurist.contracts import Samples, Trainer
+from collections.abc import Iterator, Sequence
+from importlib.util import find_spec
+
+from jurist.contracts import JobOutline, Samples
 from jurist_trl.rollouts.options import RolloutOptions
+from jurist_trl.trainer import TRLTrainer
 
 
-class RolloutTrainer(Trainer):
+class RolloutTrainer(TRLTrainer):
     """A trainer that samples responses to prompts and learns from their rewards."""
 
     options: RolloutOptions
+
+    def faults(self, outline: JobOutline) -> Sequence[str]:
+        """Those of every trainer, and what speaks against its rewards, its measure and how it samples."""
+        found = [*super().faults(outline), *self._reward_faults(outline), *self._measure_faults(outline)]
+        if self.options.use_vllm and find_spec("vllm") is None:
+            found.append("use_vllm needs the package vllm: pip install 'trl[vllm]', of the version TRL takes")
+        return found
+
+    def reward_sources(self, outline: JobOutline) -> list[str]:
+        """The names of what gives rewards, in the order of ``reward_weights``."""
+        count = outline.reward_models
+        numbered = [f"reward_model_{number}" for number in range(1, count + 1)]
+        return [
+            *(numbered if count > 1 else ["reward_model"] * count),
+            *(["reward_function"] if self.options.reward is not None else []),
+            *(["scorers"] if outline.scored else []),
+        ]
+
+    def _reward_faults(self, outline: JobOutline) -> Iterator[str]:
+        sources, weights = self.reward_sources(outline), self.options.reward_weights
+        if not sources:
+            yield "there are no rewards: name a reward model or scorers, or give reward: module:function"
+        elif weights is not None and len(weights) != len(sources):
+            order = ", ".join(sources)
+            yield f"reward_weights has {len(weights)} numbers: give one for each of these, in order: {order}"
+
+    def _measure_faults(self, outline: JobOutline) -> Iterator[str]:
+        measures = (self.options.metric is not None) + outline.measured
+        if measures and not outline.held_out:
+            yield "metric measures responses to held-out prompts: name some with 'held_out:', or leave it out"
+        elif outline.held_out and not measures:
+            yield "nobody measures the held-out prompts: name scorers there, or give metric: module:function"
+        elif measures > 1:
+            yield "the held-out prompts have two measures: leave out either metric or their scorers"
 
     def samples(self, prompts: int, processes: int) -> Samples | None:
         """How many responses all rollouts have, and their longest."""

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 from pydantic import Field, model_validator
 
-from jurist.contracts import Artifact, Trainer, TrainJob, TrainProgress
+from jurist.contracts import Artifact, JobOutline, TrainJob, TrainProgress
 from jurist.options import Faults
 from jurist_trl.settings import SupervisedOptions
+from jurist_trl.trainer import TRLTrainer
 
 Loss = Literal[
     "sigmoid",
@@ -63,7 +64,7 @@ class DPOOptions(SupervisedOptions):
         return self
 
 
-class DPO(Trainer):
+class DPO(TRLTrainer):
     """Trains a policy on preferences without a reward model."""
 
     Options = DPOOptions
@@ -71,10 +72,17 @@ class DPO(Trainer):
     consumes = "preferences"
     produces = "policy"
 
+    def faults(self, outline: JobOutline) -> Sequence[str]:
+        """Those of every trainer; and TRL keeps the reference's results in a file of each process."""
+        found = [*super().faults(outline)]
+        if self.options.precompute_reference and outline.processes > 1:
+            found.append("precompute_reference works in one process alone: set it to false, or set lora")
+        return found
+
     def train(self, job: TrainJob, progress: Callable[[TrainProgress], None]) -> Artifact:
         """Train to the end; continues from the last checkpoint of the job's folder."""
         from jurist_trl.supervised.dpo_trainer import train_by_dpo
         from jurist_trl.training.session import stopping
 
         with stopping(job):
-            return train_by_dpo(job, self.options, progress)
+            return train_by_dpo(self, job, progress)

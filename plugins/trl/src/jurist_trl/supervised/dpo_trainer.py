@@ -14,7 +14,7 @@ from jurist.contracts import Artifact, TrainJob
 from jurist.errors import UsageError
 from jurist_trl.supervised.agreement import agreement, write_calibration
 from jurist_trl.supervised.collation import KeepsProbability
-from jurist_trl.supervised.dpo import DPOOptions
+from jurist_trl.supervised.dpo import DPO, DPOOptions
 from jurist_trl.supervised.examples import PreferencePair, read_examples
 from jurist_trl.supervised.preferences import Pair, Pairs, likelier_first, split_pairs
 from jurist_trl.tokens import shared_length
@@ -83,9 +83,10 @@ class SoftDPOTrainer(QuietTrainer, DPOTrainer):  # type: ignore[misc]
 
 
 @old_names()  # TRL uses them for the reference's log-probabilities, before and after training, too
-def train_by_dpo(job: TrainJob, options: DPOOptions, progress: Progress) -> Artifact:
+def train_by_dpo(dpo: DPO, job: TrainJob, progress: Progress) -> Artifact:
     """Train the policy ``job.model`` on the preferences in ``job.data``."""
-    job, tokenizer = prepare("trl-dpo", job, options)
+    options = dpo.options
+    job, tokenizer = prepare("trl-dpo", dpo, job)
     examples = read_examples(job.data, PreferencePair)
     labelled = examples if options.labels == "soft" else _sided(examples)
     pairs = split_pairs(
@@ -129,12 +130,6 @@ def _trainer(job: TrainJob, options: DPOOptions, tokenizer: Any, pairs: Pairs) -
         label_smoothing=options.label_smoothing,
         precompute_ref_log_probs=options.precompute_reference,
     )
-    if options.precompute_reference and arguments.world_size > 1:
-        raise UsageError(
-            "precompute_reference works in one process alone, since TRL keeps its results in a file of each",
-            provided_by=PROVIDED_BY,
-            hint="set precompute_reference: false, or lora, which needs no second model in memory",
-        )
     return SoftDPOTrainer(
         model=AutoModelForCausalLM.from_pretrained(job.model, dtype=options.dtype),
         args=arguments,

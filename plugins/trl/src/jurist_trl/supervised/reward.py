@@ -7,8 +7,9 @@ from pathlib import Path
 
 from pydantic import Field, model_validator
 
-from jurist.contracts import Artifact, Trainer, TrainJob, TrainProgress
+from jurist.contracts import Artifact, TrainJob, TrainProgress
 from jurist_trl.settings import SupervisedOptions
+from jurist_trl.trainer import TRLTrainer
 
 
 class RewardOptions(SupervisedOptions):
@@ -33,7 +34,7 @@ class RewardOptions(SupervisedOptions):
         return self
 
 
-class Reward(Trainer):
+class Reward(TRLTrainer):
     """Trains a reward model on preferences with soft labels."""
 
     Options = RewardOptions
@@ -47,4 +48,4 @@ class Reward(Trainer):
         from jurist_trl.training.session import stopping
 
         with stopping(job):
-            return train_reward_model(job, self.options, progress)
+            return train_reward_model(self, job, progress)

@@ -19,7 +19,7 @@ from jurist_trl.supervised.agreement import agreement, soft_preference_loss, wri
 from jurist_trl.supervised.collation import KeepsProbability
 from jurist_trl.supervised.examples import PreferencePair, Revision, messages, read_examples
 from jurist_trl.supervised.preferences import Pair, split_pairs
-from jurist_trl.supervised.reward import RewardOptions
+from jurist_trl.supervised.reward import Reward, RewardOptions
 from jurist_trl.tokens import conversation_ids
 from jurist_trl.training.job_checks import SHORTER, check_length, prepare
 from jurist_trl.training.model_card import Trained
@@ -65,9 +65,10 @@ class SoftPreferenceTrainer(QuietTrainer, RewardTrainer):  # type: ignore[misc]
         return (loss, outputs) if return_outputs else loss
 
 
-def train_reward_model(job: TrainJob, options: RewardOptions, progress: Progress) -> Artifact:
+def train_reward_model(reward: Reward, job: TrainJob, progress: Progress) -> Artifact:
     """Train a reward model from ``job.model`` on the preferences in ``job.data``."""
-    job, tokenizer = prepare("trl-reward", job, options)
+    options = reward.options
+    job, tokenizer = prepare("trl-reward", reward, job)
     pairs = split_pairs(
         tokenizer,
         read_examples(job.data, PreferencePair),

@@ -6,8 +6,9 @@ from collections.abc import Callable
 
 from pydantic import Field
 
-from jurist.contracts import Artifact, Trainer, TrainJob, TrainProgress
+from jurist.contracts import Artifact, TrainJob, TrainProgress
 from jurist_trl.settings import SupervisedOptions
+from jurist_trl.trainer import TRLTrainer
 
 
 class SFTOptions(SupervisedOptions):
@@ -18,7 +19,7 @@ class SFTOptions(SupervisedOptions):
     learning_rate: float = Field(default=2e-5, gt=0)
 
 
-class SFT(Trainer):
+class SFT(TRLTrainer):
     """Fine-tunes a policy on revisions, and on conversations mixed with them; the loss is on completions."""
 
     Options = SFTOptions
@@ -32,4 +33,4 @@ class SFT(Trainer):
         from jurist_trl.training.session import stopping
 
         with stopping(job):
-            return train_policy(job, self.options, progress)
+            return train_policy(self, job, progress)

@@ -12,7 +12,7 @@ from trl import SFTConfig, SFTTrainer
 from jurist.contracts import Artifact, TrainJob
 from jurist.errors import UsageError
 from jurist_trl.supervised.examples import Revision, messages, read_examples
-from jurist_trl.supervised.sft import SFTOptions
+from jurist_trl.supervised.sft import SFT, SFTOptions
 from jurist_trl.tokens import completion_labels, conversation_ids, prompt_ids
 from jurist_trl.training.job_checks import SHORTER, check_length, prepare
 from jurist_trl.training.model_card import Trained
@@ -31,9 +31,10 @@ class PolicyTrainer(QuietTrainer, SFTTrainer):  # type: ignore[misc]
     """TRL's SFTTrainer without telemetry and model cards."""
 
 
-def train_policy(job: TrainJob, options: SFTOptions, progress: Progress) -> Artifact:
+def train_policy(sft: SFT, job: TrainJob, progress: Progress) -> Artifact:
     """Fine-tune ``job.model`` on the revisions in ``job.data`` and the conversations in ``job.mixed``."""
-    job, tokenizer = prepare("trl-sft", job, options)
+    options = sft.options
+    job, tokenizer = prepare("trl-sft", sft, job)
     revisions = _read(tokenizer, job.data, "revisions", options)
     mixed = Rows([], 0) if job.mixed is None else _read(tokenizer, job.mixed, "mixed conversations", options)
     rows = [*revisions.kept, *mixed.kept]

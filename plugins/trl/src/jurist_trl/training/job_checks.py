@@ -5,37 +5,31 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Iterator
-from importlib.metadata import requires, version
 from pathlib import Path
 from typing import Any
 
 from jurist.contracts import TrainJob
 from jurist.errors import UsageError
-from jurist.options import near_miss
-from jurist_trl.settings import TrainingOptions
 from jurist_trl.tokens import load_tokenizer, prompt_ids
+from jurist_trl.trainer import TRLTrainer
 from jurist_trl.training.hub import with_local_models
-from jurist_trl.training.publishing import open_repository, unreachable
+from jurist_trl.training.publishing import open_repository
 
 SHORTER = "set max_length to what the model takes: longer examples are left out, and counted"
 """What to do where examples are too long for the model."""
-_UNLISTED = {"azure_ml", "flyte"}
-"""Trackers that Transformers has, but may leave out of its list of those installed."""
 
 
-def prepare(trainer: str, job: TrainJob, options: TrainingOptions) -> tuple[TrainJob, Any]:
+def prepare(name: str, trainer: TRLTrainer, job: TrainJob) -> tuple[TrainJob, Any]:
     """The job with folders in place of hub ids, and its model's tokenizer.
 
-    ``trainer`` is the name of the trainer, for errors. With the option ``push_to_hub``, the repository is
+    ``name`` is the trainer's, for errors. With the option ``push_to_hub``, the repository is
     made here.
 
     Raises:
         UsageError: it cannot succeed; lists every fault of the installation, the options and the model.
     """
     job = with_local_models(job)
-    faults, hint = [*_version_faults(), *_tracker_faults(options), *_sharding_faults(options)], None
-    if options.push_to_hub is not None:
-        faults += unreachable(options.push_to_hub)
+    faults, hint = [*trainer.faults(trainer.outline(job))], None
     tokenizer: Any = None
     try:
         tokenizer = load_tokenizer(job.model)
@@ -45,9 +39,10 @@ def prepare(trainer: str, job: TrainJob, options: TrainingOptions) -> tuple[Trai
             raise
         faults, hint = [*faults, *error.faults], error.hint
     if faults:
-        raise UsageError.of_faults(f"{trainer} (jurist-trl) cannot train {job.model}", faults, hint=hint)
-    if options.push_to_hub is not None and os.environ.get("RANK", "0") == "0":
-        open_repository(options.push_to_hub)
+        raise UsageError.of_faults(f"{name} (jurist-trl) cannot train {job.model}", faults, hint=hint)
+    repository = trainer.options.push_to_hub
+    if repository is not None and os.environ.get("RANK", "0") == "0":
+        open_repository(repository)
     return job, tokenizer
 
 
@@ -97,43 +92,6 @@ def _text_config(model: Path) -> Any:
     from transformers import AutoConfig
 
     return AutoConfig.from_pretrained(model).get_text_config()
-
-
-def _version_faults() -> Iterator[str]:
-    """Packages whose installed version is outside the range that this plugin was tested with."""
-    from packaging.requirements import Requirement
-
-    for line in requires("jurist-trl") or []:
-        required = Requirement(line)
-        if required.marker is None:  # an optional package is checked where it is needed
-            installed = version(required.name)
-            if not required.specifier.contains(installed, prereleases=True):
-                tested = f"{required.name}{required.specifier}"
-                yield f"{required.name} {installed} is installed, tested is another: pip install '{tested}'"
-
-
-def _tracker_faults(options: TrainingOptions) -> Iterator[str]:
-    if not options.report_to:
-        return
-    from transformers.integrations import INTEGRATION_TO_CALLBACK, get_available_reporting_integrations
-
-    installed = {*get_available_reporting_integrations(), *_UNLISTED}
-    for name in options.report_to:
-        if name not in INTEGRATION_TO_CALLBACK:
-            yield f"report_to: unknown tracker '{name}'{near_miss(name, INTEGRATION_TO_CALLBACK)}"
-        elif name not in installed:
-            yield f"report_to: '{name}' is not installed: pip install {name}"
-
-
-def _sharding_faults(options: TrainingOptions) -> Iterator[str]:
-    if options.fsdp is None:
-        return
-    import torch
-
-    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
-        yield "fsdp: there is one process, and it shards a model over several: set 'processes:' of the stage"
-    if not torch.cuda.is_available():  # Accelerate would quietly train without it
-        yield "fsdp: there is no GPU: leave it out, several processes on CPUs share the work without it"
 
 
 def _vocabulary_faults(tokenizer: Any, model: Path) -> Iterator[str]:

@@ -17,7 +17,7 @@ from safetensors import SafetensorError
 from transformers import PrinterCallback, TrainerCallback
 
 from jurist.contracts import TrainJob, TrainProgress
-from jurist.errors import TrainingError, UsageError
+from jurist.errors import TrainingError
 from jurist.files.folders import replacing
 from jurist_trl.settings import LoraOptions, SupervisedOptions, TrainingOptions
 from jurist_trl.training.checkpoints import (
@@ -176,19 +176,11 @@ def configured(kind: type[Any], **arguments: Any) -> Any:
 
 
 def lora_config(lora: LoraOptions | None, task: str) -> Any:
-    """The PEFT configuration of the ``lora`` option, or None.
-
-    Raises:
-        UsageError: PEFT is not installed.
-    """
+    """The PEFT configuration of the ``lora`` option, or None."""
     if lora is None:
         return None
-    try:
-        from peft import LoraConfig
-    except ImportError as error:
-        raise UsageError(
-            "option lora needs the package peft", cause=error, hint="pip install 'jurist-trl[lora]'"
-        ) from error
+    from peft import LoraConfig
+
     modules = lora.target_modules if isinstance(lora.target_modules, str) else list(lora.target_modules)
     return LoraConfig(
         r=lora.rank,
