@@ -20,6 +20,7 @@ from jurist.recipe import Recipe, resolve_path
 from jurist.stage_settings import Reference
 from jurist.stages import STAGES, Stage
 from jurist.stages.jury_faults import jury_faults
+from jurist.stages.overlap import overlaps
 from jurist.stages.panel import JudgingStage
 from jurist.stages.train import TrainStage
 from jurist.stages.validate import ValidateStage
@@ -31,13 +32,15 @@ T = TypeVar("T")
 class Checked:
     """A recipe whose settings, components, files and hand-overs were found right.
 
-    ``handed`` are the artifacts that each stage is handed, without paths yet.
+    ``handed`` are the artifacts that each stage is handed, without paths yet. ``notices`` are no faults, but
+    should be known: the name of a stage, and what there is to say of it.
     """
 
     recipe: Recipe
     constitution: Constitution
     stages: tuple[Stage, ...]
     handed: tuple[Artifacts, ...]
+    notices: tuple[tuple[str, str], ...]
 
 
 def check(recipe: Recipe, source: ComponentSource) -> Checked:
@@ -61,7 +64,7 @@ def check(recipe: Recipe, source: ComponentSource) -> Checked:
         findings.of_stage(stage, artifacts, constitution, source)
     findings.raise_if_any(recipe.name)
     assert constitution is not None
-    return Checked(recipe, constitution, tuple(stages), tuple(handed))
+    return Checked(recipe, constitution, tuple(stages), tuple(handed), tuple(overlaps(stages)))
 
 
 def plan(recipe: Recipe, source: ComponentSource) -> Plan:
@@ -83,7 +86,7 @@ async def make_plan(checked: Checked, source: ComponentSource) -> Plan:
         ]
     finally:
         await planner.close()
-    return Plan.of(checked.recipe, stages)
+    return Plan.of(checked.recipe, stages, checked.notices)
 
 
 async def check_prices(checked: Checked, source: ComponentSource, max_usd: float) -> None:

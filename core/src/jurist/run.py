@@ -120,6 +120,7 @@ class _Execution:
         self, checked: Checked, folder: Path, source: ComponentSource, engine: Engine, worker: TrainerWorker
     ) -> None:
         self._stages = checked.stages
+        self._notices = checked.notices
         self._run = Run(checked.recipe, folder)
         self._engine = engine
         self._worker = worker
@@ -144,6 +145,8 @@ class _Execution:
         write_recipe(self._run)
         self._save("running")
         self._engine.events.run_started(self._run)
+        for stage, text in self._notices:
+            self._engine.events.notice(stage, text)
         try:
             with self._stopped_by_signal():
                 await self._work_through()

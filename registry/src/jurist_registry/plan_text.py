@@ -158,4 +158,4 @@ def _notes(plan: Plan) -> list[str]:
     ]
     if plan.total.seconds.high:
         notes.append(f"Time: for calls of {FASTEST:g} to {SLOWEST:g} s, within the limits.")
-    return notes
+    return notes + [f"{stage}: {text}" for stage, text in plan.notices]

@@ -157,6 +157,7 @@ class Plan(Record):
     """What all stages of a recipe will ask for, and what people would cost instead.
 
     ``settings`` is the content id of the recipe's settings: a run of others is not what was planned.
+    ``notices`` are the names of stages with something that should be known of them.
     """
 
     recipe: str
@@ -165,9 +166,12 @@ class Plan(Record):
     total: Total
     budget: tuple[CapPlan, ...]
     labelling: Labelling | None
+    notices: tuple[tuple[str, str], ...] = ()
 
     @classmethod
-    def of(cls, recipe: Recipe, stages: Iterable[StagePlan]) -> Plan:
+    def of(
+        cls, recipe: Recipe, stages: Iterable[StagePlan], notices: tuple[tuple[str, str], ...] = ()
+    ) -> Plan:
         """Add up the stages, and hold the sum against the recipe's budget and against people."""
         each, budget = tuple(stages), recipe.budget
         seconds = Bounds.sum(stage.seconds for stage in each)
@@ -189,6 +193,7 @@ class Plan(Record):
             total=total,
             budget=tuple(caps),
             labelling=_labelling(each, recipe.human),
+            notices=notices,
         )
 
 
