@@ -371,6 +371,43 @@ def test_auto_reads_the_text_where_log_probabilities_fail_to_come():
     assert judge(says("B"), model=LogprobsModel)[0].preference == 0.0
 
 
+@pytest.mark.parametrize(
+    "text", ["I'm sorry, but I can't help with that.", "As an AI, I have no opinion.", "1"]
+)
+def test_what_is_no_choice_is_no_label_however_the_choices_compare(text):
+    """Here A is 27 times as likely as B, and both are next to impossible."""
+    said = logprobs(-9.2, -12.5, text=text)
+    unclear = says("Neither of them.")
+    outcome, chat = judge(said, unclear, unclear, model=LogprobsModel, reasks=1)
+    assert (outcome.kind, outcome.reason, len(chat.requests)) == ("abstention", "unparsed", 3)
+    outcome, chat = judge(said, model=LogprobsModel, labels="logprobs")
+    assert (outcome.kind, outcome.reason, len(chat.requests)) == ("abstention", "unparsed", 1)
+
+
+@pytest.mark.parametrize("text", ["A", " A", "A.", "A\n\nIt is clearer.", "A更好"])
+def test_what_begins_with_a_choice_is_one(text):
+    outcome, _ = judge(logprobs(math.log(0.6), math.log(0.2), text=text), model=LogprobsModel)
+    assert (outcome.preference, outcome.method) == (pytest.approx(0.75), "logprobs")
+
+
+def test_a_verdict_in_words_is_read_where_no_choice_was_written():
+    outcome, _ = judge(logprobs(-9.2, -12.5, text="Response B is better."), model=LogprobsModel)
+    assert (outcome.preference, outcome.method) == (0.0, "verdict")
+
+
+def test_a_refusal_is_one_even_with_log_probabilities():
+    refused = logprobs(-0.1, -2.0, text="A", finish_reason="refusal")
+    assert judge(refused, model=LogprobsModel)[0].reason == "refused"
+    lines = (says("A is clear."), refused)
+    options = {"chain_of_thought": True, "labels": "logprobs"}
+    assert judge(*lines, model=LogprobsModel, **options)[0].reason == "refused"
+    total = tuple([-1.0] * 10)
+    refused = says("No.", choice_logprobs=total, finish_reason="refusal")
+    assert scorer(refused, model=LogprobsModel)[0].reason == "refused"
+    sorry = says("I'm sorry.", choice_logprobs=total)
+    assert scorer(sorry, model=LogprobsModel, labels="logprobs")[0].reason == "unparsed"
+
+
 def test_strict_log_probabilities_abstain_without_them():
     outcome, _ = judge(says("A"), model=LogprobsModel, labels="logprobs")
     assert isinstance(outcome, Abstention)

@@ -8,7 +8,7 @@ from typing import Any, Protocol, TypeVar
 
 from jurist.errors import JuristError, ProviderError
 
-_FINISHED = 1024
+_FINISHED = 512
 """How many results may wait, beyond the window, for an earlier item that takes long."""
 
 T = TypeVar("T")

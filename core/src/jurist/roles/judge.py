@@ -24,7 +24,7 @@ from jurist.records import (
     Usage,
 )
 from jurist.roles.asking import Answer, TemplateRole, ask, call, sampled, unread
-from jurist.roles.choices import probabilities
+from jurist.roles.choices import chose, probabilities
 from jurist.roles.judge_options import Example, JudgeOptions
 from jurist.templates import Wording
 
@@ -151,11 +151,13 @@ class ChatJudge(TemplateRole, Judge):
         reply = await call(self.model, request.model_copy(update={"choices": CHOICES}), NO_USAGE)
         if isinstance(reply, Failure):
             return reply
-        if reply.choice_logprobs is not None:
+        if reply.finish_reason == "refusal":
+            return unread(reply, reply.usage)
+        if chose(reply, CHOICES):
             return _soft(reply, reply.usage)
         if self.options.labels == "logprobs":
-            return _no_logprobs(reply, reply.usage)
-        preference = None if reply.finish_reason == "refusal" else _verdict(reply)
+            return _not_chosen(reply, reply.usage)
+        preference = _verdict(reply)
         if preference is not None:
             return Judgment(preference=preference, method="verdict", raw=reply.text, usage=reply.usage)
         if reply.finish_reason != "stop" or not self.options.reasks:
@@ -183,8 +185,10 @@ class ChatJudge(TemplateRole, Judge):
         if isinstance(reply, Failure):
             return reply
         usage = thought.usage + reply.usage
-        if reply.choice_logprobs is None:
-            return _no_logprobs(reply, usage)
+        if reply.finish_reason == "refusal":
+            return unread(reply, usage)
+        if not chose(reply, CHOICES):
+            return _not_chosen(reply, usage)
         outcome = _soft(reply, usage).model_copy(update={"raw": thought.reply.text})
         if not isinstance(outcome, Judgment):
             return outcome
@@ -204,15 +208,15 @@ def _verdict(reply: ChatReply) -> float | None:
 
 
 def _soft(reply: ChatReply, usage: Usage) -> Judgment | Abstention:
-    distribution = probabilities(reply, len(CHOICES))
+    distribution = probabilities(reply, CHOICES)
     if distribution is None:
         detail = "none of the choices has a probability"
         return Abstention(reason="unparsed", detail=detail, raw=reply.text, usage=usage)
     return Judgment(preference=distribution[0], method="logprobs", raw=reply.text, usage=usage)
 
 
-def _no_logprobs(reply: ChatReply, usage: Usage) -> Abstention:
-    if reply.finish_reason == "refusal":
-        return Abstention(reason="refused", raw=reply.text, usage=usage)
+def _not_chosen(reply: ChatReply, usage: Usage) -> Abstention:
+    if reply.choice_logprobs is not None:
+        return unread(reply, usage)
     detail = "the model gave no log-probabilities, and labels: logprobs asks for them"
     return Abstention(reason="missing", detail=detail, raw=reply.text, usage=usage)

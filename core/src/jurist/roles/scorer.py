@@ -11,7 +11,7 @@ from jurist.contracts import Scorer
 from jurist.parsing import parse_score
 from jurist.records import NO_USAGE, Abstention, Failure, Prompt, Response, Score, ScoreOutcome, Usage
 from jurist.roles.asking import Answer, TemplateRole, ask, call, unread
-from jurist.roles.choices import probabilities
+from jurist.roles.choices import chose, probabilities
 from jurist.roles.options import Labels, RoleOptions
 
 LOW, HIGH = 1, 10
@@ -62,9 +62,11 @@ class ChatScorer(TemplateRole, Scorer):
         reply = await call(self.model, request.model_copy(update={"choices": CHOICES}), NO_USAGE)
         if isinstance(reply, Failure):
             return reply
-        if reply.choice_logprobs is not None:
-            return _expected(reply)
         if reply.finish_reason == "refusal":
+            return unread(reply, reply.usage)
+        if chose(reply, CHOICES):
+            return _expected(reply)
+        if self.options.labels == "logprobs" and reply.choice_logprobs is not None:
             return unread(reply, reply.usage)
         if self.options.labels == "logprobs":
             detail = "the model gave no log-probabilities, and labels: logprobs asks for them"
@@ -83,7 +85,7 @@ def _written(reply: ChatReply) -> float | None:
 
 
 def _expected(reply: ChatReply) -> Score | Abstention:
-    distribution = probabilities(reply, len(CHOICES))
+    distribution = probabilities(reply, CHOICES)
     if distribution is None:
         detail = "none of the choices has a probability"
         return Abstention(reason="unparsed", detail=detail, raw=reply.text, usage=reply.usage)
