@@ -33,9 +33,10 @@ lint: .venv/installed
 
 bench: .venv/installed
 	$(BIN)/python benchmarks/labeling.py
-	$(BIN)/python benchmarks/labeler.py
+	$(BIN)/python benchmarks/local_judge.py
 	$(BIN)/python benchmarks/soft_labels.py
 	$(BIN)/python benchmarks/ppo.py
+	$(BIN)/python benchmarks/review_app.py
 
 prices: .venv/installed
 	$(BIN)/python contrib/refresh_prices.py

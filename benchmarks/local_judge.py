@@ -39,7 +39,7 @@ from jurist.contracts import ChatModel
 from jurist.judges.orders import BothOrders
 from jurist.records import Comparison, Judgment, Prompt, Response
 from jurist.roles import ChatJudge
-from jurist_hf._loading import LoadedModel, load_model
+from jurist_hf.loading import LoadedModel, load_model
 from jurist_hf.model import TransformersChatModel, TransformersOptions
 
 NEW_TOKENS = 8

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import itertools
 import json
 import os
 import re
@@ -317,6 +318,47 @@ def _descendants(error: type[JuristError]) -> Iterator[type[JuristError]]:
         if child.__module__ == "jurist.errors":
             yield child
             yield from _descendants(child)
+
+
+# --- modules -----------------------------------------------------------------------------------------
+
+
+def module_tables(page: Path) -> Iterator[tuple[Path, list[str]]]:
+    """Of each table of a README whose first column is headed "module": the package's folder, and the names.
+
+    A head that says "module of `jurist_x.y`" means that package, else it is the distribution's own.
+    """
+    lines = page.read_text().splitlines()
+    for number, line in enumerate(lines):
+        if head := re.match(r"\| module(?: of `([\w.]+)`)? \|", line):
+            rows = itertools.takewhile(lambda row: row.startswith("|"), lines[number + 2 :])
+            names = [name for row in rows for name in re.findall(r"`([^`]+)`", row.split("|")[1])]
+            yield package_folder(page.parent, head[1]), names
+
+
+def package_folder(distribution: Path, package: str | None = None) -> Path:
+    """The folder of a package of the distribution in a folder, by default of its one top-level package."""
+    if package is not None:
+        return distribution.joinpath("src", *package.split("."))
+    (found,) = (path.parent for path in distribution.glob("src/*/__init__.py"))
+    return found
+
+
+@pytest.mark.parametrize(
+    "page", [p for p in PAGES if list(module_tables(p))], ids=lambda p: str(p.relative_to(REPOSITORY))
+)
+def test_modules_that_a_readme_names_exist(page: Path) -> None:
+    for folder, names in module_tables(page):
+        missing = [n for n in names if not ((folder / n).exists() or (folder / f"{n}.py").exists())]
+        package = ".".join(folder.relative_to(page.parent / "src").parts)
+        readme = page.relative_to(REPOSITORY)
+        assert not missing, f"{readme} names modules of {package} that do not exist: {', '.join(missing)}"
+
+
+def test_the_readme_of_core_names_every_package() -> None:
+    ((folder, names),) = module_tables(REPOSITORY / "core" / "README.md")
+    missing = {path.parent.name for path in folder.glob("*/__init__.py")} - set(names)
+    assert not missing, f"core/README.md has no row of these packages of jurist: {', '.join(sorted(missing))}"
 
 
 # --- hooks -------------------------------------------------------------------------------------------

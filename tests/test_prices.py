@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from jurist.prices import Price, read_prices
-from jurist_anthropic.known import Known
+from jurist_anthropic.listing import Listing
 
 ROOT = Path(__file__).resolve().parent.parent
 SCRIPT = ROOT / "contrib" / "refresh_prices.py"
@@ -78,8 +78,8 @@ def test_some_prices(package: str, model: str, price: Price) -> None:
     ],
 )
 def test_what_else_is_known_of_anthropics_models(model: str, cache_from: int, sampling: bool) -> None:
-    known = Known.of(model)
-    assert (known.cache_from, known.sampling) == (cache_from, sampling)
+    listing = Listing.of(model)
+    assert (listing.cache_from, listing.sampling) == (cache_from, sampling)
 
 
 def test_only_chat_models_with_prices_are_kept() -> None:

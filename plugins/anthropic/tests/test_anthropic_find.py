@@ -6,7 +6,7 @@ import pytest
 
 from jurist.chat import ChatRequest
 from jurist.testing.simulator import Faults, Simulator
-from jurist_anthropic import _batches
+from jurist_anthropic import batches
 from jurist_anthropic.model import AnthropicChatModel
 
 Ask = Callable[..., ChatRequest]
@@ -54,7 +54,7 @@ async def test_a_batch_that_is_listed_late_is_found(ask: Ask, model_at: Make) ->
 
 
 async def test_all_pages_are_looked_at(ask: Ask, model_at: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_batches, "_PAGE", 2)
+    monkeypatch.setattr(batches, "_PAGE", 2)
     with Simulator(batch_seconds=0) as server:
         model, since = model_at(server.anthropic_url), time.time()
         first = await model.submit("jurist-0", some(ask, 1, "jurist-0"))

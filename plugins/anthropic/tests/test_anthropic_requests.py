@@ -7,10 +7,10 @@ import pytest
 from jurist.chat import ChatRequest
 from jurist.records import Message
 from jurist.testing.simulator import Simulator
-from jurist_anthropic.known import Known
+from jurist_anthropic.listing import Listing
 from jurist_anthropic.model import AnthropicChatModel
 from jurist_anthropic.options import AnthropicOptions
-from jurist_anthropic.request_writer import RequestWriter
+from jurist_anthropic.requests import RequestWriter
 
 Ask = Callable[..., ChatRequest]
 Make = Callable[..., AnthropicChatModel]
@@ -22,7 +22,7 @@ LONG = "word " * 1000
 
 def body(request: ChatRequest, model: str = "claude-sonnet-4-6", **options: Any) -> dict[str, Any]:
     given = AnthropicOptions(model=model, **options)
-    return RequestWriter(given, Known.of(model)).body(request)
+    return RequestWriter(given, Listing.of(model)).body(request)
 
 
 def test_the_parts_of_a_request(ask: Ask) -> None:
@@ -84,7 +84,7 @@ def test_what_is_left_out_is_said_once(ask: Ask, caplog: pytest.LogCaptureFixtur
     with caplog.at_level(logging.WARNING, "jurist_anthropic"):
         for options in ({}, {"sampling": False}):
             writer = RequestWriter(
-                AnthropicOptions(model="claude-opus-5", **options), Known.of("claude-opus-5")
+                AnthropicOptions(model="claude-opus-5", **options), Listing.of("claude-opus-5")
             )
             for temperature in (1.0, 0.2, 0.2):
                 writer.body(ask(temperature=temperature, top_p=0.9))

@@ -77,7 +77,7 @@ async def test_choices_equal_a_full_forward_each(
 async def test_whole_responses_are_scored_piece_by_piece(
     chat_model: TransformersChatModel, checkpoint: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("jurist_hf._choices._POSITIONS", 10)
+    monkeypatch.setattr("jurist_hf.choices._POSITIONS", 10)
     requests = [
         ask("Write", "The better answer is A. " * 4, "Which one?"),
         ask("写一个比较长的问题", "哪个回答更好?" * 3),

@@ -102,7 +102,7 @@ async def test_top_p_leaves_only_the_head(chat_model: TransformersChatModel) -> 
 
 
 def test_top_p_keeps_the_smallest_set_that_reaches_it() -> None:
-    from jurist_hf._generation import keep_top_p
+    from jurist_hf.generation import keep_top_p
 
     logits = torch.tensor([[0.1, 0.5, 0.4], [0.1, 0.5, 0.4], [0.1, 0.5, 0.4]]).log()
     kept = keep_top_p(logits, torch.tensor([[0.45], [0.6], [1.0]])).isfinite()

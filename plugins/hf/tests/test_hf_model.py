@@ -156,7 +156,7 @@ async def test_close_lets_the_weights_go(checkpoint: Path) -> None:
 
 def test_models_can_be_asked_for_at_once(checkpoint: Path, tmp_path: Path) -> None:
     """Transformers cannot load two at a time: weights of one came out missing."""
-    from jurist_hf._loading import load_model
+    from jurist_hf.loading import load_model
 
     folder = copytree(checkpoint, tmp_path / "tied")
     size = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "vocab_size": 300}

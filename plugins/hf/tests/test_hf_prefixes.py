@@ -27,10 +27,10 @@ from transformers import (
 
 from jurist.chat import ChatRequest, Sampling
 from jurist.records import Message
-from jurist_hf._batches import Item, batches
-from jurist_hf._loading import LoadedModel
-from jurist_hf._prefixes import Passes, Piece, Prefixes, cost
+from jurist_hf.batching import Item, batches
+from jurist_hf.loading import LoadedModel
 from jurist_hf.model import TransformersChatModel, TransformersOptions
+from jurist_hf.prefixes import Passes, Piece, Prefixes, cost
 
 INSTRUCTIONS = "Which response is better by this standard? Prefer the one that is right, brief and kind. "
 CONVERSATIONS = [
@@ -142,7 +142,7 @@ async def test_numbers_are_those_of_the_plain_forward(family: str, checkpoint: P
 
 
 def _encoder(folder: Path) -> Any:
-    from jurist_hf._prompts import load_encoder
+    from jurist_hf.prompts import load_encoder
 
     return load_encoder(TransformersOptions(model=str(folder)))
 

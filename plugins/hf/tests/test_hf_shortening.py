@@ -10,9 +10,9 @@ from jurist.errors import ProviderError
 from jurist.judges.orders import BothOrders
 from jurist.records import Comparison, Judgment, Message, Prompt, Response
 from jurist.roles import ChatJudge
-from jurist_hf._prompts import PromptEncoder, load_encoder
-from jurist_hf._shortening import shorten
 from jurist_hf.model import TransformersChatModel, TransformersOptions
+from jurist_hf.prompts import PromptEncoder, load_encoder
+from jurist_hf.shortening import shorten
 
 MARK = re.compile(r" \[… (\d+) tokens left out …\] ")
 SHORT = "Which is better?"

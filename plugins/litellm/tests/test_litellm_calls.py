@@ -118,7 +118,7 @@ async def test_a_release_with_other_records_is_slower_and_says_so(
     def changed(*_: object, **__: object) -> None:
         raise TypeError("Logging takes no function_id")
 
-    monkeypatch.setattr("jurist_litellm._record.Record.__init__", changed)
+    monkeypatch.setattr("jurist_litellm.record.Record.__init__", changed)
     with Simulator(lambda asked: "yes") as server, caplog.at_level(logging.WARNING, "jurist_litellm"):
         reply = await model_at(server.url).complete(ask())
     assert reply.text == "yes"

@@ -98,7 +98,7 @@ async def test_nobody_listening_can_pass(ask: Ask, model_at: Make) -> None:
 async def test_a_time_out_can_pass(ask: Ask, model_at: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     with Simulator(latency=Latency.constant(1.0)) as server:
         await model_at(server.url).complete(ask())  # LiteLLM is imported
-        monkeypatch.setattr("jurist_litellm._client.LONGEST_CALL", 0.2)
+        monkeypatch.setattr("jurist_litellm.client.LONGEST_CALL", 0.2)
         error = await failure(model_at(server.url), ask())
     assert (error.retryable, error.fatal) == (True, False)
 

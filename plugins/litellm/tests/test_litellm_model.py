@@ -125,12 +125,13 @@ async def test_an_assistant_turn_is_continued_where_the_provider_can(ask: Ask, m
 def test_a_call_may_take_five_minutes_and_the_engine_alone_ends_it(ask: Ask) -> None:
     import litellm
 
-    from jurist_litellm import _client, _listing
+    from jurist_litellm.client import Client
+    from jurist_litellm.listing import Listing
 
     assert LiteLLMChatModel.limits == Limits(concurrency=32, timeout=300)
     with pytest.raises(ValidationError, match="timeout"):
         LiteLLMOptions(model="openai/x", timeout=10)  # type: ignore[call-arg]
-    client = _client.Client(LiteLLMOptions(model="openai/x"), _listing.Listing("openai/x", None))
+    client = Client(LiteLLMOptions(model="openai/x"), Listing("openai/x", None))
     sent = client._parameters(ask())
     assert sent["timeout"] >= max(3600, LiteLLMChatModel.limits.timeout or 0, litellm.request_timeout)
 

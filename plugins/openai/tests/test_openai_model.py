@@ -16,9 +16,10 @@ from jurist.records import Message
 from jurist.testing.simulator import Asked, Faults, Simulator
 from jurist_openai import plugin
 from jurist_openai.failures import is_refusal, status_error
-from jurist_openai.messages import body_of, reply_of
 from jurist_openai.model import OpenAIChatModel
 from jurist_openai.options import OpenAIOptions
+from jurist_openai.replies import reply_of
+from jurist_openai.requests import body_of
 
 KEY = "sk-planted-secret"
 

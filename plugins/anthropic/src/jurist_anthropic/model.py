@@ -14,11 +14,11 @@ from jurist.engine.limits import Limits
 from jurist.errors import ProviderError
 from jurist.options import Options
 from jurist.prices import Price
-from jurist_anthropic.known import Known
+from jurist_anthropic.listing import Listing
 from jurist_anthropic.options import AnthropicOptions
 
 if TYPE_CHECKING:
-    from jurist_anthropic._client import Client
+    from jurist_anthropic.client import Client
 
 
 class AnthropicChatModel(BatchChatModel):
@@ -37,7 +37,7 @@ class AnthropicChatModel(BatchChatModel):
 
     def __init__(self, options: AnthropicOptions) -> None:
         super().__init__(options)
-        self._known = Known.of(options.model)
+        self._listing = Listing.of(options.model)
         self._client: Client | None = None
         self._opening = asyncio.Lock()
 
@@ -47,7 +47,7 @@ class AnthropicChatModel(BatchChatModel):
 
     def price(self) -> Price | None:
         """The option, or what is known of the model."""
-        return self.options.price or self._known.price
+        return self.options.price or self._listing.price
 
     async def complete(self, request: ChatRequest) -> ChatReply:
         """Answer one request with one call.
@@ -90,6 +90,6 @@ class AnthropicChatModel(BatchChatModel):
         return self._client
 
     def _make_client(self) -> Client:
-        from jurist_anthropic._client import Client
+        from jurist_anthropic.client import Client
 
-        return Client(self.options, self._known, self.price(), self.pause)
+        return Client(self.options, self._listing, self.price(), self.pause)

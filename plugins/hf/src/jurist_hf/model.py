@@ -20,9 +20,9 @@ from jurist.prices import FREE, Price
 from jurist_hf.checkpoint import PROVIDED_BY, find_checkpoint
 
 if TYPE_CHECKING:
-    from jurist_hf._batches import BatchFunction
-    from jurist_hf._loading import LoadedModel
-    from jurist_hf._prompts import PromptEncoder
+    from jurist_hf.batching import BatchFunction
+    from jurist_hf.loading import LoadedModel
+    from jurist_hf.prompts import PromptEncoder
 
 _GATHERED_BATCHES = 4
 """How many batches are gathered before they are sorted by length and cut."""
@@ -154,7 +154,7 @@ class TransformersChatModel(ChatModel):
             loaded.release()
 
     def _prompt_tokens(self, request: ChatRequest) -> int | None:
-        from jurist_hf._prompts import load_encoder
+        from jurist_hf.prompts import load_encoder
 
         if not Path(self.options.tokenizer or self.options.model).expanduser().is_dir():
             return None  # it would be fetched from the hub, and counting makes no call
@@ -167,7 +167,7 @@ class TransformersChatModel(ChatModel):
             return len(self._encoder.encode_prompt(request))
 
     def _misfit(self, request: ChatRequest) -> ProviderError | None:
-        from jurist_hf._batches import encode
+        from jurist_hf.batching import encode
 
         with self._lock:
             loaded = self._load()
@@ -178,19 +178,19 @@ class TransformersChatModel(ChatModel):
         return None
 
     def _generate(self, requests: list[ChatRequest]) -> list[ChatReply | ProviderError]:
-        from jurist_hf._generation import generate
+        from jurist_hf.generation import generate
 
         return self._answer(requests, generate)
 
     def _score(self, requests: list[ChatRequest]) -> list[ChatReply | ProviderError]:
-        from jurist_hf._choices import score_choices
+        from jurist_hf.choices import score_choices
 
         return self._answer(requests, score_choices)
 
     def _answer(
         self, requests: list[ChatRequest], function: BatchFunction
     ) -> list[ChatReply | ProviderError]:
-        from jurist_hf._batches import answer_in_batches
+        from jurist_hf.batching import answer_in_batches
 
         with self._lock:
             try:
@@ -202,7 +202,7 @@ class TransformersChatModel(ChatModel):
             )
 
     def _load(self) -> LoadedModel:
-        from jurist_hf._loading import load_model
+        from jurist_hf.loading import load_model
 
         if self._loaded is None:
             self._loaded = load_model(self.options)

@@ -16,8 +16,8 @@ from jurist.options import Operational, Options
 from jurist.prices import Price
 
 if TYPE_CHECKING:
-    from jurist_litellm._client import Client
-    from jurist_litellm._listing import Listing
+    from jurist_litellm.client import Client
+    from jurist_litellm.listing import Listing
 
 _SET_HERE = frozenset(
     {
@@ -101,7 +101,7 @@ class LiteLLMChatModel(ChatModel):
     @cached_property
     def _listing(self) -> Listing | None:
         """What LiteLLM knows of the model; None where it knows no such provider, as the first call says."""
-        from jurist_litellm._listing import Listing
+        from jurist_litellm.listing import Listing
 
         try:
             return Listing(self.options.model, self.options.api_base)
@@ -117,7 +117,7 @@ class LiteLLMChatModel(ChatModel):
         return self._client
 
     def _make_client(self) -> Client:
-        from jurist_litellm._client import Client
-        from jurist_litellm._listing import Listing
+        from jurist_litellm.client import Client
+        from jurist_litellm.listing import Listing
 
         return Client(self.options, self._listing or Listing(self.options.model, self.options.api_base))

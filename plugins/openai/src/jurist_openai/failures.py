@@ -8,8 +8,9 @@ from typing import Any
 
 from jurist.engine.http_failures import http_failure
 from jurist.errors import ProviderError
-from jurist_openai.messages import PROVIDED_BY
 from jurist_openai.options import OpenAIOptions
+
+PROVIDED_BY = "jurist-openai (jurist_openai.model:OpenAIChatModel)"
 
 _REFUSED = re.compile(r"content_filter|content_policy|input was flagged", re.IGNORECASE)
 _TOO_LONG = re.compile(r"context.length|maximum context|too many tokens", re.IGNORECASE)

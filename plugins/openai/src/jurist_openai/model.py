@@ -19,8 +19,8 @@ from jurist.prices import Price, read_prices
 from jurist_openai.options import OpenAIOptions
 
 if TYPE_CHECKING:
-    from jurist_openai.batch_api import BatchApi
-    from jurist_openai.connection import Connection
+    from jurist_openai.batches import BatchApi
+    from jurist_openai.client import Client
     from jurist_openai.tokenizer import Tokenizer
 
 
@@ -40,7 +40,7 @@ class OpenAIChatModel(BatchChatModel):
 
     def __init__(self, options: OpenAIOptions) -> None:
         super().__init__(options)
-        self._connection: Connection | None = None
+        self._client: Client | None = None
         self._batches: BatchApi | None = None
         self._price = self.price()
 
@@ -54,12 +54,12 @@ class OpenAIChatModel(BatchChatModel):
         Raises:
             ProviderError: the call failed; says whether another could succeed.
         """
-        if self._connection is None:
-            from jurist_openai.connection import Connection
+        if self._client is None:
+            from jurist_openai.client import Client
 
-            self._connection = Connection(self.options, self._price)
+            self._client = Client(self.options, self._price)
         try:
-            return await self._connection.complete(request)
+            return await self._client.complete(request)
         except ProviderError as error:
             if error.fatal and "HTTP status 404" in error.what:
                 error.hint = await self._names_hint() or error.hint
@@ -101,16 +101,16 @@ class OpenAIChatModel(BatchChatModel):
 
     async def close(self) -> None:
         """Close the connections."""
-        connection, self._connection = self._connection, None
+        client, self._client = self._client, None
         batches, self._batches = self._batches, None
-        if connection is not None:
-            await connection.close()
+        if client is not None:
+            await client.close()
         if batches is not None:
             await batches.close()
 
     def _batch_api(self) -> BatchApi:
         if self._batches is None:
-            from jurist_openai.batch_api import BatchApi
+            from jurist_openai.batches import BatchApi
 
             self._batches = BatchApi(self.options, self._price)
         return self._batches

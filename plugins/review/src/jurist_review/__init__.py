@@ -1,1 +1,1 @@
-"""Reports of Jurist runs as one self-contained HTML file."""
+"""Reports of Jurist runs as one self-contained HTML file, and a local web page to review them."""

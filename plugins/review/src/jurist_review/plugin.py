@@ -58,7 +58,7 @@ def jurist_review_exchange(
 ) -> str:
     """Write what reviewers found to files, or read it from them."""
     from jurist_review.app.desk import Sampling
-    from jurist_review.app.exporting import exchange
+    from jurist_review.app.exchange import exchange
 
     return exchange(run, Sampling(stage, size, seed), direction, path)
 

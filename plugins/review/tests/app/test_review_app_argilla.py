@@ -14,7 +14,7 @@ from jurist.records import Message
 from jurist.validation.spot_check import ToLabel
 from jurist_review.app.argilla import export_to_argilla, import_from_argilla, record_of
 from jurist_review.app.desk import Desk, Sampling
-from jurist_review.app.exporting import exchange
+from jurist_review.app.exchange import exchange
 from jurist_review.app.queue import Queue, shown_order
 
 ANN, BOB = str(uuid.UUID(int=1)), str(uuid.UUID(int=2))

@@ -10,9 +10,9 @@ from pathlib import Path
 from jurist.errors import UsageError
 from jurist.options import near_miss
 from jurist_review.app.index import Index, Reading
+from jurist_review.app.indexed_rows import Rows
 from jurist_review.app.listing import EVERYTHING, NOTHING, Hidden, Listing
 from jurist_review.app.queue import Queue
-from jurist_review.app.stored import Rows
 from jurist_review.app.votes import Votes
 from jurist_review.run_files import RunFiles, StageFolder
 

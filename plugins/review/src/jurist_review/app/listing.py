@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 
 from jurist_review.app.entries import Said, spaced
 from jurist_review.app.index import Index
-from jurist_review.app.stored import Item
+from jurist_review.app.indexed_rows import Item
 
 _PER_PAGE = 25
 _COUNTED = 1000

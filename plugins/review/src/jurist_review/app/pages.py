@@ -18,7 +18,8 @@ from jurist_review.app.agreement import (
     with_jury,
 )
 from jurist_review.app.desk import Desk
-from jurist_review.app.exporting import ExportJob, label_rows
+from jurist_review.app.export_job import ExportJob
+from jurist_review.app.exporting import label_rows
 from jurist_review.app.forms import number_of
 from jurist_review.app.listing import Filters
 from jurist_review.app.live import read_state

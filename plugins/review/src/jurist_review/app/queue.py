@@ -12,8 +12,8 @@ from jurist.records import Message
 from jurist.validation.labelled import Label
 from jurist.validation.spot_check import SpotCheck, ToLabel
 from jurist_review.app.index import Index
+from jurist_review.app.indexed_rows import Rows
 from jurist_review.app.listing import Hidden
-from jurist_review.app.stored import Rows
 from jurist_review.app.votes import Drawn, Event, Shown, Votes
 
 _SIZE = 100

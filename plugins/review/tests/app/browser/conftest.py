@@ -1,4 +1,4 @@
-"""A real browser, and servers started by the command as a user starts them."""
+"""A real browser, for reports and the app, and servers started by the command as a user starts them."""
 
 from __future__ import annotations
 

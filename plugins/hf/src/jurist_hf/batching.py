@@ -11,10 +11,10 @@ import torch
 from jurist.chat import ChatReply, ChatRequest
 from jurist.errors import ProviderError
 from jurist.records import Usage
-from jurist_hf._loading import LoadedModel
-from jurist_hf._prefixes import Prefixes, agreement
-from jurist_hf._shortening import shorten
 from jurist_hf.checkpoint import PROVIDED_BY
+from jurist_hf.loading import LoadedModel
+from jurist_hf.prefixes import Prefixes, shared_length
+from jurist_hf.shortening import shorten
 
 Answer = ChatReply | ProviderError
 
@@ -86,7 +86,7 @@ def batches(items: Sequence[Item], batch_size: int, batch_tokens: int) -> Iterat
 
     def rest(family: Sequence[int]) -> int:
         first, last = items[family[0]], items[family[-1]]
-        return longest(family) - (agreement(first.prompt, last.prompt) if first is not last else 0)
+        return longest(family) - (shared_length(first.prompt, last.prompt) if first is not last else 0)
 
     batch: list[int] = []
     for family in sorted(families, key=rest):

@@ -13,9 +13,10 @@ from jurist.chat import ChatReply, ChatRequest
 from jurist.contracts import BatchState
 from jurist.errors import ProviderError
 from jurist.prices import Price
-from jurist_openai.failures import connection_error, is_refusal, missing_key, status_error
-from jurist_openai.messages import PROVIDED_BY, body_of, reply_of
+from jurist_openai.failures import PROVIDED_BY, connection_error, is_refusal, missing_key, status_error
 from jurist_openai.options import OpenAIOptions
+from jurist_openai.replies import reply_of
+from jurist_openai.requests import body_of
 
 _ENDED = frozenset({"completed", "failed", "expired", "cancelled"})
 _MOST_BYTES = 200 * 1000 * 1000

@@ -13,7 +13,7 @@ _CACHE_FROM = 1024
 
 
 @dataclass(frozen=True)
-class Known:
+class Listing:
     """What the table that comes with this package says of one model.
 
     ``price`` is None where it says nothing. ``cache_from`` is how many tokens a prompt must begin with to be
@@ -25,7 +25,7 @@ class Known:
     sampling: bool
 
     @classmethod
-    def of(cls, model: str) -> Known:
+    def of(cls, model: str) -> Listing:
         """What is known of ``model``."""
         table = json.loads(resources.files(_PACKAGE).joinpath("prices.json").read_bytes())
         price = table["models"].get(model)

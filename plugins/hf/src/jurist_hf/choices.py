@@ -19,10 +19,10 @@ from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
 from jurist.alternatives import exclusive
 from jurist.chat import ChatReply
 from jurist.records import Usage
-from jurist_hf._batches import Item
-from jurist_hf._beginning import Beginning
-from jurist_hf._loading import LoadedModel
-from jurist_hf._prefixes import Passes, Piece, Prefixes, agreement, cost, width
+from jurist_hf.batching import Item
+from jurist_hf.beginning import Beginning
+from jurist_hf.loading import LoadedModel
+from jurist_hf.prefixes import Passes, Piece, Prefixes, cost, shared_length, width
 
 _POSITIONS = 512
 """How many positions have their logits in memory at once: a choice may be a whole response."""
@@ -111,7 +111,7 @@ class _Scoring:
         if kept is None or not self._is_rooted(passes):
             return 0
         unasked = min(len(prompt) for prompt, _ in self._continuations) - 1
-        known = min(agreement(kept.ids, self._prefixes.tokens(root)), root.end - 1, unasked)
+        known = min(shared_length(kept.ids, self._prefixes.tokens(root)), root.end - 1, unasked)
         if known:
             self._cache = kept.first(known)
             passes[0] = [replace(root, start=known)]

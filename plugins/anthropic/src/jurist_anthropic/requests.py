@@ -9,7 +9,7 @@ from typing import Any
 from jurist.chat import ChatRequest, Sampling
 from jurist.records import Message
 from jurist.tokens import estimate_tokens
-from jurist_anthropic.known import Known
+from jurist_anthropic.listing import Listing
 from jurist_anthropic.options import AnthropicOptions
 
 Block = dict[str, Any]
@@ -25,11 +25,11 @@ class RequestWriter:
     ``takes_sampling``: it is sent temperature and top_p, which newer models refuse, and all that think.
     """
 
-    def __init__(self, options: AnthropicOptions, known: Known) -> None:
+    def __init__(self, options: AnthropicOptions, listing: Listing) -> None:
         self._options = options
-        self._cache_from = known.cache_from if options.cache else None
+        self._cache_from = listing.cache_from if options.cache else None
         self._may_be_silent = options.sampling is not None
-        takes = known.sampling and not options.thinks
+        takes = listing.sampling and not options.thinks
         self.takes_sampling = takes if options.sampling is None else options.sampling
 
     def body(self, request: ChatRequest) -> dict[str, Any]:

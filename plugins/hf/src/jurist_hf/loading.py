@@ -14,9 +14,9 @@ from transformers import AutoModelForCausalLM, GenerationConfig
 from transformers.utils import logging
 
 from jurist.errors import ProviderError
-from jurist_hf._beginning import Beginning
-from jurist_hf._prompts import PromptEncoder, load_encoder
+from jurist_hf.beginning import Beginning
 from jurist_hf.checkpoint import PROVIDED_BY, Checkpoint, find_checkpoint, unusable
+from jurist_hf.prompts import PromptEncoder, load_encoder
 
 if TYPE_CHECKING:
     from jurist_hf.model import TransformersOptions

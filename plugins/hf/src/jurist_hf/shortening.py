@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from jurist.chat import ChatRequest
-from jurist_hf._prompts import PromptEncoder
+from jurist_hf.prompts import PromptEncoder
 
 _LEAST = 32
 """No paragraph is cut to fewer tokens than this."""

@@ -9,12 +9,12 @@ from pydantic import ValidationError
 
 from jurist.chat import ChatReply, ChatRequest
 from jurist.prices import Price
-from jurist_anthropic._batches import MessageBatches
-from jurist_anthropic._failures import Failures, missing_key
-from jurist_anthropic.known import Known
+from jurist_anthropic.batches import MessageBatches
+from jurist_anthropic.failures import Failures, missing_key
+from jurist_anthropic.listing import Listing
 from jurist_anthropic.options import AnthropicOptions
 from jurist_anthropic.replies import AnsweredMessage, ReplyMaker
-from jurist_anthropic.request_writer import RequestWriter
+from jurist_anthropic.requests import RequestWriter
 
 _WITH_SAMPLING = {"anthropic-version": "2023-06-01"}
 """The newest version of the service that hears of temperature and top_p; later ones refuse both."""
@@ -23,8 +23,10 @@ _WITH_SAMPLING = {"anthropic-version": "2023-06-01"}
 class Client:
     """One model of Anthropic's, asked over one pool of connections."""
 
-    def __init__(self, options: AnthropicOptions, known: Known, price: Price | None, pause: float) -> None:
-        self._writer = RequestWriter(options, known)
+    def __init__(
+        self, options: AnthropicOptions, listing: Listing, price: Price | None, pause: float
+    ) -> None:
+        self._writer = RequestWriter(options, listing)
         self._replies = ReplyMaker(options.model, price)
         self._anthropic = _connected(options, _WITH_SAMPLING if self._writer.takes_sampling else {})
         secrets = (self._anthropic.api_key, self._anthropic.auth_token)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from jurist.engine.http_failures import http_failure
 from jurist.errors import ProviderError
-from jurist_litellm._library import litellm
+from jurist_litellm.library import litellm
 
 PROVIDED_BY = "jurist-litellm (jurist_litellm.model:LiteLLMChatModel)"
 

@@ -19,12 +19,13 @@ from jurist.chat import ChatReply, ChatRequest
 from jurist.errors import ProviderError
 from jurist.prices import Price
 from jurist.records import Usage
-from jurist_openai.failures import connection_error, is_refusal, missing_key, status_error
-from jurist_openai.messages import PROVIDED_BY, body_of, reply_of
+from jurist_openai.failures import PROVIDED_BY, connection_error, is_refusal, missing_key, status_error
 from jurist_openai.options import OpenAIOptions
+from jurist_openai.replies import reply_of
+from jurist_openai.requests import body_of
 
 
-class Connection:
+class Client:
     """One session with one server; connections are as many as there are calls in flight."""
 
     def __init__(self, options: OpenAIOptions, price: Price | None) -> None:

@@ -8,10 +8,10 @@ from itertools import count
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from jurist_litellm._library import litellm
+from jurist_litellm.library import litellm
 
 if TYPE_CHECKING:
-    from jurist_litellm._record import Record
+    from jurist_litellm.record import Record
 
 log = logging.getLogger("jurist_litellm")
 
@@ -25,7 +25,7 @@ _IN_CALL = frozenset({"callbacks", "success_callback", "failure_callback", "logg
 
 
 class Calls:
-    """Makes the calls of one model. ``unpriced``: see :class:`jurist_litellm._record.Record`.
+    """Makes the calls of one model. ``unpriced``: see :class:`jurist_litellm.record.Record`.
 
     Reports, and prices that are looked for in vain, take more than half of LiteLLM's CPU time.
     """
@@ -40,7 +40,7 @@ class Calls:
         """One call."""
         if not self._quiet or _somebody_listens(parameters):
             return await litellm.acompletion(**parameters)
-        from jurist_litellm._record import is_internal_call
+        from jurist_litellm.record import is_internal_call
 
         record = self._record(parameters)
         # A variable of this task's context, so calls that others make with LiteLLM keep their reports.
@@ -53,7 +53,7 @@ class Calls:
             is_internal_call.reset(outside)
 
     def _record(self, parameters: Mapping[str, Any]) -> Record:
-        from jurist_litellm._record import Record
+        from jurist_litellm.record import Record
 
         return Record(parameters, f"{self._prefix}-{next(self._numbers)}", self._unpriced)
 

@@ -15,9 +15,9 @@ from pydantic import BaseModel, ValidationError
 from jurist.chat import ChatReply, ChatRequest
 from jurist.contracts import BatchState
 from jurist.errors import ProviderError
-from jurist_anthropic._failures import PROVIDED_BY, Failures
+from jurist_anthropic.failures import PROVIDED_BY, Failures
 from jurist_anthropic.replies import BatchLine, BatchResult, ReplyMaker
-from jurist_anthropic.request_writer import RequestWriter
+from jurist_anthropic.requests import RequestWriter
 
 Told = TypeVar("Told", bound=BaseModel)
 

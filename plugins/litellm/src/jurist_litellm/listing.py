@@ -9,8 +9,8 @@ from typing import Any
 from jurist.errors import ProviderError
 from jurist.prices import Price
 from jurist.records import Message
-from jurist_litellm._failures import PROVIDED_BY
-from jurist_litellm._library import litellm
+from jurist_litellm.failures import PROVIDED_BY
+from jurist_litellm.library import litellm
 
 _PER_TOKEN = 1_000_000
 _TOKENIZED = frozenset({"openai", "azure"})

@@ -14,8 +14,8 @@ from transformers import LogitsProcessor, LogitsProcessorList, StoppingCriteria,
 
 from jurist.chat import ChatReply, ChatRequest
 from jurist.records import Usage, content_id
-from jurist_hf._batches import Item
-from jurist_hf._loading import LoadedModel
+from jurist_hf.batching import Item
+from jurist_hf.loading import LoadedModel
 
 
 def generate(loaded: LoadedModel, batch: Sequence[Item]) -> list[ChatReply]:

@@ -57,7 +57,7 @@ class Prefixes:
                 self.places[each] = len(self.sequences)
             self.sequences.append(keys[index])
             covered = []
-        self._agreement = [agreement(one, other) for one, other in pairwise(self.sequences)]
+        self._shared_lengths = [shared_length(one, other) for one, other in pairwise(self.sequences)]
 
     def shared(self) -> Passes:
         """Passes in which what is shared is computed once, where that saves enough."""
@@ -94,7 +94,7 @@ class Prefixes:
         """The pieces with which the members go on from ``start``, up to where they agree."""
         if len(members) == 1:
             return [Piece(members, start, len(self.sequences[members[0]]), parent)]
-        between = self._agreement[members[0] : members[-1]]
+        between = self._shared_lengths[members[0] : members[-1]]
         end = min(between)
         if (end - start) * (len(members) - 1) >= _WORTHWHILE:
             return [Piece(members, start, end, parent)]
@@ -115,7 +115,7 @@ def cost(passes: Passes) -> int:
     return sum(len(pieces) * width(pieces) + _WORTHWHILE for pieces in passes)
 
 
-def agreement(one: Ids, other: Ids) -> int:
+def shared_length(one: Ids, other: Ids) -> int:
     """How many tokens both begin with."""
     pairs = zip(one, other, strict=False)
     return next((n for n, (a, b) in enumerate(pairs) if a != b), min(len(one), len(other)))

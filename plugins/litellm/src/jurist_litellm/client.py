@@ -11,12 +11,12 @@ from jurist.alternatives import Alternatives, choice_logprobs
 from jurist.chat import ChatReply, ChatRequest
 from jurist.errors import ProviderError
 from jurist.records import Usage
-from jurist_litellm._calls import Calls
-from jurist_litellm._failures import PROVIDED_BY, Caller, is_refusal
-from jurist_litellm._library import litellm
+from jurist_litellm.calls import Calls
+from jurist_litellm.failures import PROVIDED_BY, Caller, is_refusal
+from jurist_litellm.library import litellm
 
 if TYPE_CHECKING:
-    from jurist_litellm._listing import Listing
+    from jurist_litellm.listing import Listing
     from jurist_litellm.model import LiteLLMOptions
 
 log = logging.getLogger("jurist_litellm")
