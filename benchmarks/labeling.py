@@ -1,8 +1,9 @@
 """How fast and how safely pairs are labelled, against a simulated provider of 200 ms.
 
-    python benchmarks/labeling.py [PART …] [--folder FOLDER]
+    python benchmarks/labeling.py [PART …] [--folder FOLDER] [--peer NAME=PYTHON …]
 
-Parts: speed memory faults kill replay budget batch keys; all of them without one.
+Parts: speed memory faults kill replay budget batch keys; all of them without one. ``--peer`` adds
+another tool to the table of speed: its name and the Python of an environment of its own (README.md here).
 """
 
 from __future__ import annotations
@@ -11,12 +12,13 @@ import argparse
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import peer_client
 import raw_client
 from workload import CLIENT_CORE, KEY, LATENCY, SERVER_CORE, Job, kill, label, labels, start, write_pairs
 
@@ -27,13 +29,16 @@ FAULTS = Faults(
 )
 STEADY = 60.0
 """Seconds that a measurement of speed should last, so that start and end hardly count."""
+PEER_STEADY = 20.0
+"""The same for peers, which are many and slow."""
 
 
 class Benchmark:
     """The parts of the benchmark, each a method that prints its lines of the table."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, peers: Mapping[str, str]) -> None:
         self._folder = folder
+        self._peers = peers
         self._runs = 0
         self._printed: list[str] = []
 
@@ -51,6 +56,10 @@ class Benchmark:
                     rows = calls // 2 // share
                     measured = self._label(self._job(rows, url, use=use, concurrency=concurrency))
                     self._row(f"jurist-{use}", concurrency, 2 * rows, measured)
+                for name, python in self._peers.items():
+                    calls = _peer_calls(name, concurrency)
+                    measured = peer_client.measure(python, name, url, concurrency, calls)
+                    self._row(name, concurrency, calls, measured)
 
     def memory(self) -> None:
         """Peak memory does not grow with the rows, and the first request goes out soon."""
@@ -179,6 +188,24 @@ class Benchmark:
         )
 
 
+def _peer_calls(name: str, concurrency: int) -> int:
+    """As many calls as it makes in PEER_STEADY, but two rounds at least."""
+    rate = min(concurrency / LATENCY, peer_client.PEERS[name].rate)
+    return max(round(PEER_STEADY * rate), 2 * concurrency)
+
+
+def _peer(text: str) -> tuple[str, str]:
+    """What ``--peer`` says: a tool that we know and a Python that is there."""
+    name, _, python = text.partition("=")
+    if name not in peer_client.PEERS:
+        raise argparse.ArgumentTypeError(
+            f"there is no peer {name!r}; there are {', '.join(peer_client.PEERS)}"
+        )
+    if shutil.which(python) is None:
+        raise argparse.ArgumentTypeError(f"{name}: there is no Python {python!r}; write {name}=PYTHON")
+    return name, python
+
+
 PARTS = ("speed", "memory", "faults", "kill", "replay", "budget", "batch", "keys")
 
 
@@ -189,11 +216,21 @@ def main() -> None:
     )
     parser.add_argument("parts", nargs="*", metavar="PART", help=", ".join(PARTS))
     parser.add_argument("--folder", type=Path, help="where to work; a temporary folder by default")
+    parser.add_argument(
+        "--peer",
+        type=_peer,
+        action="append",
+        default=[],
+        metavar="NAME=PYTHON",
+        help=f"measure its speed too: {', '.join(peer_client.PEERS)}",
+    )
     given = parser.parse_args()
     if unknown := set(given.parts) - set(PARTS):
         parser.error(f"there is no part {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
+    if given.peer and given.parts and "speed" not in given.parts:
+        parser.error("--peer is for the part speed")
     with tempfile.TemporaryDirectory() as temporary:
-        benchmark = Benchmark(given.folder or Path(temporary))
+        benchmark = Benchmark(given.folder or Path(temporary), dict(given.peer))
         print(
             f"client on core {CLIENT_CORE}, provider on core {SERVER_CORE}, latency {LATENCY} s", flush=True
         )
