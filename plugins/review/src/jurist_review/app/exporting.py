@@ -14,7 +14,8 @@ from typing import Literal
 
 from jurist.errors import UsageError
 from jurist.files.jsonl import write_lines
-from jurist.validation.spot_check import SpotCheck, SpotChecked, ToLabel
+from jurist.validation.spot_check import SpotCheck, ToLabel
+from jurist.validation.spot_check_result import SpotChecked
 from jurist_review.app.agreement import consensus, labels_by_item
 from jurist_review.app.argilla import export_to_argilla, import_from_argilla
 from jurist_review.app.desk import Desk, Sampling
