@@ -26,9 +26,9 @@ import numpy
 from scipy.optimize import minimize
 from scipy.sparse import csr_matrix
 
-from jurist.contracts import TrainJob
 from jurist.files.training_data import PreferenceRow
 from jurist.records import Comparison, Judgment, Prompt, Response
+from jurist.train_jobs import TrainJob
 from jurist_classifier.agreement import accuracy, longer
 from jurist_classifier.calibration import calibration_error
 from jurist_classifier.judge import ClassifierJudge, ClassifierJudgeOptions

@@ -20,7 +20,7 @@ GENERATIONS = 8
 
 def jurist_ppo(settings: Settings) -> None:
     """Ours, as a recipe runs it."""
-    from jurist.contracts import TrainJob
+    from jurist.train_jobs import TrainJob
     from jurist_trl.ppo import PPO, PPOOptions
 
     options = PPOOptions(

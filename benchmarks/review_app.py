@@ -33,8 +33,8 @@ import yaml
 
 from jurist.recipe import Recipe
 from jurist.records import Comparison, Decision, Judgment, Prompt, Response
+from jurist.stage_records import Judged
 from jurist.stages.compare import preference_of
-from jurist.stages.jury import Judged
 
 JUDGES = ("strict", "lenient", "terse")
 REPEATS = 15

@@ -26,7 +26,7 @@ import torch
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast, logging
 
-from jurist.contracts import TrainJob
+from jurist.train_jobs import TrainJob
 from jurist_trl.scoring import RewardModel
 from jurist_trl.supervised.reward import Reward, RewardOptions
 

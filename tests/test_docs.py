@@ -25,9 +25,9 @@ from pydantic import BaseModel, JsonValue, SecretStr
 
 from jurist import hookspecs
 from jurist.chat import ChatReply, ChatRequest, Sampling
-from jurist.component import Component
+from jurist.component import COMMON_SETTINGS, Component
 from jurist.constitution import Check, Constitution, Principle
-from jurist.contracts import CONTRACTS, Contract, TrainJob
+from jurist.contracts import CONTRACTS, Contract, LearntAggregator
 from jurist.engine.batches import Batching
 from jurist.engine.limits import Limits
 from jurist.errors import JuristError
@@ -38,6 +38,15 @@ from jurist.records import Decision, Preference, Reason, Trajectory
 from jurist.roles import ROLES
 from jurist.roles.judge_options import Example
 from jurist.rounds import Rounds
+from jurist.stage_records import (
+    BestResponse,
+    Candidates,
+    Evaluated,
+    Judged,
+    Revision,
+    ScoredResponse,
+    SetAside,
+)
 from jurist.stage_settings import (
     BestOfSettings,
     CompareSettings,
@@ -49,15 +58,11 @@ from jurist.stage_settings import (
     TrainSettings,
     ValidateSettings,
 )
-from jurist.stages.best_of import BestResponse, Candidates
-from jurist.stages.compare import SetAside
-from jurist.stages.evaluate import Evaluated
-from jurist.stages.jury import Judged
-from jurist.stages.revise import Revision
-from jurist.stages.train_scores import ScoredResponse
+from jurist.train_jobs import TrainJob
 from jurist.validation.labelled import LabelledItem, Vote
 from jurist.validation.result import Thresholds
-from jurist.validation.spot_check import CheckedStratum, SpotChecked, ToLabel
+from jurist.validation.spot_check import ToLabel
+from jurist.validation.spot_check_result import CheckedStratum, SpotChecked
 from jurist_registry.main import cli
 from jurist_registry.registry import Registry
 from jurist_trl.settings import FSDPOptions, LoraOptions
@@ -373,16 +378,22 @@ def test_every_hook_has_a_heading_with_its_arguments() -> None:
 
 def test_every_contract_has_its_method_in_the_guide() -> None:
     text = (DOCS / "plugins.md").read_text()
-    for contract in CONTRACTS.values():
+    for contract in (*CONTRACTS.values(), LearntAggregator):
         for name in contract.__abstractmethods__:
+            owner = next(base for base in reversed(contract.__mro__) if name in vars(base))
             arguments = [n for n in inspect.signature(getattr(contract, name)).parameters if n != "self"]
-            assert f"`{contract.__name__}.{name}({', '.join(arguments)})`" in text
+            assert f"`{owner.__name__}.{name}({', '.join(arguments)})`" in text
 
 
 def test_every_attribute_of_a_contract_is_documented() -> None:
     text = section("plugins.md", "attributes").text
     for contract in (Contract, *CONTRACTS.values()):
         assert all(f"`{name}`" in text for name in contract.__annotations__)
+
+
+def test_every_name_that_is_taken_is_documented() -> None:
+    (sentence,) = re.findall(r"[^.]+ are taken", section("plugins.md", "options").text)
+    assert set(re.findall(r"`(\w+)`", sentence)) == COMMON_SETTINGS
 
 
 # --- the command -------------------------------------------------------------------------------------

@@ -21,8 +21,8 @@ from jurist.records import Comparison, Critique, Judgment, Prompt, Response
 from jurist.roles import ChatGenerator
 from jurist.run import run
 from jurist.run_directory import Run
+from jurist.stage_records import Judged
 from jurist.stages.base import Stage
-from jurist.stages.jury import Judged
 from jurist_calibrate.calibrated import CalibratedJury, CalibratedJuryOptions
 from jurist_demo.critic import RuleCritic
 from jurist_demo.judges import FriendlyJudge, StrictJudge

@@ -18,13 +18,14 @@ import aiohttp
 
 from jurist.chat import ChatReply, ChatRequest
 from jurist.component import Component
-from jurist.contracts import Artifact, ChatModel, Samples, Trainer, TrainJob, TrainProgress
+from jurist.contracts import ChatModel, Trainer
 from jurist.errors import JuristError, ProviderError, TrainingError, UsageError
 from jurist.options import Options
 from jurist.prices import Price
 from jurist.recipe import Recipe
 from jurist.records import Usage
 from jurist.run import run
+from jurist.train_jobs import Artifact, Samples, TrainJob, TrainProgress
 
 
 class RemoteOptions(Options):

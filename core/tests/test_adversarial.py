@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 import pytest
 
 from jurist.chat import ChatReply, ChatRequest
-from jurist.preflight import plan
+from jurist.planning.planner import plan
 from jurist.recipe import Recipe
 from jurist.records import Comparison, Prompt, Response
 from jurist.roles import ChatJudge

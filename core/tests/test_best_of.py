@@ -15,11 +15,13 @@ from jurist.contracts import Generator, Scorer
 from jurist.errors import BudgetStop, ProviderError, UsageError
 from jurist.events import Events
 from jurist.files.training_data import RevisionRow, read_training_data
-from jurist.preflight import check, plan
+from jurist.planning.planner import plan
+from jurist.preflight import check
 from jurist.recipe import Recipe
 from jurist.records import Abstention, Prompt, Response, Score, Usage, content_id
 from jurist.run import run
-from jurist.stages.best_of import Candidate, Candidates, best_response
+from jurist.stage_records import Candidate, Candidates
+from jurist.stages.best_of import best_response
 
 Write = Callable[..., str]
 Rows = Callable[[Path], list[Any]]

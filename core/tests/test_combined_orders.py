@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any, Literal
+from typing import Any
 
 import pytest
 
@@ -17,6 +17,7 @@ from jurist.records import (
     Failure,
     JudgeOutcome,
     Judgment,
+    OnFlip,
     Order,
     Prompt,
     Response,
@@ -82,7 +83,7 @@ def said(judge: Judge, comparison: Comparison = PAIR) -> JudgeOutcome:
     return asyncio.run(judge.judge(comparison, ())).model_copy(update={"source": "whole"})
 
 
-def read_again(outcome: JudgeOutcome, on_flip: Literal["average", "abstain"] = "average") -> JudgeOutcome:
+def read_again(outcome: JudgeOutcome, on_flip: OnFlip = "average") -> JudgeOutcome:
     """The outcome of votes that were written and read."""
     votes = votes_of([outcome], Provenance(), on_flip)
     item = LabelledItem(item="x", label="A", votes=votes, on_flip=on_flip)
@@ -174,9 +175,7 @@ def test_what_mixes_orders_says_so() -> None:
     ],
 )
 @pytest.mark.parametrize("on_flip", ["average", "abstain"])
-def test_votes_that_are_read_again_say_what_was_said(
-    samples: list[Any], on_flip: Literal["average", "abstain"]
-) -> None:
+def test_votes_that_are_read_again_say_what_was_said(samples: list[Any], on_flip: OnFlip) -> None:
     both = BothOrders(InTurn(*samples), BothOrdersOptions(on_flip=on_flip))
     outcome = said(repeat(both, len(samples)))
     assert outcome.order == "both"

@@ -15,7 +15,7 @@ from jurist.constitution import Principle
 from jurist.contracts import Judge
 from jurist.events import Events
 from jurist.options import Options
-from jurist.preflight import plan
+from jurist.planning.planner import plan
 from jurist.recipe import Recipe
 from jurist.records import Abstention, Comparison, JudgeOutcome, Judgment
 from jurist.run import run

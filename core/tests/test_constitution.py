@@ -184,16 +184,15 @@ def test_reads_the_layout_of_the_paper_without_its_framing(tmp_path):
         "harm1": {"prompt": "Look for insults.", "edit_request": "Be kind."},
     }
     path = instructions(tmp_path, document)
-    constitution = Constitution.from_critique_revision(path)
+    constitution = Constitution.load(path)
     assert [(p.name, p.critique, p.revision) for p in constitution.principles] == [
         ("harm0", "What is harmful?", "Remove it."),
         ("harm1", "Look for insults.", "Be kind."),
     ]
-    assert Constitution.load(path) == constitution
 
 
 def test_lists_every_fault_of_that_layout(tmp_path):
     path = instructions(tmp_path, {"a": {"prompt": []}, "b": 3, "c": {"prompt": ["x"], "edit_request": "y"}})
     with pytest.raises(UsageError, match="2 faults") as caught:
-        Constitution.from_critique_revision(path)
+        Constitution.load(path)
     assert "a: expected 'prompt' and 'edit_request'" in str(caught.value)

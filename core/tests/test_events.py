@@ -4,9 +4,9 @@ import pluggy
 import pytest
 
 from jurist import hookimpl, hookspecs
-from jurist.contracts import TrainProgress
 from jurist.events import Events
 from jurist.records import Usage
+from jurist.train_jobs import TrainProgress
 
 
 class Recorder:

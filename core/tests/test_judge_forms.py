@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from jurist.assembly import select
 from jurist.chat import ChatReply
 from jurist.constitution import Principle
 from jurist.errors import UsageError
 from jurist.judges.orders import BothOrders
 from jurist.records import Abstention, Comparison, JudgeOutcome, Judgment, Prompt, Response
 from jurist.roles import ChatJudge
+from jurist.selection import select
 from jurist.testing import ScriptedChatModel
 
 PAIR = Comparison(

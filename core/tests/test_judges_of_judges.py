@@ -12,7 +12,7 @@ import pytest
 from pydantic import Field, SecretStr, ValidationError
 
 from jurist import builtin
-from jurist.assembly import Assembly, select, versions_of
+from jurist.assembly import Assembly
 from jurist.chat import ChatReply, ChatRequest
 from jurist.contracts import Contract, Judge
 from jurist.engine.budget import Budget
@@ -23,7 +23,8 @@ from jurist.judges import Cascade, Criteria, JudgeOfJudges, JudgeReference, Repe
 from jurist.judges.of_judges import inner_references
 from jurist.judges.orders import BothOrders, inside
 from jurist.options import LocalPath, Options
-from jurist.preflight import check, check_prices, plan
+from jurist.planning.planner import plan
+from jurist.preflight import check, check_prices
 from jurist.recipe import Recipe
 from jurist.records import (
     Abstention,
@@ -38,6 +39,7 @@ from jurist.records import (
 )
 from jurist.roles import ChatJudge
 from jurist.run import run
+from jurist.selection import select, versions_of
 from jurist.testing import ConstantJudge, JudgeContract, ScriptedChatModel
 
 Write = Callable[..., str]

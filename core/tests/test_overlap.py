@@ -10,7 +10,8 @@ import pytest
 
 from jurist import hookimpl, hookspecs
 from jurist.events import Events
-from jurist.preflight import check, plan
+from jurist.planning.planner import plan
+from jurist.preflight import check
 from jurist.recipe import Recipe
 from jurist.run import run
 

@@ -18,9 +18,9 @@ from jurist.contracts import BatchChatModel, BatchState, ChatModel
 from jurist.errors import ProviderError, UsageError
 from jurist.options import Operational, Options
 from jurist.planning.bounds import Bounds
+from jurist.planning.labelling_cost import Labelling
 from jurist.planning.plan import ComponentPlan, Cost, Plan
-from jurist.planning.scenarios import Labelling
-from jurist.preflight import plan
+from jurist.planning.planner import plan
 from jurist.prices import FREE, Price
 from jurist.recipe import Human, Recipe
 from jurist.records import Prompt, Usage

@@ -14,7 +14,7 @@ import yaml
 from pydantic import SecretStr
 
 from jurist.chat import ChatReply, ChatRequest, Sampling
-from jurist.contracts import Artifact, ChatModel, Generator, Trainer
+from jurist.contracts import ChatModel, Generator, Trainer
 from jurist.errors import BudgetStop, ProviderError, UsageError
 from jurist.events import Events
 from jurist.options import Operational, Options
@@ -23,6 +23,7 @@ from jurist.records import Judgment, Prompt, Response
 from jurist.run import execute, run
 from jurist.run_directory import Run
 from jurist.testing import ConstantJudge, EchoGenerator, LengthScorer
+from jurist.train_jobs import Artifact
 
 Write = Callable[..., str]
 Rows = Callable[[Path], list[Any]]

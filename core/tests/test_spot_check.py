@@ -14,14 +14,14 @@ from typing import Any
 import pytest
 from pydantic import Field
 
-from jurist.assembly import versions_of
 from jurist.contracts import Judge
 from jurist.errors import UsageError
 from jurist.options import Options
 from jurist.recipe import Recipe
 from jurist.records import Abstention, Comparison, Decision, JudgeOutcome, Judgment, Prompt, Response
 from jurist.run import run
-from jurist.stages.jury import Judged
+from jurist.selection import versions_of
+from jurist.stage_records import Judged
 from jurist.validation.corrected import Stratum, corrected_share
 from jurist.validation.labelled import load_labelled
 from jurist.validation.spot_check import SpotCheck

@@ -20,17 +20,7 @@ from jurist.aggregators.constitution_filter import ConstitutionFilter
 from jurist.aggregators.majority import MajorityVote
 from jurist.aggregators.weighted import WeightedMean
 from jurist.chat import ChatReply, ChatRequest
-from jurist.contracts import (
-    Aggregator,
-    Artifact,
-    Contract,
-    Critic,
-    JobOutline,
-    Judge,
-    Samples,
-    TrainJob,
-    TrainProgress,
-)
+from jurist.contracts import Aggregator, Contract, Critic, Judge
 from jurist.errors import ContractError, ProviderError
 from jurist.judges.orders import BothOrders
 from jurist.options import Operational, Options
@@ -73,6 +63,7 @@ from jurist.testing import (
 )
 from jurist.testing.kit import CONTRACT_TESTS
 from jurist.testing.kit.samples import PRINCIPLES, sample_comparisons
+from jurist.train_jobs import Artifact, JobOutline, Samples, TrainJob, TrainProgress
 
 pytest_plugins = ["pytester"]
 

@@ -9,15 +9,17 @@ from typing import Any
 
 import pytest
 
-from jurist.contracts import Artifact, Judge, Trainer
+from jurist.contracts import Judge, Trainer
 from jurist.errors import UsageError
 from jurist.files.training_data import PreferenceRow, read_training_data
 from jurist.options import Options
-from jurist.preflight import check, plan
+from jurist.planning.planner import plan
+from jurist.preflight import check
 from jurist.recipe import Recipe
 from jurist.records import Judgment
 from jurist.run import run
 from jurist.testing import ScriptedChatModel
+from jurist.train_jobs import Artifact
 
 Rows = Callable[[Path], list[Any]]
 

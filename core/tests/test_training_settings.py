@@ -15,16 +15,18 @@ import pytest
 
 from jurist import hookimpl, hookspecs
 from jurist.constitution import Constitution
-from jurist.contracts import Artifact, JobOutline, Trainer, TrainProgress
+from jurist.contracts import Trainer
 from jurist.errors import UsageError
 from jurist.events import Events
 from jurist.options import Options
 from jurist.planning.bounds import Bounds
-from jurist.preflight import check, plan
+from jurist.planning.planner import plan
+from jurist.preflight import check
 from jurist.recipe import Recipe
 from jurist.records import content_id
 from jurist.run import run
 from jurist.testing import MemoryTrainer
+from jurist.train_jobs import Artifact, JobOutline, TrainProgress
 
 HERE = Path(__file__).parent
 REMOTE = {"use": "remote", "url": "http://nowhere"}

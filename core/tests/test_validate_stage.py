@@ -13,7 +13,6 @@ from pydantic import Field
 
 from jurist import hookspecs
 from jurist.aggregators.aggregation import Aggregation, measured_beside
-from jurist.assembly import versions_of
 from jurist.chat import ChatReply, ChatRequest
 from jurist.contracts import Aggregator, ChatModel, Judge, LearntAggregator
 from jurist.errors import ContractError, GateStop, UsageError
@@ -21,7 +20,8 @@ from jurist.events import Events
 from jurist.hookspecs import hookimpl
 from jurist.intervals import estimate
 from jurist.options import Options
-from jurist.preflight import check, plan
+from jurist.planning.planner import plan
+from jurist.preflight import check
 from jurist.prices import FREE, Price
 from jurist.recipe import Recipe
 from jurist.records import (
@@ -35,6 +35,7 @@ from jurist.records import (
     content_id,
 )
 from jurist.run import run
+from jurist.selection import versions_of
 from jurist.validation.labelled import LabelledItem, load_labelled
 from jurist.validation.measurement import validate
 from jurist.validation.result import Thresholds, Validation

@@ -9,9 +9,9 @@ from typing import Any, cast
 
 import pytest
 
-from jurist.contracts import TrainProgress
 from jurist.events import Events
 from jurist.records import Usage
+from jurist.train_jobs import TrainProgress
 from jurist_registry.display import BarDisplay, LineDisplay, display_on
 from jurist_registry.progress import Display, Progress, StageProgress, duration
 from jurist_registry.registry import Registry

@@ -9,19 +9,16 @@ from jurist.component import Component
 from jurist.constitution import Constitution, Principle
 from jurist.contracts import (
     Aggregator,
-    Artifact,
     BatchChatModel,
     BatchState,
     ChatModel,
     Critic,
     Generator,
     Judge,
+    LearntAggregator,
     Reviser,
-    Samples,
     Scorer,
     Trainer,
-    TrainJob,
-    TrainProgress,
 )
 from jurist.engine.limits import Limits
 from jurist.errors import JuristError, ProviderError, UsageError
@@ -46,6 +43,7 @@ from jurist.records import (
     Trajectory,
     Usage,
 )
+from jurist.train_jobs import Artifact, JobOutline, Samples, ScoreResponses, TrainJob, TrainProgress
 
 __all__ = [
     "Abstention",
@@ -65,11 +63,13 @@ __all__ = [
     "Failure",
     "Finding",
     "Generator",
+    "JobOutline",
     "Judge",
     "JudgeOfJudges",
     "JudgeReference",
     "Judgment",
     "JuristError",
+    "LearntAggregator",
     "Limits",
     "LocalPath",
     "Message",
@@ -86,6 +86,7 @@ __all__ = [
     "Samples",
     "Sampling",
     "Score",
+    "ScoreResponses",
     "Scorer",
     "TrainJob",
     "TrainProgress",

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from pydantic import Field, JsonValue
 
 from jurist.errors import UsageError
 from jurist.options import near_miss
-from jurist.recipe import ARTIFACTS
 from jurist.records import Record
 from jurist.stage_settings import Reference
+from jurist.train_jobs import ArtifactKind
 
-Kind = Literal["policy", "reward_model", "labeler", "revisions", "preferences", "jury"]
+Kind = Literal[ArtifactKind, "revisions", "preferences", "jury"]
+"""What stages make: with a trainer, with models that write, or with a jury."""
+
+ARTIFACTS = frozenset({"base", *get_args(Kind)})
+"""Names that artifacts have, whichever stage makes them."""
 
 
 class StageArtifact(Record):

@@ -8,6 +8,9 @@ from dataclasses import dataclass, replace
 from jurist.contracts import CONTRACTS, Contract
 from jurist.errors import PluginError
 
+COMMON_SETTINGS = frozenset({"use", "name", "limits", "batch"})
+"""What a recipe may say of any component beside its options, so no option has one of these names."""
+
 _IN_PROCESS = "in this process"
 
 

@@ -152,8 +152,9 @@ class Constitution(Record):
     def load(cls, source: str | Path) -> Constitution:
         """Read a constitution from a file, or one that comes with Jurist (``default``, ``default.zh``).
 
-        A JSON file in the layout of the Constitutional AI paper's critique and revision instructions
-        is read as well (see :meth:`from_critique_revision`).
+        A file in the layout of the Constitutional AI paper's critique and revision instructions is read as
+        well. It maps a name to ``{"prompt": [critique request], "edit_request": revision request}``; the
+        framing words around both requests are dropped.
 
         Raises:
             UsageError: it cannot be read; every fault is listed.
@@ -163,8 +164,8 @@ class Constitution(Record):
             text = resources.files("jurist").joinpath("constitutions", shipped).read_text("utf-8")
             return cls.of(_parsed(text, shipped), subject=shipped)
         document = _document(Path(source))
-        if isinstance(document, dict) and document and all(map(_is_instruction, document.values())):
-            document = _of_instructions(document, Path(source).stem)
+        if isinstance(document, dict) and any(map(_is_instruction, document.values())):
+            document = _of_instructions(document, Path(source))
         return cls.of(document, subject=str(source))
 
     @classmethod
@@ -181,28 +182,6 @@ class Constitution(Record):
             faults += [_fault(entry) for entry in error.errors() if entry["loc"] or not faults]
             raise UsageError.of_faults(subject, faults) from None
         return constitution
-
-    @classmethod
-    def from_critique_revision(cls, path: str | Path) -> Constitution:
-        """Read the JSON layout of the Constitutional AI paper's critique and revision instructions.
-
-        It maps a name to ``{"prompt": [critique request], "edit_request": revision request}``; the
-        framing words around both requests are dropped.
-
-        Raises:
-            UsageError: it cannot be read; every fault is listed.
-        """
-        document = _document(Path(path))
-        if not isinstance(document, dict) or not document:
-            raise UsageError(f"{path}: expected an object that maps names to instructions.")
-        faults = [
-            f"{name}: expected 'prompt' and 'edit_request' with text"
-            for name, value in document.items()
-            if not _is_instruction(value)
-        ]
-        if faults:
-            raise UsageError.of_faults(str(path), faults)
-        return cls.of(_of_instructions(document, Path(path).stem), subject=str(path))
 
 
 def fold(text: str) -> str:
@@ -261,7 +240,14 @@ def _is_instruction(value: Any) -> bool:
     return isinstance(listed, list) and bool(listed) and all(isinstance(item, str) for item in listed)
 
 
-def _of_instructions(document: Mapping[str, Any], name: str) -> dict[str, Any]:
+def _of_instructions(document: Mapping[str, Any], path: Path) -> dict[str, Any]:
+    faults = [
+        f"{name}: expected 'prompt' and 'edit_request' with text"
+        for name, value in document.items()
+        if not _is_instruction(value)
+    ]
+    if faults:
+        raise UsageError.of_faults(str(path), faults)
     principles = []
     for key, value in document.items():
         requests = [value["prompt"]] if isinstance(value["prompt"], str) else value["prompt"]
@@ -272,7 +258,7 @@ def _of_instructions(document: Mapping[str, Any], name: str) -> dict[str, Any]:
             principles.append(
                 {"name": label, "description": critique, "critique": critique, "revision": revision}
             )
-    return {"name": name, "principles": principles}
+    return {"name": path.stem, "principles": principles}
 
 
 def _unframed(text: str, before: str, after: str) -> str:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import pluggy
 
 if TYPE_CHECKING:
-    from jurist.contracts import TrainProgress
     from jurist.records import Usage
     from jurist.run_directory import Run
+    from jurist.train_jobs import TrainProgress
 
 
 class Events:

@@ -21,9 +21,10 @@ import pluggy
 
 if TYPE_CHECKING:
     from jurist.component import Component
-    from jurist.contracts import Aggregator, TrainProgress
+    from jurist.contracts import Aggregator
     from jurist.records import Usage
     from jurist.run_directory import Run
+    from jurist.train_jobs import TrainProgress
     from jurist.validation.labelled import LabelledItem
     from jurist.validation.result import Thresholds, Validation
 

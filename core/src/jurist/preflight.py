@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import TypeVar, cast
 
 from jurist.artifacts import Artifacts, StageArtifact
-from jurist.assembly import ComponentSource, Selection, select
 from jurist.constitution import Constitution
 from jurist.contracts import ChatModel
 from jurist.errors import JuristError, PluginError, UsageError
-from jurist.planning.plan import Plan
-from jurist.planning.planner import Planner
 from jurist.planning.rehearsal import UnmeteredModels
 from jurist.recipe import Recipe, resolve_path
+from jurist.selection import ComponentSource, Selection, select
 from jurist.stage_settings import Reference
 from jurist.stages import STAGES, Stage
+from jurist.stages.judging import JudgingStage
 from jurist.stages.jury_faults import jury_faults
 from jurist.stages.overlap import overlaps
-from jurist.stages.panel import JudgingStage
 from jurist.stages.train import TrainStage
 from jurist.stages.validate import ValidateStage
 
@@ -65,28 +62,6 @@ def check(recipe: Recipe, source: ComponentSource) -> Checked:
     findings.raise_if_any(recipe.name)
     assert constitution is not None
     return Checked(recipe, constitution, tuple(stages), tuple(handed), tuple(overlaps(stages)))
-
-
-def plan(recipe: Recipe, source: ComponentSource) -> Plan:
-    """What a run of this recipe will ask for, and what that costs; makes no call.
-
-    Raises:
-        UsageError: the recipe has faults.
-    """
-    return asyncio.run(make_plan(check(recipe, source), source))
-
-
-async def make_plan(checked: Checked, source: ComponentSource) -> Plan:
-    """The same as :func:`plan` of a recipe that was checked, for programs that have an event loop."""
-    planner = Planner(source, checked.constitution)
-    try:
-        stages = [
-            await planner.stage(stage, artifacts)
-            for stage, artifacts in zip(checked.stages, checked.handed, strict=True)
-        ]
-    finally:
-        await planner.close()
-    return Plan.of(checked.recipe, stages, checked.notices)
 
 
 async def check_prices(checked: Checked, source: ComponentSource, max_usd: float) -> None:
@@ -193,11 +168,13 @@ class _Findings:
             sound and self.holds(lambda: stage.prepare(artifacts, source, constitution))
         ):
             self._unknown += [stage.name, "jury"]
-        self._faults += self.of(stage.check) or []
+        self._faults += self.of(stage.faults) or []
         if isinstance(stage, JudgingStage):
             self._faults += jury_faults(stage, constitution, artifacts, source)
             if sound and constitution is not None:
-                self._faults += self.of(lambda: stage.refusals(artifacts, source, constitution)) or []
+                self._faults += (
+                    self.of(lambda: stage.aggregator_faults(artifacts, source, constitution)) or []
+                )
         made = stage.makes()
         if made is None:
             return

@@ -18,15 +18,13 @@ from typing import Any
 import yaml
 from pydantic import Field, JsonValue, ValidationError, field_validator
 
+from jurist.artifacts import ARTIFACTS
 from jurist.errors import UsageError
 from jurist.files.yaml_text import load_yaml
 from jurist.options import Options, fault_line
 from jurist.overrides import apply_override
 from jurist.rounds import Unrolled
 from jurist.stage_settings import SETTINGS, AnyStage, PromptSource, Reference
-
-ARTIFACTS = frozenset({"base", "policy", "reward_model", "labeler", "revisions", "preferences", "jury"})
-"""Names that artifacts have, whichever stage makes them."""
 
 
 class Budget(Options):

@@ -23,6 +23,9 @@ Order = Literal["ab", "ba", "both", "either", "mixed"]
 """The order that was shown: one; both, one by one; either, since it plays no part; or several in a mixture
 that cannot be told apart."""
 
+OnFlip = Literal["average", "abstain"]
+"""What to make of a judge's two orders where they contradict each other."""
+
 ROUNDING = 1e-12
 """Probabilities that are nearer to each other differ by rounding alone."""
 
@@ -146,8 +149,9 @@ NO_USAGE = Usage()
 class Outcome(Record):
     """What the three outcomes of any question have in common.
 
-    ``source`` names who was asked; ``raw`` is the text the model wrote; ``parts`` are the outcomes this one
-    was made of: the two presentation orders where ``order`` is ``both``, else what judges inside said.
+    ``source`` names who was asked; ``raw`` is the text the model wrote. Those that a judge gives have two
+    more: ``order``, the presentation order that was shown, and ``parts``, the outcomes this one was made of:
+    the two orders where ``order`` is ``both``, else what judges inside said.
     """
 
     source: str = ""

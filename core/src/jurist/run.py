@@ -12,7 +12,7 @@ from typing import Any, cast
 
 from pydantic import JsonValue
 
-from jurist.assembly import Assembly, ComponentSource, fingerprint_of, select
+from jurist.assembly import Assembly
 from jurist.contracts import ChatModel
 from jurist.engine.budget import Budget
 from jurist.engine.engine import Engine
@@ -37,9 +37,11 @@ from jurist.run_directory import (
     write_recipe,
     write_state,
 )
+from jurist.run_files import stage_folder
+from jurist.selection import ComponentSource, fingerprint_of, select
 from jurist.stage_settings import Reference
 from jurist.stages import Stage, StageContext
-from jurist.training.workers import TrainerWorker
+from jurist.training.worker import TrainerWorker
 
 _STATUS = {
     "BudgetStop": "budget",
@@ -180,7 +182,7 @@ class _Execution:
         await check_fit(model, (request for stage in self._stages for request in stage.first_requests()))
 
     async def _stage(self, number: int, stage: Stage) -> None:
-        folder = self._run.folder / "stages" / f"{number:02d}-{stage.name}"
+        folder = stage_folder(self._run.folder, number, stage.name)
         if self._engine.reason is not None:
             raise self._engine.reason
         fingerprint = self._fingerprint(stage)

@@ -15,6 +15,7 @@ import yaml
 from jurist.artifacts import Artifacts, StageArtifact
 from jurist.files.jsonl import unwritable, write_json, write_lines
 from jurist.recipe import Recipe
+from jurist.run_files import RECIPE, STAGES, STATE
 
 _WATCHED = (
     *("torch", "transformers", "trl", "accelerate", "litellm", "openai", "anthropic", "aiohttp"),
@@ -49,14 +50,14 @@ class Run:
 def make_directory(folder: Path) -> None:
     """Make the folder of a run."""
     try:
-        (folder / "stages").mkdir(parents=True, exist_ok=True)
+        (folder / STAGES).mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise unwritable(folder, error) from error
 
 
 def write_recipe(run: Run) -> None:
     """Write ``recipe.yaml``: every setting, with ``${NAME}`` as it stands."""
-    with write_lines(run.folder / "recipe.yaml") as lines:
+    with write_lines(run.folder / RECIPE) as lines:
         data = run.recipe.model_dump(mode="json")
         lines.write(yaml.safe_dump(data, sort_keys=False, allow_unicode=True).rstrip())
 
@@ -116,7 +117,7 @@ def stage_artifact(record: StageRecord) -> StageArtifact | None:
 def write_state(run: Run) -> None:
     """Write ``run.json``: status, versions, seed, stages and totals."""
     write_json(
-        run.folder / "run.json",
+        run.folder / STATE,
         {
             "name": run.recipe.name,
             "status": run.status,

@@ -7,7 +7,9 @@ from typing import Annotated, Literal
 from pydantic import Field, JsonValue, field_validator
 
 from jurist.chat import Sampling
+from jurist.files.prompts import in_part, selected
 from jurist.options import Options
+from jurist.records import OnFlip, Prompt
 from jurist.validation.result import Required, Thresholds
 
 Reference = str | dict[str, JsonValue]
@@ -39,6 +41,10 @@ class PromptSource(Options):
     def of(cls, value: str | PromptSource) -> PromptSource:
         """The same, from a path alone."""
         return cls(path=value) if isinstance(value, str) else value
+
+    def keeps(self, prompt: Prompt) -> bool:
+        """Whether a prompt of the file is one of them, but for the limit."""
+        return selected(prompt, self.tags, self.without_tags) and in_part(prompt, self.part)
 
 
 class DataFile(Options):
@@ -84,7 +90,7 @@ class JudgingSettings(StageSettings):
     judges: tuple[Reference, ...] = Field(min_length=1)
     orders: Literal["both", "one", "adaptive"] = "both"
     decisive: float = Field(default=0.9, gt=0.5, le=1)
-    on_flip: Literal["average", "abstain"] = "average"
+    on_flip: OnFlip = "average"
     principles: Principles = "sampled"
     aggregate: tuple[Reference, ...] = Field(default=("majority",), min_length=1)
 

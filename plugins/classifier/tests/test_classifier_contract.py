@@ -8,8 +8,8 @@ from typing import Any, ClassVar
 
 import pytest
 
-from jurist.contracts import TrainJob
 from jurist.testing import JudgeContract, TrainerContract
+from jurist.train_jobs import TrainJob
 from jurist_classifier.judge import ClassifierJudge
 from jurist_classifier.trainer import ClassifierOptions, ClassifierTrainer
 

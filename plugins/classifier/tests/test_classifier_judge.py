@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
-from jurist.contracts import TrainJob
 from jurist.errors import ProviderError
-from jurist.preflight import plan
+from jurist.planning.planner import plan
 from jurist.recipe import Recipe
 from jurist.records import Comparison, Judgment, Prompt, Response
 from jurist.run import run
+from jurist.train_jobs import TrainJob
 from jurist_classifier.judge import ClassifierJudge, ClassifierJudgeOptions
 from jurist_classifier.labeler import Labeler
 from jurist_classifier.pairs import Pair

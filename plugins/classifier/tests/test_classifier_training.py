@@ -13,9 +13,9 @@ import torch
 from safetensors.torch import load_file
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-from jurist.contracts import Artifact, TrainJob, TrainProgress
 from jurist.errors import TrainingError, UsageError
 from jurist.files.training_data import PreferenceRow, read_training_data
+from jurist.train_jobs import Artifact, TrainJob, TrainProgress
 from jurist_classifier._training import learning_rate_share, preference_loss
 from jurist_classifier.facts import Facts
 from jurist_classifier.labeler import Labeler

@@ -50,8 +50,9 @@ def test_the_table_shows_means_with_intervals_and_a_dash_where_nothing_was_measu
         folder.mkdir(parents=True)
         (folder / "summary.json").write_text(json.dumps(content))
     (tmp_path / "stages" / "02-evaluate.of-other-settings").mkdir()
-    state = {"stages": [{"folder": "01-sft"}, {"folder": "02-evaluate"}]}
-    (tmp_path / "run.json").write_text(json.dumps(state))
+    stages = [{"stage": "train", "name": "sft"}, {"stage": "evaluate", "name": "evaluate"}]
+    (tmp_path / "recipe.yaml").write_text(json.dumps({"stages": stages}))
+    (tmp_path / "run.json").write_text("{}")
     lines = table(evaluation(tmp_path)).splitlines()
     assert lines[0].split("  ")[-1] == "KL to base"
     assert lines[1].split("  ")[0] == "base"

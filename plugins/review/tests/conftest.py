@@ -30,8 +30,7 @@ from jurist.records import (
     Trajectory,
     Usage,
 )
-from jurist.stages.evaluate import Evaluated
-from jurist.stages.jury import Judged
+from jurist.stage_records import Evaluated, Judged
 from jurist_review.report import write_report
 
 USAGE = {"prompt_tokens": 48_000, "completion_tokens": 6_100, "usd": 0.4321, "seconds": 83.0}

@@ -14,7 +14,7 @@ import yaml
 
 from jurist.errors import UsageError
 from jurist.intervals import Estimate, Z, estimate, wilson
-from jurist.stages.jury import Judged
+from jurist.stage_records import Judged
 from jurist_review.comparing import write_comparison
 from jurist_review.contrast import difference
 from jurist_review.label_changes import label_changes

@@ -15,8 +15,8 @@ import yaml
 from jurist.aggregators.majority import MajorityVote
 from jurist.intervals import estimate, wilson
 from jurist.records import Abstention, Comparison, Decision, Judgment, Prompt, Response
+from jurist.stage_records import Judged
 from jurist.stages.compare import preference_of
-from jurist.stages.jury import Judged
 from jurist.validation.drift import Drift, JudgeDrift
 from jurist.validation.labelled import LabelledItem, Vote
 from jurist.validation.result import Thresholds, Validation

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jurist.records import Abstention, Critique, Finding, Prompt, Response, Step, Trajectory
-from jurist.stages.evaluate import Evaluated
+from jurist.stage_records import Evaluated
 from jurist_review import trajectories
 from jurist_review.browsing import Browser
 from jurist_review.curves import MOST_POINTS, curves

@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from jurist.records import Comparison, Decision, Judgment, Prompt, Response, Trajectory
-from jurist.stages.jury import Judged
+from jurist.stage_records import Judged
 from jurist_review.report import write_report
 
 PageOf = Callable[[Path], Any]

@@ -13,7 +13,7 @@ import pytest
 from jurist import hookspecs
 from jurist.component import Component
 from jurist.events import Events
-from jurist.preflight import plan
+from jurist.planning.planner import plan
 from jurist.recipe import Recipe
 from jurist.run import run
 from jurist.run_directory import Run

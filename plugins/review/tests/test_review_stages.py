@@ -15,7 +15,7 @@ from jurist.planning.bounds import Bounds
 from jurist.planning.plan import NO_COST, ComponentPlan, Cost, Plan, StagePlan
 from jurist.recipe import Recipe
 from jurist.records import Abstention, Failure, Prompt, Response, Score
-from jurist.stages.best_of import Candidate, Candidates
+from jurist.stage_records import Candidate, Candidates
 from jurist_review.browsing import Browser
 from jurist_review.candidates import summarise
 from jurist_review.planned import Planned

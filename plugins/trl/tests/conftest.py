@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from jurist.contracts import Artifact, ScoreResponses, Trainer, TrainJob, TrainProgress
+from jurist.contracts import Trainer
+from jurist.train_jobs import Artifact, ScoreResponses, TrainJob, TrainProgress
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")

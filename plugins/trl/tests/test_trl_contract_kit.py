@@ -8,8 +8,8 @@ from typing import Any, ClassVar
 
 import pytest
 
-from jurist.contracts import TrainJob
 from jurist.testing import JudgeContract, ScorerContract, TrainerContract
+from jurist.train_jobs import TrainJob
 from jurist_trl.groups.grpo import GRPO
 from jurist_trl.groups.rloo import RLOO
 from jurist_trl.ppo import PPO

@@ -10,14 +10,14 @@ from typing import Any
 
 import pytest
 
-from jurist.contracts import TrainJob
+from jurist.train_jobs import TrainJob
 from jurist_trl.supervised.dpo import DPO, DPOOptions
 from jurist_trl.supervised.reward import Reward, RewardOptions
 
 SCRIPT = """
 import os
 from pathlib import Path
-from jurist.contracts import TrainJob
+from jurist.train_jobs import TrainJob
 from {module} import {trainer}
 
 if __name__ == "__main__":

@@ -11,8 +11,8 @@ from typing import Any, get_args
 import pytest
 from pydantic import ValidationError
 
-from jurist.contracts import Artifact, TrainJob, TrainProgress
 from jurist.errors import UsageError
+from jurist.train_jobs import Artifact, TrainJob, TrainProgress
 from jurist_trl.supervised.dpo import DPO, DPOOptions, Loss
 
 STEPS = {"batch_size": 8, "learning_rate": 3e-3, "save_steps": 2, "eval_fraction": 0.25}

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from jurist.contracts import TrainJob
+from jurist.train_jobs import TrainJob
 from jurist_trl.supervised.dpo import DPOOptions
 
 # what `old_names` lets TRL do in a training; these tests call its methods by themselves

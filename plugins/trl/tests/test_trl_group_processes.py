@@ -19,7 +19,7 @@ from pathlib import Path
 import torch
 from trl import GRPOTrainer
 
-from jurist.contracts import TrainJob
+from jurist.train_jobs import TrainJob
 from jurist_trl.groups import run
 from jurist_trl.groups.grpo import GRPO
 from jurist_trl.groups.rloo import RLOO

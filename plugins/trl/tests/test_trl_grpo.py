@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from jurist.contracts import Trainer, TrainJob, TrainProgress
+from jurist.contracts import Trainer
 from jurist.errors import TrainingError, UsageError
+from jurist.train_jobs import TrainJob, TrainProgress
 from jurist_trl.groups.grpo import GRPO, GRPOOptions
 from jurist_trl.groups.rloo import RLOO, RLOOOptions
 

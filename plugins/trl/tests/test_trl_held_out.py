@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from jurist.contracts import TrainJob
 from jurist.errors import ContractError, UsageError
+from jurist.train_jobs import TrainJob
 
 STEPS = {"rollouts": 4, "ppo_epochs": 2, "eval_steps": 3}
 

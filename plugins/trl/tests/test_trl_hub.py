@@ -11,8 +11,9 @@ from shutil import copytree
 
 import pytest
 
-from jurist.contracts import Trainer, TrainJob
+from jurist.contracts import Trainer
 from jurist.errors import UsageError
+from jurist.train_jobs import TrainJob
 from jurist_trl.ppo import PPO, PPOOptions
 from jurist_trl.supervised.reward import Reward, RewardOptions
 from jurist_trl.supervised.sft import SFT, SFTOptions
@@ -124,7 +125,7 @@ def test_fine_tuning_starts_from_a_hub_id_with_the_network_shut_off(
     code = """
 import sys
 from pathlib import Path
-from jurist.contracts import TrainJob
+from jurist.train_jobs import TrainJob
 from jurist_trl.supervised.sft import SFT, SFTOptions
 job = TrainJob(model=Path(sys.argv[1]), data=Path(sys.argv[2]), output=Path("out"))
 SFT(SFTOptions(batch_size=8, max_steps=1)).train(job, lambda _: None)

@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from jurist.contracts import Trainer, TrainJob
+from jurist.contracts import Trainer
 from jurist.errors import UsageError
+from jurist.train_jobs import TrainJob
 from jurist_trl.groups.grpo import GRPO, GRPOOptions
 from jurist_trl.groups.rloo import RLOO, RLOOOptions
 from jurist_trl.installation import installation_faults

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from jurist.contracts import TrainJob
+from jurist.train_jobs import TrainJob
 from jurist_trl import plugin
 from jurist_trl.settings import LoraOptions
 from jurist_trl.supervised.reward import RewardOptions

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from jurist.contracts import TrainJob, TrainProgress
+from jurist.train_jobs import TrainJob, TrainProgress
 from jurist_trl.groups.grpo import GRPO
 from jurist_trl.monitors.history import History, noise_of
 from jurist_trl.monitors.text_statistics import (

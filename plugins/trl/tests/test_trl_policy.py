@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from jurist.contracts import Trainer, TrainJob
+from jurist.contracts import Trainer
+from jurist.train_jobs import TrainJob
 from jurist_trl.groups.grpo import GRPO
 from jurist_trl.groups.rloo import RLOO
 from jurist_trl.ppo import PPO

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from jurist.contracts import TrainJob, TrainProgress
 from jurist.errors import TrainingError, UsageError
+from jurist.train_jobs import TrainJob, TrainProgress
 from jurist_trl.ppo import PPOOptions
 
 
@@ -219,7 +219,7 @@ def test_vllm_is_asked_for_by_name_where_it_is_not_installed(ppo_job: TrainJob, 
 def test_what_scorers_will_be_asked_is_known_beforehand(
     ppo_job: TrainJob, train_ppo: Any, prompts: Path, reward_functions: ModuleType
 ) -> None:
-    from jurist.contracts import Samples
+    from jurist.train_jobs import Samples
     from jurist_trl.ppo import PPO
 
     scored: list[int] = []

@@ -23,8 +23,8 @@ from typing import Any
 
 import pytest
 
-from jurist.contracts import TrainJob, TrainProgress
 from jurist.errors import UsageError
+from jurist.train_jobs import TrainJob, TrainProgress
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from jurist.contracts import TrainJob
+from jurist.train_jobs import TrainJob
 
 
 def test_conversations_beside_rewards_are_learned_from_as_by_fine_tuning(

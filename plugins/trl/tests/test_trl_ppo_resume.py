@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from jurist.contracts import TrainJob, TrainProgress
+from jurist.train_jobs import TrainJob, TrainProgress
 
 ADAPTIVE = {"kl_target": 1.0, "kl_horizon": 50, "reward_normalization": True, "reward_clip": 2.0}
 LORA = {"rank": 4, "target_modules": ["q_proj", "v_proj"]}

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from jurist.contracts import TrainJob
 from jurist.errors import TrainingError
+from jurist.train_jobs import TrainJob
 
 
 def test_rewards_come_from_a_reward_model_and_the_value_model_starts_there(

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import torch
 
-from jurist.contracts import TrainJob
+from jurist.train_jobs import TrainJob
 from jurist_trl.ppo import run as ppo_run
 from jurist_trl.ppo import PPO, PPOOptions
 

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from jurist.contracts import TrainJob, TrainProgress
 from jurist.errors import TrainingError, UsageError
+from jurist.train_jobs import TrainJob, TrainProgress
 from jurist_trl.supervised.sft import SFT, SFTOptions
 
 REPOSITORY = "our-house/polite-policy"

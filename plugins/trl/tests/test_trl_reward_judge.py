@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from jurist.contracts import Artifact, TrainJob
 from jurist.errors import ProviderError
 from jurist.records import Comparison, Judgment, Prompt, Response, Score
+from jurist.train_jobs import Artifact, TrainJob
 from jurist_trl.supervised.reward import Reward, RewardOptions
 
 

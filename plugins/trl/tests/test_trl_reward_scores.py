@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from jurist.contracts import Artifact, TrainJob, TrainProgress
 from jurist.errors import UsageError
+from jurist.train_jobs import Artifact, TrainJob, TrainProgress
 from jurist_trl.supervised.reward import Reward, RewardOptions
 
 PROMPT = [{"role": "user", "content": "what is the red number"}]

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from jurist.contracts import JobOutline, TrainJob
 from jurist.errors import BudgetStop, ContractError, ProviderError, UsageError
+from jurist.train_jobs import JobOutline, TrainJob
 from jurist_trl.ppo import PPO
 from jurist_trl.rollouts.rewarded import RewardedOptions
 from jurist_trl.rollouts.rewards import Prompts, Retried, RewardSource, load_function

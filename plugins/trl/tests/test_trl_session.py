@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
-from jurist.contracts import Trainer, TrainJob, TrainProgress
+from jurist.contracts import Trainer
 from jurist.errors import TrainingError, UsageError
+from jurist.train_jobs import TrainJob, TrainProgress
 from jurist_trl.supervised.dpo import DPO, DPOOptions
 from jurist_trl.supervised.reward import Reward, RewardOptions
 from jurist_trl.supervised.sft import SFT, SFTOptions

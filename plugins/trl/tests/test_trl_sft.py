@@ -10,8 +10,8 @@ from typing import Any, ClassVar
 
 import pytest
 
-from jurist.contracts import TrainJob, TrainProgress
 from jurist.errors import TrainingError, UsageError
+from jurist.train_jobs import TrainJob, TrainProgress
 from jurist_trl.supervised.sft import SFT, SFTOptions
 
 STEPS = {"batch_size": 8, "learning_rate": 1e-2, "save_steps": 2}

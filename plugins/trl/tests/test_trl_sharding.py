@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from jurist.contracts import TrainJob
+from jurist.train_jobs import TrainJob
 from jurist_trl.settings import FSDPOptions
 from jurist_trl.supervised.dpo import DPOOptions
 from jurist_trl.supervised.sft import SFT, SFTOptions
@@ -35,7 +35,7 @@ if "sharded" in sys.argv:
     from jurist_trl import installation
     installation._sharding = lambda *_: []
 
-from jurist.contracts import TrainJob
+from jurist.train_jobs import TrainJob
 
 for job in jobs:
     module, _, name = job["trainer"].partition(":")

@@ -10,8 +10,8 @@ from jurist_registry.quantities import count_text, range_text, time_text, tokens
 
 if TYPE_CHECKING:
     from jurist.planning.bounds import Bounds
+    from jurist.planning.labelling_cost import Labelling
     from jurist.planning.plan import CapPlan, ComponentPlan, Plan, StagePlan, Total
-    from jurist.planning.scenarios import Labelling
 
 _NOTHING = "-"
 _UNKNOWN = "unknown"

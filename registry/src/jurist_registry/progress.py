@@ -13,8 +13,8 @@ from jurist import hookimpl
 from jurist.records import Usage
 
 if TYPE_CHECKING:
-    from jurist.contracts import TrainProgress
     from jurist.run_directory import Run
+    from jurist.train_jobs import TrainProgress
 
 WINDOW = 60.0
 """The rate is that of the last so many seconds, so that replayed calls do not flatter it for long."""

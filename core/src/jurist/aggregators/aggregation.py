@@ -10,9 +10,9 @@ from pydantic import JsonValue
 
 from jurist.aggregators.chain import Chain
 from jurist.aggregators.learnt_chain import LearntChain
-from jurist.assembly import ComponentSource, Selection, select
 from jurist.contracts import Aggregator, LearntAggregator
 from jurist.errors import PluginError, UsageError
+from jurist.selection import ComponentSource, Selection, select
 from jurist.stage_settings import Reference
 from jurist.validation.labelled import LabelledItem
 

@@ -9,10 +9,10 @@ from typing import Annotated, Any, ClassVar, TypeVar, Union, get_args, get_origi
 from pydantic import JsonValue
 from pydantic.fields import FieldInfo
 
+from jurist.artifacts import ARTIFACTS
 from jurist.contracts import Judge
 from jurist.errors import PluginError, UsageError
 from jurist.options import Inner, Options, holds_components, is_inner
-from jurist.recipe import ARTIFACTS
 from jurist.stage_settings import Reference
 
 Chosen = TypeVar("Chosen")

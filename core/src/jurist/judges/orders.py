@@ -14,7 +14,7 @@ from pydantic import Field, JsonValue
 from jurist.constitution import Principle
 from jurist.contracts import Judge
 from jurist.options import Options
-from jurist.records import ROUNDING, Abstention, Comparison, Failure, JudgeOutcome, Judgment
+from jurist.records import ROUNDING, Abstention, Comparison, Failure, JudgeOutcome, Judgment, OnFlip
 
 
 class _AroundJudge(Judge):
@@ -32,7 +32,7 @@ class _AroundJudge(Judge):
 class BothOrdersOptions(Options):
     """``on_flip``: what to make of two verdicts that contradict each other."""
 
-    on_flip: Literal["average", "abstain"] = "average"
+    on_flip: OnFlip = "average"
 
 
 class BothOrders(_AroundJudge):
@@ -126,9 +126,7 @@ InOrders = Callable[[Judge], Judge]
 """Puts presentation orders around a judge."""
 
 
-def in_orders(
-    orders: Literal["both", "one", "adaptive"], on_flip: Literal["average", "abstain"], decisive: float
-) -> InOrders:
+def in_orders(orders: Literal["both", "one", "adaptive"], on_flip: OnFlip, decisive: float) -> InOrders:
     """What puts these orders around a judge."""
     if orders == "both":
         return lambda judge: BothOrders(judge, BothOrdersOptions(on_flip=on_flip))
@@ -138,9 +136,7 @@ def in_orders(
     return lambda judge: AdaptiveOrders(judge, options)
 
 
-def merged(
-    ab: JudgeOutcome, ba: JudgeOutcome, on_flip: Literal["average", "abstain"] = "average"
-) -> JudgeOutcome:
+def merged(ab: JudgeOutcome, ba: JudgeOutcome, on_flip: OnFlip = "average") -> JudgeOutcome:
     """One outcome of those of both orders, which are its ``parts``: the mean, or why there is none."""
     common: dict[str, Any] = {
         "source": ab.source,
@@ -187,9 +183,7 @@ def flipped(ab: Judgment, ba: Judgment) -> bool:
     return (ab.preference - 0.5) * (ba.preference - 0.5) < 0
 
 
-def inside(
-    outcome: JudgeOutcome, on_flip: Literal["average", "abstain"] = "average"
-) -> tuple[JudgeOutcome, ...]:
+def inside(outcome: JudgeOutcome, on_flip: OnFlip = "average") -> tuple[JudgeOutcome, ...]:
     """What the judges inside a judge of judges said, each in all the orders that it was shown."""
     if outcome.order != "both":
         return outcome.parts

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from typing import Literal
 
 from jurist.planning.bounds import Bounds
-from jurist.planning.scenarios import Labelling
+from jurist.planning.labelling_cost import Labelling
 from jurist.prices import Price
 from jurist.recipe import Human, Recipe
 from jurist.records import Record, content_id

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Iterable, Sequence
 from typing import Literal
 
 from jurist.artifacts import Artifacts
-from jurist.assembly import ComponentSource
 from jurist.chat import Sampling
 from jurist.constitution import Constitution
 from jurist.contracts import BatchChatModel
 from jurist.planning.bounds import Bounds
 from jurist.planning.pace import seconds_of
-from jurist.planning.plan import NO_COST, ComponentPlan, Cost, StagePlan
+from jurist.planning.plan import NO_COST, ComponentPlan, Cost, Plan, StagePlan
 from jurist.planning.rehearsal import Rehearsal, Tally, UnmeteredModels
+from jurist.preflight import Checked, check
+from jurist.recipe import Recipe
 from jurist.records import Record
+from jurist.selection import ComponentSource
 from jurist.stages import Stage
 from jurist.stages.train import TrainStage
 from jurist.stages.train_scores import ResponseScorers
@@ -88,6 +91,28 @@ class Planner:
     async def close(self) -> None:
         """Let the models go."""
         await self._models.close()
+
+
+def plan(recipe: Recipe, source: ComponentSource) -> Plan:
+    """What a run of this recipe will ask for, and what that costs; makes no call.
+
+    Raises:
+        UsageError: the recipe has faults.
+    """
+    return asyncio.run(make_plan(check(recipe, source), source))
+
+
+async def make_plan(checked: Checked, source: ComponentSource) -> Plan:
+    """The same as :func:`plan` of a recipe that was checked, for programs that have an event loop."""
+    planner = Planner(source, checked.constitution)
+    try:
+        stages = [
+            await planner.stage(stage, artifacts)
+            for stage, artifacts in zip(checked.stages, checked.handed, strict=True)
+        ]
+    finally:
+        await planner.close()
+    return Plan.of(checked.recipe, stages, checked.notices)
 
 
 def _grouped(tallies: Sequence[Tally]) -> dict[str, list[Tally]]:

@@ -10,8 +10,6 @@ from jurist.chat import Sampling
 from jurist.options import Options
 from jurist.templates import template_faults
 
-Labels = Literal["auto", "logprobs", "verdict"]
-
 
 class SamplingOptions(Options):
     """How a role samples; what is not given is left as the call or the role has it."""

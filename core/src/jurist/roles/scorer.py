@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from jurist.chat import ChatReply, ChatRequest, Sampling
 from jurist.constitution import Principle
@@ -12,7 +12,7 @@ from jurist.parsing import parse_score
 from jurist.records import NO_USAGE, Abstention, Failure, Prompt, Response, Score, ScoreOutcome, Usage
 from jurist.roles.asking import Answer, TemplateRole, ask, call, unread
 from jurist.roles.choices import chose, probabilities
-from jurist.roles.options import Labels, RoleOptions
+from jurist.roles.options import RoleOptions
 
 LOW, HIGH = 1, 10
 CHOICES = tuple(str(number) for number in range(LOW, HIGH + 1))
@@ -26,7 +26,7 @@ class ScorerOptions(RoleOptions):
     placeholders: ClassVar[frozenset[str]] = frozenset({"conversation", "prompt", "response", "principles"})
     required: ClassVar[frozenset[str]] = frozenset({"response"})
 
-    labels: Labels = "auto"
+    labels: Literal["auto", "logprobs", "verdict"] = "auto"
 
 
 class ChatScorer(TemplateRole, Scorer):

@@ -1,4 +1,4 @@
-"""What all stages share: their surroundings, their prompts, their check before anything is spent."""
+"""What all stages share: their components, their prompts, what is found wrong before anything is spent."""
 
 from __future__ import annotations
 
@@ -7,50 +7,34 @@ from collections import Counter
 from collections.abc import Callable, Coroutine, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import Any, NamedTuple
 
 from jurist.artifacts import Artifacts, StageArtifact
 from jurist.assembly import Assembly
-from jurist.chat import ChatRequest
+from jurist.chat import ChatRequest, Sampling
 from jurist.constitution import Constitution, Principle
 from jurist.contracts import Contract
 from jurist.engine.engine import Engine
 from jurist.events import Events
-from jurist.files.prompts import in_part, load_prompts, selected
+from jurist.files.prompts import load_prompts, selected
 from jurist.files.record_file import RecordFile
 from jurist.judges.orders import InOrders
 from jurist.recipe import Recipe, resolve_path
 from jurist.records import Prompt, content_id
 from jurist.stage_settings import Principles, PromptSource, Reference
-from jurist.training.workers import TrainerWorker
+from jurist.stages.surroundings import Surroundings
+from jurist.training.worker import TrainerWorker
 
 Work = Callable[[Any], Coroutine[Any, Any, Any]]
 """What a stage does with one item: it makes all calls about it."""
 
 
-class Builder(Protocol):
-    """Builds components; an :class:`Assembly` does."""
+class ComponentUse(NamedTuple):
+    """A component that a stage uses: where the recipe says so, the role it plays, and what it refers to."""
 
-    def build(
-        self, kind: str, reference: Reference, where: str = "", orders: InOrders | None = None
-    ) -> Contract:
-        """A component that plays the role ``kind``, a judge in these presentation orders."""
-
-
-class Surroundings(Protocol):
-    """What the work of a stage is made of; a :class:`StageContext`, or a plan's rehearsal."""
-
-    @property
-    def constitution(self) -> Constitution:
-        """What its components go by."""
-
-    @property
-    def artifacts(self) -> Artifacts:
-        """What earlier stages hand on."""
-
-    @property
-    def assembly(self) -> Builder:
-        """Where its components come from."""
+    where: str
+    kind: str
+    reference: Reference
 
 
 @dataclass
@@ -82,8 +66,6 @@ class StageResult:
 class Stage(ABC):
     """One stage of a recipe."""
 
-    Settings: ClassVar[type[Any]]
-
     def __init__(self, settings: Any, recipe: Recipe) -> None:
         self.settings = settings
         self.recipe = recipe
@@ -91,8 +73,8 @@ class Stage(ABC):
         self._prompts: RecordFile[Prompt] | None = None
 
     @abstractmethod
-    def references(self) -> list[tuple[str, str, Any]]:
-        """Every component it uses: (where in the recipe, kind, reference)."""
+    def references(self) -> list[ComponentUse]:
+        """Every component it uses."""
 
     @abstractmethod
     def makes(self) -> StageArtifact | None:
@@ -120,7 +102,7 @@ class Stage(ABC):
 
     def inputs(self) -> list[str]:
         """The artifacts it reads, by name."""
-        return [ref for _, _, ref in self.references() if isinstance(ref, str)]
+        return [use.reference for use in self.references() if isinstance(use.reference, str)]
 
     def input_files(self) -> list[Path]:
         """The files it reads, so that a change in them makes it run again."""
@@ -140,12 +122,11 @@ class Stage(ABC):
         """
         if self._prompts is None:
             source = self.prompt_source()
-            assert source is not None, "check() comes first"
+            assert source is not None, "faults() comes first"
 
             def keep(prompt: Prompt) -> bool:
                 narrowed = selected(prompt, self.settings.tags, self.settings.without_tags)
-                wanted = narrowed and selected(prompt, source.tags, source.without_tags)
-                return wanted and in_part(prompt, source.part)
+                return narrowed and source.keeps(prompt)
 
             self._prompts = load_prompts(resolve_path(source.path), keep=keep, limit=source.limit)
         return self._prompts
@@ -166,7 +147,7 @@ class Stage(ABC):
         """Whether verdicts say what is asked next, and so how many calls there are."""
         return False
 
-    def check(self) -> list[str]:
+    def faults(self) -> list[str]:
         """Faults of its settings that need the input files to be seen."""
         if self.prompt_source() is None:
             return [f"stages.{self.name}: no prompts; set 'prompts:' in the recipe or in the stage"]
@@ -187,13 +168,18 @@ class Stage(ABC):
 
     def first_requests(self) -> Iterator[ChatRequest]:
         """What the policy that the run starts from will be asked, as far as it is known beforehand."""
-        if any(kind == "generator" and ref in ("policy", "base") for _, kind, ref in self.references()):
+        if any(u.kind == "generator" and u.reference in ("policy", "base") for u in self.references()):
             for prompt in self.prompts():
                 yield ChatRequest(messages=prompt.messages, sampling=self.settings.sampling)
 
     def seed(self, *parts: Any) -> int:
         """A seed below 2³¹ that depends on the recipe's seed and ``parts`` alone."""
         return int(content_id(self.recipe.seed, *parts), 16) % 2**31
+
+    def sampling(self, prompt: Prompt, number: int) -> Sampling:
+        """How a response to a prompt is sampled: each ``number`` has a seed of its own."""
+        sampling: Sampling = self.settings.sampling
+        return sampling.model_copy(update={"seed": self.seed(self.name, prompt.id, number)})
 
 
 def choose_principles(constitution: Constitution, how: Principles, seed: str) -> tuple[Principle, ...]:

@@ -8,69 +8,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
-from pydantic import Field
-
 from jurist.artifacts import StageArtifact
 from jurist.constitution import Principle
 from jurist.contracts import Generator
 from jurist.files.jsonl import write_lines
-from jurist.records import (
-    Failure,
-    Message,
-    Outcome,
-    Prompt,
-    Record,
-    Response,
-    ResponseOutcome,
-    ScoreOutcome,
-)
+from jurist.records import Message, Prompt, Response, ResponseOutcome
+from jurist.stage_records import BestResponse, Candidate, Candidates
 from jurist.stage_settings import BestOfSettings
-from jurist.stages.base import Stage, StageContext, StageResult, Surroundings, Work, choose_principles, tally
-from jurist.stages.scored import Scorers, mean_score, scorer_faults, scorer_references
-
-
-class Candidate(Record):
-    """A response, with what every scorer said; of one that cannot be learnt, none is asked."""
-
-    response: ResponseOutcome
-    scores: dict[str, ScoreOutcome] = Field(default={})
-
-    @property
-    def score(self) -> float | None:
-        """The mean of the scorers' scores; None unless every one of them gave a number."""
-        return mean_score(self.scores)
-
-
-class Candidates(Record):
-    """A prompt with its responses, in the order in which they were sampled.
-
-    ``best`` is the number of the one with the highest score, from 0: of equals the first, None where none
-    has a score.
-    """
-
-    prompt: Prompt
-    candidates: tuple[Candidate, ...]
-    best: int | None = None
-
-    @classmethod
-    def of(cls, prompt: Prompt, candidates: Sequence[Candidate]) -> Candidates:
-        """The same, with the best of them found."""
-        scores = {n: each.score for n, each in enumerate(candidates)}
-        found = {number: score for number, score in scores.items() if score is not None}
-        best = max(found, key=found.__getitem__, default=None)
-        return cls(prompt=prompt, candidates=tuple(candidates), best=best)
-
-
-class BestResponse(Record):
-    """A row for supervised fine-tuning: the ``sample``-th response, from 0, and every sample's score."""
-
-    prompt: tuple[Message, ...]
-    completion: tuple[Message, ...]
-    sample: int
-    score: float
-    scores: tuple[float | None, ...]
-    prompt_id: str
-    tags: tuple[str, ...] = ()
+from jurist.stages.base import ComponentUse, Stage, StageContext, StageResult, Work, choose_principles, tally
+from jurist.stages.first_errors import FirstErrors
+from jurist.stages.scorers import Scorers, scorer_faults, scorer_references
+from jurist.stages.surroundings import Surroundings
 
 
 class BestOfStage(Stage):
@@ -78,18 +26,18 @@ class BestOfStage(Stage):
 
     settings: BestOfSettings
 
-    def references(self) -> list[tuple[str, str, Any]]:
+    def references(self) -> list[ComponentUse]:
         """The generator and the scorers."""
-        generator = (f"stages.{self.name}.generator", "generator", self.settings.generator)
+        generator = ComponentUse(f"stages.{self.name}.generator", "generator", self.settings.generator)
         return [generator, *scorer_references(self.name, self.settings.scorers)]
 
     def makes(self) -> StageArtifact:
         """Revisions: texts that are better than what the generator writes by itself."""
         return StageArtifact(kind="revisions", fingerprint="")
 
-    def check(self) -> list[str]:
+    def faults(self) -> list[str]:
         """Its prompts, and names that differ."""
-        return super().check() + scorer_faults(self.name, self.settings.scorers)
+        return super().faults() + scorer_faults(self.name, self.settings.scorers)
 
     def work(self, surroundings: Surroundings) -> Work:
         """The responses to one prompt, their scores, and the best of them."""
@@ -98,9 +46,7 @@ class BestOfStage(Stage):
         scorers = Scorers(self, self.settings.scorers, surroundings)
 
         async def candidate(prompt: Prompt, number: int, principles: Sequence[Principle]) -> Candidate:
-            seed = self.seed(self.name, prompt.id, number)
-            sampling = self.settings.sampling.model_copy(update={"seed": seed})
-            response = await generator.generate(prompt, sampling)
+            response = await generator.generate(prompt, self.sampling(prompt, number))
             if not isinstance(response, Response) or not response.is_complete:
                 return Candidate(response=response)
             return Candidate(response=response, scores=await scorers.score(prompt, response, principles))
@@ -162,7 +108,7 @@ class _Tallies:
         self._kept = self._without = 0
         self._responses: Counter[str] = Counter()
         self._scores: dict[str, Counter[str]] = {}
-        self._errors: dict[str, str] = {}
+        self._errors = FirstErrors()
         # Of prompts whose first response has a score, so that both means are over the same prompts.
         self._compared = 0
         self._first = self._best = 0.0
@@ -172,7 +118,7 @@ class _Tallies:
             self._note_response(candidate.response)
             for name, score in candidate.scores.items():
                 self._scores.setdefault(name, Counter())[score.kind] += 1
-                self._note_error(name, score)
+                self._errors.note(name, score)
         if found.best is None:
             self._without += 1
             return
@@ -188,15 +134,11 @@ class _Tallies:
         if isinstance(response, Response) and not response.is_complete:
             kind = "cut at max_tokens" if response.finish_reason == "length" else "empty"
         self._responses[kind] += 1
-        self._note_error("response", response)
-
-    def _note_error(self, who: str, outcome: Outcome) -> None:
-        if isinstance(outcome, Failure):
-            self._errors.setdefault(who, f"{who}: {outcome.error}")
+        self._errors.note("response", response)
 
     def faults(self) -> tuple[str, ...]:
         """Why there is nothing, when no prompt has a best response: an error of each that failed."""
-        return () if self._kept else tuple(self._errors.values())
+        return () if self._kept else self._errors.lines
 
     def summary(self) -> dict[str, Any]:
         found: dict[str, Any] = {

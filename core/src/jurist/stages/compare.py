@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 from jurist.artifacts import StageArtifact
 from jurist.contracts import Critic, Generator
@@ -13,32 +13,16 @@ from jurist.files.jsonl import write_lines
 from jurist.files.prompts import load_comparisons, selected
 from jurist.files.record_file import RecordFile
 from jurist.recipe import Recipe, resolve_path
-from jurist.records import (
-    Comparison,
-    Message,
-    Preference,
-    Prompt,
-    Reason,
-    Record,
-    Response,
-    ResponseOutcome,
-)
+from jurist.records import Comparison, Message, Preference, Prompt, Response, ResponseOutcome
+from jurist.stage_records import Judged, SetAside
 from jurist.stage_settings import CompareSettings
-from jurist.stages.base import StageContext, StageResult, Surroundings, Work
-from jurist.stages.jury import Judged, Jury
+from jurist.stages.base import ComponentUse, StageContext, StageResult, Work
+from jurist.stages.compare_tallies import Sampled, Tallies
+from jurist.stages.judging import JudgingStage
+from jurist.stages.jury import Jury
 from jurist.stages.pairing import PAIRINGS, Pairing
-from jurist.stages.panel import JudgingStage, Panel
-from jurist.stages.sampled import Sampled, Tallies, second_is_better
-
-
-class SetAside(Record):
-    """A comparison that gave no preference, and why; ``knock_out``: it only served to find the best."""
-
-    prompt_id: str
-    comparison_id: str
-    reason: Reason | Literal["knock_out"]
-    detail: str
-    aggregator: str
+from jurist.stages.panel import Panel
+from jurist.stages.surroundings import Surroundings
 
 
 class CompareStage(JudgingStage):
@@ -50,15 +34,15 @@ class CompareStage(JudgingStage):
         super().__init__(settings, recipe)
         self._comparisons: RecordFile[Comparison] | None = None
 
-    def references(self) -> list[tuple[str, str, Any]]:
+    def references(self) -> list[ComponentUse]:
         """The generator (unless pairs are given), the judges, the aggregators, the critic."""
         where = f"stages.{self.name}"
-        found: list[tuple[str, str, Any]] = []
+        found: list[ComponentUse] = []
         if self.settings.pairs is None:
-            found.append((f"{where}.generator", "generator", self.settings.generator))
+            found.append(ComponentUse(f"{where}.generator", "generator", self.settings.generator))
         found += super().references()
         if self.settings.critic is not None:
-            found.append((f"{where}.critic", "critic", self.settings.critic))
+            found.append(ComponentUse(f"{where}.critic", "critic", self.settings.critic))
         return found
 
     def makes(self) -> StageArtifact:
@@ -96,10 +80,10 @@ class CompareStage(JudgingStage):
         adaptive = self.settings.pairs is None and self._pairing.adaptive
         return adaptive or self.settings.ask == "in_turn" or super().goes_by_verdicts()
 
-    def check(self) -> list[str]:
+    def faults(self) -> list[str]:
         """Its prompts or pairs."""
         if self.settings.pairs is None:
-            return super().check()
+            return super().faults()
         if not self.comparisons():
             return [f"stages.{self.name}.pairs: no pair is left after its filters"]
         return []
@@ -152,7 +136,7 @@ class CompareStage(JudgingStage):
 
         async def sample(prompt: Prompt) -> Sampled:
             samples = range(self.settings.samples)
-            asked = (generator.generate(prompt, self._sampling(prompt, index)) for index in samples)
+            asked = (generator.generate(prompt, self.sampling(prompt, index)) for index in samples)
             responses = await asyncio.gather(*asked)
             return await self._paired(jury, prompt, responses)
 
@@ -170,8 +154,8 @@ class CompareStage(JudgingStage):
 
         async def compare(first: int, second: int) -> bool | None:
             comparison = Comparison(prompt=prompt, response_a=usable[first], response_b=usable[second])
-            judged[first, second] = await jury.judge(comparison)
-            return second_is_better(judged[first, second].decision)
+            found = judged[first, second] = await jury.judge(comparison)
+            return None if found.preferred is None else found.preferred == "B"
 
         best = await self._pairing.pair(len(usable), compare)
         most = self._pairing.most(len(usable))
@@ -183,10 +167,6 @@ class CompareStage(JudgingStage):
             unpaired=self._pairing.most(self.settings.samples) - most,
             unneeded=most - len(judged),
         )
-
-    def _sampling(self, prompt: Prompt, index: int) -> Any:
-        seed = self.seed(self.name, prompt.id, index)
-        return self.settings.sampling.model_copy(update={"seed": seed})
 
     def _jury(self, surroundings: Surroundings) -> Jury:
         critic = self.settings.critic

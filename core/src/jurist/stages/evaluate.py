@@ -9,39 +9,18 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any, cast
 
-from pydantic import Field
-
 from jurist.chat import ChatRequest
 from jurist.contracts import ChatModel, Generator
 from jurist.errors import ProviderError
 from jurist.files.jsonl import write_lines
 from jurist.intervals import Estimate, estimate
-from jurist.records import (
-    Failure,
-    Outcome,
-    Prompt,
-    Record,
-    Response,
-    ResponseOutcome,
-    Score,
-    ScoreOutcome,
-)
+from jurist.records import Prompt, Response, Score
+from jurist.stage_records import Evaluated
 from jurist.stage_settings import EvaluateSettings
-from jurist.stages.base import Stage, StageContext, StageResult, Surroundings, Work, choose_principles, tally
-from jurist.stages.scored import Scorers, scorer_faults, scorer_references
-
-
-class Evaluated(Record):
-    """One policy's response to one prompt, with what every scorer said.
-
-    ``log_ratio`` is log π(response) − log π_reference(response), in nats, when it was asked for.
-    """
-
-    policy: str
-    prompt: Prompt
-    response: ResponseOutcome
-    scores: dict[str, ScoreOutcome] = Field(default={})
-    log_ratio: float | None = None
+from jurist.stages.base import ComponentUse, Stage, StageContext, StageResult, Work, choose_principles, tally
+from jurist.stages.first_errors import FirstErrors
+from jurist.stages.scorers import Scorers, scorer_faults, scorer_references
+from jurist.stages.surroundings import Surroundings
 
 
 class EvaluateStage(Stage):
@@ -49,11 +28,11 @@ class EvaluateStage(Stage):
 
     settings: EvaluateSettings
 
-    def references(self) -> list[tuple[str, str, Any]]:
+    def references(self) -> list[ComponentUse]:
         """The policies as generators, and the scorers."""
         where = f"stages.{self.name}"
         policies = [
-            (f"{where}.policies.{label}", "generator", reference)
+            ComponentUse(f"{where}.policies.{label}", "generator", reference)
             for label, reference in self.settings.policies.items()
         ]
         return [*policies, *scorer_references(self.name, self.settings.scorers)]
@@ -61,9 +40,9 @@ class EvaluateStage(Stage):
     def makes(self) -> None:
         """Nothing to hand on."""
 
-    def check(self) -> list[str]:
+    def faults(self) -> list[str]:
         """Its prompts, names that differ, and a reference policy that is one of its policies."""
-        faults = super().check() + scorer_faults(self.name, self.settings.scorers)
+        faults = super().faults() + scorer_faults(self.name, self.settings.scorers)
         known, sampling = self.settings.policies, self.settings.sampling
         if self.settings.kl_to is not None and self.settings.kl_to not in known:
             faults.append(f"stages.{self.name}.kl_to: must be one of its policies ({', '.join(known)})")
@@ -108,21 +87,16 @@ class _Evaluation:
         self._stage = stage
         self._settings = stage.settings
         self._constitution = surroundings.constitution
-        where = f"stages.{stage.name}"
-        build = surroundings.assembly.build
-        policies = {
-            label: surroundings.artifacts.component(reference)
-            for label, reference in self._settings.policies.items()
-        }
+        policies = self._settings.policies.items()
         self._generators = {
-            label: cast(Generator, build("generator", policy, f"{where}.policies.{label}"))
-            for label, policy in policies.items()
+            label: cast(Generator, stage.build(surroundings, "generator", policy, f"policies.{label}"))
+            for label, policy in policies
         }
         self._models: Mapping[str, ChatModel] = {}
         if self._settings.kl_to is not None:
             self._models = {
-                label: cast(ChatModel, build("chat_model", policy, f"{where}.policies.{label}"))
-                for label, policy in policies.items()
+                label: cast(ChatModel, stage.build(surroundings, "chat_model", policy, f"policies.{label}"))
+                for label, policy in policies
             }
         self._scorers = Scorers(stage, self._settings.scorers, surroundings)
 
@@ -130,12 +104,11 @@ class _Evaluation:
         """Generate, score, and compare with the reference policy."""
         label, prompt, number = item
         # The seed leaves the policy out, so all policies answer with the same random numbers.
-        seed = self._stage.seed(self._stage.name, prompt.id, number)
-        sampling = self._settings.sampling.model_copy(update={"seed": seed})
+        sampling = self._stage.sampling(prompt, number)
         response = await self._generators[label].generate(prompt, sampling)
         if not isinstance(response, Response):
             return Evaluated(policy=label, prompt=prompt, response=response)
-        principles = choose_principles(self._constitution, self._settings.principles, str(seed))
+        principles = choose_principles(self._constitution, self._settings.principles, str(sampling.seed))
         return Evaluated(
             policy=label,
             prompt=prompt,
@@ -166,12 +139,12 @@ class _Tallies:
     def __init__(self) -> None:
         self._values: dict[str, dict[str, dict[str, list[float]]]] = {}
         self._outcomes: dict[str, Counter[str]] = {}
-        self._errors: dict[str, str] = {}
+        self._errors = FirstErrors()
 
     def add(self, evaluated: Evaluated) -> None:
         outcomes = self._outcomes.setdefault(evaluated.policy, Counter())
         outcomes[evaluated.response.kind] += 1
-        self._note_error(f"{evaluated.policy}: response", evaluated.response)
+        self._errors.note(f"{evaluated.policy}: response", evaluated.response)
         found: dict[str, float] = {}
         if isinstance(evaluated.response, Response):
             found["length"] = len(evaluated.response.text)
@@ -179,7 +152,7 @@ class _Tallies:
             found["kl"] = evaluated.log_ratio
         for name, score in evaluated.scores.items():
             outcomes[f"{name}: {score.kind}"] += 1
-            self._note_error(f"{evaluated.policy}: {name}", score)
+            self._errors.note(f"{evaluated.policy}: {name}", score)
             if isinstance(score, Score):
                 metrics = {"value": score.value, **score.metrics}
                 found |= {f"{name}.{metric}": value for metric, value in metrics.items()}
@@ -187,16 +160,12 @@ class _Tallies:
         for metric, value in found.items():
             policy.setdefault(metric, {}).setdefault(evaluated.prompt.id, []).append(value)
 
-    def _note_error(self, who: str, outcome: Outcome) -> None:
-        if isinstance(outcome, Failure):
-            self._errors.setdefault(who, f"{who}: {outcome.error}")
-
     def faults(self) -> tuple[str, ...]:
         """Why there is nothing: an error of each, when no policy answered or no answer was scored."""
         counts = sum(self._outcomes.values(), Counter[str]())
         answered = counts["response"] or counts["abstention"]
         scored = any(name.endswith((": score", ": abstention")) for name in counts)
-        return tuple(self._errors.values()) if not (answered and scored) else ()
+        return self._errors.lines if not (answered and scored) else ()
 
     def summary(self) -> dict[str, Any]:
         return {

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from typing import Literal
 
 from jurist.judges.orders import flipped, inside
-from jurist.records import Abstention, Failure, JudgeOutcome, Judgment, Outcome
+from jurist.records import Abstention, JudgeOutcome, Judgment, OnFlip, Outcome
+from jurist.stages.first_errors import FirstErrors
 
 
 class JudgeCounts:
@@ -16,10 +16,10 @@ class JudgeCounts:
     ``on_flip`` is what two orders make that contradict each other, as in the recipe.
     """
 
-    def __init__(self, on_flip: Literal["average", "abstain"] = "average") -> None:
+    def __init__(self, on_flip: OnFlip = "average") -> None:
         self._on_flip = on_flip
         self._counts: dict[str, Counter[str]] = {}
-        self._errors: dict[str, str] = {}
+        self._errors = FirstErrors()
 
     def add(self, outcomes: Iterable[JudgeOutcome], decided: float | None = None) -> None:
         """Count what the judges said of one comparison, for which the jury ``decided`` P(A is better).
@@ -51,13 +51,12 @@ class JudgeCounts:
 
     def note_error(self, outcome: Outcome) -> None:
         """Keep the error of a failure, if it is the first of that component."""
-        if isinstance(outcome, Failure):
-            self._errors.setdefault(outcome.source, f"{outcome.source}: {outcome.error}")
+        self._errors.note(outcome.source, outcome)
 
     @property
     def errors(self) -> tuple[str, ...]:
         """One error of everyone who failed."""
-        return tuple(self._errors.values())
+        return self._errors.lines
 
     @property
     def all_failed(self) -> bool:

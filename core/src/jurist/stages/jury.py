@@ -7,33 +7,9 @@ import asyncio
 from jurist.aggregators.chain import Chain
 from jurist.constitution import Constitution
 from jurist.contracts import Critic
-from jurist.records import (
-    Comparison,
-    Critique,
-    CritiqueOutcome,
-    Decision,
-    JudgeOutcome,
-    Prompt,
-    Record,
-    Response,
-)
+from jurist.records import Comparison, Critique, CritiqueOutcome, Decision, JudgeOutcome, Prompt, Response
+from jurist.stage_records import Judged
 from jurist.stages.panel import Panel
-
-
-class Judged(Record):
-    """A comparison with everything that was said of it and the decision."""
-
-    comparison: Comparison
-    outcomes: tuple[JudgeOutcome, ...]
-    decision: Decision
-
-
-def outcome_of(decision: Decision) -> str:
-    """One word for progress and counts: ``preferred``, ``tie``, or why it was set aside."""
-    if decision.probability is None:
-        return str(decision.reason)
-    return "tie" if decision.probability == 0.5 else "preferred"
-
 
 SAME_TEXT = Decision(
     status="set_aside", reason="tie", detail="both responses are the same text", aggregator="jury"

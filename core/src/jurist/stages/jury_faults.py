@@ -10,7 +10,6 @@ from pydantic import JsonValue
 
 from jurist.aggregators.aggregation import learns
 from jurist.artifacts import Artifacts
-from jurist.assembly import ComponentSource, Selection, fingerprint_of, select
 from jurist.constitution import Constitution
 from jurist.contracts import Aggregator
 from jurist.errors import PluginError, UsageError
@@ -19,9 +18,10 @@ from jurist.judges.cascade import CascadeOptions
 from jurist.judges.orders import is_sure
 from jurist.records import Comparison, Judgment, Message, Prompt, Response
 from jurist.roles.judge_options import JudgeOptions
+from jurist.selection import ComponentSource, Selection, fingerprint_of, select
 from jurist.stage_settings import Reference
 from jurist.stages.compare import CompareStage
-from jurist.stages.panel import JudgingStage
+from jurist.stages.judging import JudgingStage
 
 Places = Mapping[str, Selection]
 """Judges by their places in the recipe."""

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import JsonValue
 
-from jurist.assembly import Selection, fingerprint_of, labels_of, select
 from jurist.fingerprint import file_digest
 from jurist.records import content_id
+from jurist.selection import Selection, fingerprint_of, labels_of, select
 
 if TYPE_CHECKING:
     from jurist.stage_settings import Reference, StageSettings

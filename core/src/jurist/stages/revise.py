@@ -5,36 +5,20 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 from textwrap import shorten
-from typing import Any
+from typing import Any, cast
 
 from jurist.artifacts import StageArtifact
 from jurist.constitution import Constitution
 from jurist.contracts import Critic, Generator, Reviser
 from jurist.files.jsonl import write_lines
-from jurist.records import (
-    Abstention,
-    Critique,
-    Failure,
-    Message,
-    Outcome,
-    Prompt,
-    Record,
-    Response,
-    Step,
-    Trajectory,
-)
+from jurist.records import Abstention, Critique, Failure, Message, Outcome, Prompt, Response, Step, Trajectory
+from jurist.stage_records import Revision
 from jurist.stage_settings import ReviseSettings
-from jurist.stages.base import Stage, StageContext, StageResult, Surroundings, Work, choose_principles, tally
+from jurist.stages.base import ComponentUse, Stage, StageContext, StageResult, Work, choose_principles, tally
+from jurist.stages.surroundings import Surroundings
 
-
-class Revision(Record):
-    """A row for supervised fine-tuning. ``round`` 0 is an initial response that needed no revision."""
-
-    prompt: tuple[Message, ...]
-    completion: tuple[Message, ...]
-    round: int
-    prompt_id: str
-    tags: tuple[str, ...] = ()
+_KINDS = ("generator", "critic", "reviser")
+"""Who is asked, each named by a setting of its own."""
 
 
 class ReviseStage(Stage):
@@ -42,10 +26,11 @@ class ReviseStage(Stage):
 
     settings: ReviseSettings
 
-    def references(self) -> list[tuple[str, str, Any]]:
+    def references(self) -> list[ComponentUse]:
         """The generator, the critic and the reviser."""
-        kinds = ("generator", "critic", "reviser")
-        return [(f"stages.{self.name}.{kind}", kind, getattr(self.settings, kind)) for kind in kinds]
+        return [
+            ComponentUse(f"stages.{self.name}.{kind}", kind, getattr(self.settings, kind)) for kind in _KINDS
+        ]
 
     def makes(self) -> StageArtifact:
         """Revisions."""
@@ -53,10 +38,11 @@ class ReviseStage(Stage):
 
     def work(self, surroundings: Surroundings) -> Work:
         """The loop over one prompt."""
+        built = {kind: self.build(surroundings, kind, getattr(self.settings, kind), kind) for kind in _KINDS}
         return CritiqueRevisionLoop(
-            generator=self._build(surroundings, "generator"),
-            critic=self._build(surroundings, "critic"),
-            reviser=self._build(surroundings, "reviser"),
+            generator=cast(Generator, built["generator"]),
+            critic=cast(Critic, built["critic"]),
+            reviser=cast(Reviser, built["reviser"]),
             constitution=surroundings.constitution,
             stage=self,
         ).trajectory
@@ -80,10 +66,6 @@ class ReviseStage(Stage):
         artifact = self.makes().model_copy(update={"path": folder / "revisions.jsonl"})
         return StageResult(summary, artifact, tallies.faults())
 
-    def _build(self, surroundings: Surroundings, kind: str) -> Any:
-        reference = surroundings.artifacts.component(getattr(self.settings, kind))
-        return surroundings.assembly.build(kind, reference, f"stages.{self.name}.{kind}")
-
 
 class CritiqueRevisionLoop:
     """The loop over one prompt (arXiv 2212.08073, section 3.1; with verdicts it stops early)."""
@@ -106,7 +88,7 @@ class CritiqueRevisionLoop:
 
     async def trajectory(self, prompt: Prompt) -> Trajectory:
         """Respond, then criticise and revise up to ``rounds`` times."""
-        response = await self._generator.generate(prompt, self._sampling(prompt, 0))
+        response = await self._generator.generate(prompt, self._stage.sampling(prompt, 0))
         if not isinstance(response, Response):
             return Trajectory(prompt=prompt, response=response, ended=response.kind)
         current, steps = response, []
@@ -128,7 +110,7 @@ class CritiqueRevisionLoop:
         critique = await self._critic.critique(prompt, current, principles)
         if not isinstance(critique, Critique) or critique.satisfied:
             return Step(round=number, principles=names, critique=critique)
-        sampling = self._sampling(prompt, number)
+        sampling = self._stage.sampling(prompt, number)
         revision = await self._reviser.revise(prompt, current, critique, principles, sampling)
         return Step(round=number, principles=names, critique=critique, revision=revision)
 
@@ -140,10 +122,6 @@ class CritiqueRevisionLoop:
             # With a sampled principle the others may still be violated, so later rounds go on.
             return "satisfied" if self._settings.principles == "all" else None
         return None if isinstance(step.revision, Response) else step.revision.kind
-
-    def _sampling(self, prompt: Prompt, number: int) -> Any:
-        seed = self._stage.seed(self._stage.name, prompt.id, number)
-        return self._settings.sampling.model_copy(update={"seed": seed})
 
 
 def kept(trajectory: Trajectory, keep: str | int) -> list[Revision]:

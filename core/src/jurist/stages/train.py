@@ -10,21 +10,23 @@ from typing import Any, cast
 from pydantic import JsonValue
 
 from jurist.artifacts import StageArtifact
-from jurist.assembly import ComponentSource, Selection, select
-from jurist.contracts import Artifact, ArtifactKind, Samples, Trainer, TrainJob, TrainProgress
+from jurist.contracts import Trainer
 from jurist.errors import UsageError
 from jurist.files.jsonl import append_line, read_rows
 from jurist.files.record_file import RecordFile
 from jurist.files.training_data import ROWS, RevisionRow, read_training_data
 from jurist.recipe import resolve_path
 from jurist.records import Prompt
+from jurist.selection import ComponentSource, Selection, select
 from jurist.stage_settings import DataFile, PromptSource, Reference, TrainSettings
-from jurist.stages.base import Stage, StageContext, StageResult, Surroundings
+from jurist.stages.base import ComponentUse, Stage, StageContext, StageResult
 from jurist.stages.lineage import lineage
-from jurist.stages.scored import scorer_faults, scorer_references
+from jurist.stages.scorers import scorer_faults, scorer_references
+from jurist.stages.surroundings import Surroundings
 from jurist.stages.train_data import faults_of_file, held_out_prompts, write_prompts, write_rows
-from jurist.stages.train_faults import misfits
+from jurist.stages.train_faults import train_faults
 from jurist.stages.train_scores import ResponseScorers, ScoreLog, TrainScores
+from jurist.train_jobs import Artifact, ArtifactKind, Samples, TrainJob, TrainProgress
 from jurist.training.channel import Which
 
 
@@ -45,12 +47,12 @@ class TrainStage(Stage):
             self._trainer = select("trainer", self.settings.trainer, source, where)
         return cast(type[Trainer], self._trainer.implementation)
 
-    def references(self) -> list[tuple[str, str, Any]]:
+    def references(self) -> list[ComponentUse]:
         """The trainer, who scores, and the policy to start from, unless the trainer names a checkpoint."""
         where = f"stages.{self.name}"
-        found: list[tuple[str, str, Any]] = [(f"{where}.trainer", "trainer", self.settings.trainer)]
+        found = [ComponentUse(f"{where}.trainer", "trainer", self.settings.trainer)]
         if self.base() is None:
-            found.append((f"{where}.model", "chat_model", self.settings.model))
+            found.append(ComponentUse(f"{where}.model", "chat_model", self.settings.model))
         found += scorer_references(self.name, self.settings.scorers)
         if self.settings.held_out is not None:
             found += scorer_references(f"{self.name}.held_out", self.settings.held_out.scorers)
@@ -80,11 +82,11 @@ class TrainStage(Stage):
         files = [file for file in named if file is not None]
         return [*super().input_files(), *files] if self.consumes() == "prompts" else files
 
-    def check(self) -> list[str]:
+    def faults(self) -> list[str]:
         """Prompts, when the trainer needs them; the rows of files to learn from; what does not fit it."""
         settings, where = self.settings, f"stages.{self.name}"
-        faults = super().check() if self.consumes() == "prompts" else []
-        faults += misfits(self)
+        faults = super().faults() if self.consumes() == "prompts" else []
+        faults += train_faults(self)
         file, mixed = self.file(), settings.mixed
         if file is not None and self.consumes() in ROWS:
             faults += faults_of_file(lambda: read_training_data(file, ROWS[self.consumes()]), f"{where}.data")

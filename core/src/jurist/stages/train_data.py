@@ -8,7 +8,7 @@ from pathlib import Path
 
 from jurist.errors import UsageError
 from jurist.files.jsonl import write_lines
-from jurist.files.prompts import in_part, load_prompts, selected
+from jurist.files.prompts import load_prompts
 from jurist.files.record_file import RecordFile
 from jurist.files.training_data import TrainingRow
 from jurist.recipe import resolve_path
@@ -22,11 +22,7 @@ def held_out_prompts(source: PromptSource) -> RecordFile[Prompt]:
     Raises:
         UsageError: the file is missing or faulty, or its filters leave nothing.
     """
-
-    def keep(prompt: Prompt) -> bool:
-        return selected(prompt, source.tags, source.without_tags) and in_part(prompt, source.part)
-
-    found = load_prompts(resolve_path(source.path), keep=keep, limit=source.limit)
+    found = load_prompts(resolve_path(source.path), keep=source.keeps, limit=source.limit)
     if not found:
         raise UsageError(f"no prompt of {found.path} is left after the filters (tags, without_tags, part)")
     return found

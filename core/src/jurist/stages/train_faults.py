@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from jurist.contracts import JobOutline
 from jurist.files.modules import has_module
+from jurist.train_jobs import JobOutline
 
 if TYPE_CHECKING:
     from jurist.stages.train import TrainStage
 
 
-def misfits(stage: TrainStage) -> list[str]:
+def train_faults(stage: TrainStage) -> list[str]:
     """Settings that its trainer could make nothing of."""
     settings, where = stage.settings, f"stages.{stage.name}"
     who = f"'{settings.trainer_name}' learns from"

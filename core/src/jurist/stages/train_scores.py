@@ -12,25 +12,13 @@ from pydantic import ValidationError
 
 from jurist.engine.engine import Engine
 from jurist.files.jsonl import append_line, write_lines
-from jurist.records import Message, Outcome, Prompt, Record, Response, Score, ScoreOutcome
+from jurist.records import Message, Outcome, Prompt, Response, Score
+from jurist.stage_records import ScoredResponse, mean_score
 from jurist.stage_settings import Principles, Reference
-from jurist.stages.base import Stage, Surroundings, choose_principles, tally
-from jurist.stages.scored import Scorers, mean_score
+from jurist.stages.base import Stage, choose_principles, tally
+from jurist.stages.scorers import Scorers
+from jurist.stages.surroundings import Surroundings
 from jurist.training.channel import Messages, Which
-
-
-class ScoredResponse(Record):
-    """A response of the policy in training, with what every scorer said of it.
-
-    ``asked_by`` is ``score`` for rewards and ``measure`` for responses to held-out prompts. ``value`` is the
-    mean of the scores; None unless every scorer gave a finite number.
-    """
-
-    asked_by: Which
-    prompt: Prompt
-    response: Response
-    scores: dict[str, ScoreOutcome]
-    value: float | None
 
 
 class ResponseScorers:

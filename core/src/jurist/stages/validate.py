@@ -12,7 +12,6 @@ from pydantic import JsonValue
 
 from jurist.aggregators.aggregation import Aggregation, measured_beside
 from jurist.artifacts import Artifacts, StageArtifact
-from jurist.assembly import ComponentSource
 from jurist.constitution import Constitution
 from jurist.errors import GateStop, UsageError
 from jurist.files.jsonl import write_json, write_lines
@@ -20,10 +19,13 @@ from jurist.files.prompts import selected
 from jurist.files.record_file import RecordFile
 from jurist.recipe import Recipe, resolve_path
 from jurist.records import JudgeOutcome, Judgment
+from jurist.selection import ComponentSource
 from jurist.stage_settings import ValidateSettings
-from jurist.stages.base import StageContext, StageResult, Surroundings, Work
+from jurist.stages.base import StageContext, StageResult, Work
 from jurist.stages.judge_counts import JudgeCounts
-from jurist.stages.panel import JudgingStage, Panel
+from jurist.stages.judging import JudgingStage
+from jurist.stages.panel import Panel
+from jurist.stages.surroundings import Surroundings
 from jurist.validation.drift import Drift
 from jurist.validation.labelled import LabelledItem, labelled_file, load_labelled, votes_of
 from jurist.validation.measurement import hold_against, measurement, validate
@@ -102,7 +104,7 @@ class ValidateStage(JudgingStage):
         chosen = list(records)
         return [*chosen, *self.anchors()[: len(self.anchors()) * len(chosen) // len(self.records())]]
 
-    def check(self) -> list[str]:
+    def faults(self) -> list[str]:
         """Its items and anchors, which judges must be able to read."""
         where = f"stages.{self.name}"
         faults = _unreadable(f"{where}.labelled", list(self.records()))
@@ -117,19 +119,19 @@ class ValidateStage(JudgingStage):
             )
         return faults
 
-    def refusals(
+    def aggregator_faults(
         self, artifacts: Artifacts, source: ComponentSource, constitution: Constitution
     ) -> list[str]:
         """Why aggregators cannot decide for its judges, or anchors say nothing of any of them."""
-        refused = super().refusals(artifacts, source, constitution)
+        faults = super().aggregator_faults(artifacts, source, constitution)
         before = {vote.judge for item in self.anchors() for vote in item.votes}
         judges = self.versions_known(artifacts, source, constitution)
         if before and before.isdisjoint(judges):
-            refused.append(
+            faults.append(
                 f"stages.{self.name}.anchors: its votes are of {', '.join(sorted(before))}, and none is of "
                 f"{', '.join(judges)}; give the verdicts.jsonl of a run with the same judges"
             )
-        return refused
+        return faults
 
     def faults_in(self, folder: Path) -> list[str]:
         """Anchors that are the run's own: its ledger would give the same answers again."""

@@ -14,19 +14,7 @@ from pydantic import Field, JsonValue
 
 from jurist.chat import ChatReply, ChatRequest, Sampling
 from jurist.constitution import Principle
-from jurist.contracts import (
-    Artifact,
-    ChatModel,
-    Contract,
-    Critic,
-    Generator,
-    Judge,
-    Reviser,
-    Scorer,
-    Trainer,
-    TrainJob,
-    TrainProgress,
-)
+from jurist.contracts import ChatModel, Contract, Critic, Generator, Judge, Reviser, Scorer, Trainer
 from jurist.errors import ProviderError, TrainingError
 from jurist.options import Operational, Options
 from jurist.prices import Price
@@ -46,6 +34,7 @@ from jurist.records import (
     ScoreOutcome,
     Usage,
 )
+from jurist.train_jobs import Artifact, TrainJob, TrainProgress
 
 Line = str | ChatReply | ProviderError
 Script = Sequence[Line] | Callable[[ChatRequest], Line]

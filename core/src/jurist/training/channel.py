@@ -11,7 +11,7 @@ import threading
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from jurist.contracts import ScoreResponses
+from jurist.train_jobs import ScoreResponses
 
 Which = Literal["score", "measure"]
 Messages = Sequence[dict[str, str]]

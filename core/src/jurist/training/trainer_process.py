@@ -9,8 +9,9 @@ import sys
 import traceback
 from typing import Any
 
-from jurist.contracts import Trainer, TrainJob, TrainProgress
+from jurist.contracts import Trainer
 from jurist.errors import JuristError, TrainingError
+from jurist.train_jobs import TrainJob, TrainProgress
 from jurist.training.channel import Channel
 
 
@@ -73,7 +74,7 @@ def _check_joined() -> None:
 def _log_to(job: TrainJob) -> None:
     """Send everything that is printed, also by native code, to the stage's log."""
     job.output.mkdir(parents=True, exist_ok=True)
-    log = os.open(job.output / "train.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    log = os.open(job.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     sys.stdout.flush()
     sys.stderr.flush()
     os.dup2(log, 1)

@@ -29,6 +29,7 @@ from jurist.records import (
     JudgeOutcome,
     Judgment,
     Message,
+    OnFlip,
     Prompt,
     Reason,
     Record,
@@ -151,7 +152,7 @@ class LabelledItem(Record):
     response_a: str | None = None
     response_b: str | None = None
     votes: tuple[Vote, ...] = ()
-    on_flip: Literal["average", "abstain"] = "average"
+    on_flip: OnFlip = "average"
 
     @model_validator(mode="after")
     def _in_plain_orders(self) -> Self:
@@ -198,7 +199,7 @@ class LabelledItem(Record):
 def votes_of(
     outcomes: Iterable[JudgeOutcome],
     provenance: Provenance,
-    on_flip: Literal["average", "abstain"] = "average",
+    on_flip: OnFlip = "average",
 ) -> tuple[Vote, ...]:
     """The votes that a jury's outcomes are: one of each judge in each order that it saw.
 
@@ -210,13 +211,16 @@ def votes_of(
     )
 
 
-def _by_shown_order(
-    outcome: JudgeOutcome, on_flip: Literal["average", "abstain"]
-) -> tuple[JudgeOutcome, ...]:
+def _by_shown_order(outcome: JudgeOutcome, on_flip: OnFlip) -> tuple[JudgeOutcome, ...]:
     if outcome.order != "both":
         return (outcome,)
     ab, ba = outcome.parts
     return (ab, ba) if merged(ab, ba, on_flip).kind == outcome.kind else (outcome,)
+
+
+def right_by(label: Label, preferred: str | None) -> float:
+    """How right it is to have ``preferred`` one side, by a person's label: half where they see a tie."""
+    return 0.5 if label == "tie" else float(label == preferred)
 
 
 def load_labelled(path: Path) -> list[LabelledItem]:
@@ -268,7 +272,7 @@ def read_labelled(row: Any) -> LabelledItem:
     return LabelledItem.model_validate(known)
 
 
-def _outcome(votes: Sequence[Vote], on_flip: Literal["average", "abstain"]) -> JudgeOutcome:
+def _outcome(votes: Sequence[Vote], on_flip: OnFlip) -> JudgeOutcome:
     """The outcome of one judge: of the order it was asked in, or of both."""
     orders = [_of_order(of_order) for of_order in _by_order(votes)]
     return orders[0] if len(orders) == 1 else merged(orders[0], orders[1], on_flip)

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from jurist.aggregators.aggregation import Aggregation
-from jurist.assembly import ComponentSource
 from jurist.errors import ContractError, GateStop, UsageError
+from jurist.selection import ComponentSource
 from jurist.validation.labelled import LabelledItem
 from jurist.validation.result import Required, Thresholds, Validation
 

@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import random
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from statistics import fmean
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import ConfigDict
 
 from jurist.errors import UsageError
 from jurist.files.jsonl import read_lines, read_rows, write_json, write_lines
 from jurist.files.row_faults import RowFaults
-from jurist.intervals import Estimate, estimate
 from jurist.options import near_miss
-from jurist.records import Abstention, Message, Record
-from jurist.stages.jury import Judged
-from jurist.validation.corrected import Stratum, corrected_share
-from jurist.validation.labelled import Label, LabelledItem, Provenance, load_labelled, votes_of
-from jurist.validation.strata import LEAST, STRATA, allocation, stratum_of
+from jurist.records import Abstention, Message, OnFlip, Record
+from jurist.run_files import RunFiles, StageFolder
+from jurist.stage_records import Judged
+from jurist.validation.labelled import Label, LabelledItem, Provenance, load_labelled, right_by, votes_of
+from jurist.validation.spot_check_result import SpotChecked
+from jurist.validation.strata import LEAST, allocation, stratum_of
 
 
 class ToLabel(Record):
@@ -43,38 +40,6 @@ class ToLabel(Record):
     probability: float = 1.0
 
 
-class CheckedStratum(Record):
-    """What people found in one stratum: of ``labels`` labels, ``checked`` were looked at.
-
-    ``claimed`` is the mean probability of being right that the jury gave all of them, ``right`` the share of
-    the checked ones that people label the same; where people see a tie, half.
-    """
-
-    stratum: str
-    labels: int
-    checked: int
-    claimed: float
-    right: Estimate | None
-
-
-class SpotChecked(Record):
-    """What a spot check says of the labels of one stage.
-
-    ``accuracy`` is the share of all labels that people would give too, corrected for how the sample was
-    drawn; None where a stratum has no label yet. ``skipped`` counts the rows without a label,
-    ``replaced`` the labels that were others before.
-    """
-
-    stage: str
-    labels: int
-    checked: int
-    skipped: int
-    replaced: int
-    claimed: float
-    accuracy: Estimate | None
-    strata: tuple[CheckedStratum, ...]
-
-
 class SpotCheck:
     """The spot check of a stage that labelled comparisons; ``stage`` may be left out if there is only one.
 
@@ -83,16 +48,14 @@ class SpotCheck:
     """
 
     def __init__(self, run: Path, stage: str = "") -> None:
-        self.folder = _stage_folder(run, stage)
+        found = _labelling_stage(run, stage)
+        self.folder, self.stage, self._summary = found.folder, found.name, found.summary()
         self.all_labels_file = run / "human_labels.jsonl"
         """Where every label that people gave in this run is kept, whatever became of its stage."""
-        self.stage = self.folder.name.partition("-")[2]
         self._claims = {
             str(row["comparison_id"]): float(row["probability"])
             for _, row in read_rows(self.folder / "preferences.jsonl")
         }
-        if not self._claims:
-            raise UsageError(f"{self.folder} has no labels to check", hint=f"see {self.folder}/summary.json")
         self._strata = {judged.comparison.id: stratum_of(judged) for judged in self._judged()}
 
     @property
@@ -152,7 +115,14 @@ class SpotCheck:
         with write_lines(self.labels_file) as lines:
             for item in self._items(labels):
                 lines.write(item.to_json())
-        found = self._checked(labels, skipped=skipped, replaced=replaced)
+        right = {
+            judged.comparison.id: right_by(labels[judged.comparison.id], judged.preferred)
+            for judged in self._judged()
+            if judged.comparison.id in labels
+        }
+        found = SpotChecked.of(
+            self.stage, self._claims, self._strata, right, skipped=skipped, replaced=replaced
+        )
         write_json(self.folder / "spot_check.json", found.model_dump(mode="json"))
         return found
 
@@ -221,15 +191,13 @@ class SpotCheck:
 
     def _items(self, labels: Mapping[str, Label]) -> Iterator[LabelledItem]:
         """Labelled items with the votes of the jury, for ``jurist validate`` and to learn from."""
-        summary = json.loads((self.folder / "summary.json").read_text(encoding="utf-8"))
-        provenance = Provenance(
-            **{name: summary[name] for name in Provenance.model_fields if name in summary}
-        )
+        told = {name: self._summary[name] for name in Provenance.model_fields if name in self._summary}
+        provenance = Provenance(**told)
         for judged in self._judged():
             comparison = judged.comparison
             if comparison.id not in labels:
                 continue
-            on_flip: Literal["average", "abstain"] = "abstain" if _abstains_on_flips(judged) else "average"
+            on_flip: OnFlip = "abstain" if _abstains_on_flips(judged) else "average"
             yield LabelledItem(
                 item=comparison.id,
                 label=labels[comparison.id],
@@ -240,43 +208,6 @@ class SpotCheck:
                 votes=votes_of(judged.outcomes, provenance, on_flip),
                 on_flip=on_flip,
             )
-
-    def _checked(self, labels: Mapping[str, Label], *, skipped: int, replaced: int) -> SpotChecked:
-        sizes = Counter(self._strata.values())
-        right = {
-            judged.comparison.id: _right(judged, labels[judged.comparison.id])
-            for judged in self._judged()
-            if judged.comparison.id in labels
-        }
-        members = {name: [i for i, s in self._strata.items() if s == name] for name in STRATA if sizes[name]}
-        strata = {
-            name: Stratum(
-                size=len(items),
-                claimed=fmean(self._claims[item] for item in items),
-                checked=[(right[item], self._claims[item]) for item in items if item in right],
-            )
-            for name, items in members.items()
-        }
-        whole = all(stratum.checked for stratum in strata.values())
-        return SpotChecked(
-            stage=self.stage,
-            labels=len(self._claims),
-            checked=len(right),
-            skipped=skipped,
-            replaced=replaced,
-            claimed=fmean(self._claims.values()),
-            accuracy=corrected_share(list(strata.values())) if whole else None,
-            strata=tuple(
-                CheckedStratum(
-                    stratum=name,
-                    labels=stratum.size,
-                    checked=len(stratum.checked),
-                    claimed=stratum.claimed,
-                    right=estimate([value for value, _ in stratum.checked]) if stratum.checked else None,
-                )
-                for name, stratum in strata.items()
-            ),
-        )
 
 
 def _digest(*texts: str) -> bytes:
@@ -289,33 +220,16 @@ def _abstains_on_flips(judged: Judged) -> bool:
     return any(isinstance(each, Abstention) and each.reason == "inconsistent" for each in judged.outcomes)
 
 
-def _right(judged: Judged, label: Label) -> float:
-    """Whether the jury's label is the person's; half where the person sees a tie."""
-    if label == "tie":
-        return 0.5
-    return float(((judged.decision.probability or 0) > 0.5) == (label == "A"))
-
-
-def _stage_folder(run: Path, stage: str) -> Path:
-    """The folder of the stage that labelled comparisons."""
-    try:
-        state = json.loads((run / "run.json").read_text(encoding="utf-8"))
-        folders = {str(each["name"]): run / "stages" / str(each["folder"]) for each in state["stages"]}
-    except (OSError, ValueError, KeyError) as error:
-        raise UsageError(
-            f"{run} is not the folder of a run", cause=error, hint="jurist run RECIPE"
-        ) from error
-    labelling = {
-        name: folder
-        for name, folder in folders.items()
-        if (folder / "preferences.jsonl").exists() and (folder / "judgments.jsonl").exists()
-    }
+def _labelling_stage(run: Path, stage: str) -> StageFolder:
+    """The stage whose labels are checked."""
+    labelling = {each.name: each for each in RunFiles.read(run).labelling()}
     if stage and stage not in labelling:
-        raise UsageError(
-            f"{run}: no finished stage '{stage}' labels comparisons{near_miss(stage, labelling)}"
-        )
+        raise UsageError(f"{run}: no finished stage '{stage}' gives labels{near_miss(stage, labelling)}")
     if not labelling:
-        raise UsageError(f"{run}: no finished stage gives labels", hint="finish the run first")
+        raise UsageError(
+            f"{run}: no finished stage gives labels",
+            hint="finish the run first; of a finished stage, see its summary.json",
+        )
     if not stage and len(labelling) > 1:
         raise UsageError(
             f"{run}: {len(labelling)} stages give labels: {', '.join(labelling)}", hint="--stage NAME"

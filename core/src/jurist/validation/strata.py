@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 
 from jurist.records import Judgment
-from jurist.stages.jury import Judged
+from jurist.stage_records import Judged
 
 STRATA = ("unanimous", "mostly", "contested", "filter")
 """How much of a jury was for its label: all votes; two thirds; less; it was not asked."""

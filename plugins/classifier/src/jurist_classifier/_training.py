@@ -12,12 +12,12 @@ from typing import Any, NamedTuple
 import torch
 from torch.nn.functional import logsigmoid
 
-from jurist.contracts import Artifact, TrainJob, TrainProgress
 from jurist.errors import TrainingError, UsageError
 from jurist.files.folders import replacing
 from jurist.files.training_data import PreferenceRow, read_training_data
 from jurist.fingerprint import file_digest
 from jurist.records import content_id
+from jurist.train_jobs import Artifact, TrainJob, TrainProgress
 from jurist_classifier._checkpoints import Checkpoints, State
 from jurist_classifier._models import Texts, device_of, load_base, margins, readings
 from jurist_classifier.agreement import accuracy, decided, longer

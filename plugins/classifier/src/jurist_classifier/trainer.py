@@ -7,8 +7,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from jurist.contracts import Artifact, Trainer, TrainJob, TrainProgress
+from jurist.contracts import Trainer
 from jurist.options import LocalPath, Operational, Options
+from jurist.train_jobs import Artifact, TrainJob, TrainProgress
 
 HeadName = Literal["bradley_terry", "cross_encoder"]
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import json
 import signal
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
-from jurist.recipe import Recipe
+from jurist.run_files import RunFiles
 
 COLUMNS = {
     "violation": "demo-oracle.violation",
@@ -32,7 +31,7 @@ def main() -> int:
     recipe = f"package:jurist_demo/recipes/{arguments.recipe}.yaml"
     code = _jurist("run", recipe, "--set", f"seed={arguments.seed}", "--out", str(out))
     if code == 0:
-        note = Recipe.load(out / "recipe.yaml").note
+        note = RunFiles.read(out).recipe["note"]
         print("", table(evaluation(out)), note, f"report: {out / 'report.html'}", sep="\n\n")  # noqa: T201
     return code
 
@@ -47,9 +46,7 @@ def _jurist(*arguments: str) -> int:
 
 def evaluation(run: Path) -> dict[str, Any]:
     """What the last stage of a run measured of each policy."""
-    last = json.loads((run / "run.json").read_text(encoding="utf-8"))["stages"][-1]["folder"]
-    summary = (run / "stages" / last / "summary.json").read_text(encoding="utf-8")
-    policies: dict[str, Any] = json.loads(summary)["policies"]
+    policies: dict[str, Any] = RunFiles.read(run).stages()[-1].summary()["policies"]
     return policies
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, TypeAdapter
 
 from jurist.intervals import Estimate, wilson
-from jurist.stages.jury import Judged
-from jurist.validation.labelled import Label
+from jurist.stage_records import Judged
+from jurist.validation.labelled import Label, right_by
 from jurist.validation.strata import stratum_of
 from jurist_review.rows import Problems, place_of
 
@@ -87,12 +87,12 @@ class AgainstPeople:
     def add(self, judged: Judged) -> None:
         """Take in a comparison; of one that was given no label there is nothing to check."""
         probability = judged.decision.probability
-        if probability is None or probability == 0.5:
+        if probability is None or judged.preferred is None:
             return
         stratum, label = stratum_of(judged), self._labels.get(judged.comparison.id)
         self._sizes[stratum] += 1
         if label is not None:
-            right = right_by(label, "A" if probability > 0.5 else "B")
+            right = right_by(label, judged.preferred)
             self._checked.append(_Checked(stratum, max(probability, 1 - probability), right))
 
     def reliability(self, name: str) -> Reliability | None:
@@ -117,11 +117,6 @@ class AgainstPeople:
             for number in found
         )
         return Reliability(name, tuple(found.values()), ece)
-
-
-def right_by(label: Label, preferred: str) -> float:
-    """How right it is to have ``preferred`` one side, by a person's label: half where they see a tie."""
-    return 0.5 if label == "tie" else float(label == preferred)
 
 
 def _bin(checked: Iterable[_Checked], weights: Mapping[str, float]) -> Bin:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from jurist.intervals import Estimate, estimate
-from jurist.stages.best_of import Candidates
+from jurist.stage_records import Candidates
 from jurist_review.browsing import BrowsedRow, Browser, Section
 from jurist_review.selection import Selection
 

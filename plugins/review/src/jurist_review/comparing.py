@@ -9,7 +9,7 @@ from typing import Any
 
 from jurist.files.jsonl import write_lines
 from jurist.intervals import Estimate
-from jurist.stages.jury import Judged
+from jurist.stage_records import Judged
 from jurist_review.browsing import BYTES
 from jurist_review.contrast import difference
 from jurist_review.curves import Curve, by_importance

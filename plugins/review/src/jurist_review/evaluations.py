@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from jurist.records import Prompt
-from jurist.stages.evaluate import Evaluated
+from jurist.stage_records import Evaluated
 from jurist_review.selection import rank
 
 SAMPLES = 8

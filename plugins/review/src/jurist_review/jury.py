@@ -8,7 +8,7 @@ from typing import Any, get_args
 
 from jurist.intervals import Estimate, wilson
 from jurist.records import JudgeOutcome, Judgment, Reason
-from jurist.stages.jury import Judged, outcome_of
+from jurist.stage_records import Judged, outcome_of
 from jurist.validation.labelled import Label
 from jurist_review.browsing import BrowsedRow, Browser, Section
 from jurist_review.calibration import AgainstPeople, Reliability
@@ -113,7 +113,7 @@ def winner(judged: Judged) -> str:
     """One word or two for what was decided: a side, a tie, or why it was set aside."""
     outcome = outcome_of(judged.decision)
     if outcome == "preferred":
-        return "A is better" if (judged.decision.probability or 0) > 0.5 else "B is better"
+        return f"{judged.preferred} is better"
     return "a tie" if outcome == "tie" and judged.decision.reason is None else f"set aside: {worded(outcome)}"
 
 

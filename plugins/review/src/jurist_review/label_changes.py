@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from jurist.stages.jury import Judged
+from jurist.stage_records import Judged
 from jurist_review.browsing import BrowsedRow, Browser, Section
 from jurist_review.jury import said, winner
 from jurist_review.selection import Selection

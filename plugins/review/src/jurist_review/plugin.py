@@ -11,8 +11,8 @@ from jurist.hookspecs import hookimpl
 from jurist_review.progress_file import ProgressFile
 
 if TYPE_CHECKING:
-    from jurist.contracts import TrainProgress
     from jurist.run_directory import Run
+    from jurist.train_jobs import TrainProgress
 
 _log = logging.getLogger("jurist_review")
 _progress = ProgressFile()

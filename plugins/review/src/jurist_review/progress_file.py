@@ -10,9 +10,9 @@ from pathlib import Path
 
 from pydantic import Field
 
-from jurist.contracts import TrainProgress
 from jurist.files.jsonl import unwritable
 from jurist.records import Record
+from jurist.train_jobs import TrainProgress
 
 _log = logging.getLogger("jurist_review")
 

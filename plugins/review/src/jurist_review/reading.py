@@ -10,12 +10,11 @@ from typing import Any
 
 from jurist.planning.plan import Plan
 from jurist.records import Trajectory, content_id
-from jurist.stages.best_of import Candidates
-from jurist.stages.evaluate import Evaluated
-from jurist.stages.jury import Judged
+from jurist.run_files import RunFiles
+from jurist.stage_records import Candidates, Evaluated, Judged
 from jurist.validation.drift import Drift
 from jurist.validation.labelled import LabelledItem
-from jurist.validation.spot_check import SpotChecked
+from jurist.validation.spot_check_result import SpotChecked
 from jurist_review import candidates, evaluations, jury, trajectories
 from jurist_review.browsing import BYTES, Browser, room_for
 from jurist_review.calibration import Reliability, of_trainer
@@ -24,7 +23,6 @@ from jurist_review.curves import Curve, curves
 from jurist_review.evaluations import Example
 from jurist_review.jury import Jury
 from jurist_review.rows import Problems, read_records, read_values
-from jurist_review.run_files import RunFiles
 from jurist_review.samples import first_and_last
 from jurist_review.trajectories import Trajectories
 from jurist_review.validations import ValidationReading, read_drift, read_record, read_validation

@@ -26,8 +26,8 @@ from jurist.records import (
     Step,
     Trajectory,
 )
+from jurist.stage_records import Judged
 from jurist.stages.compare import preference_of
-from jurist.stages.jury import Judged
 from jurist_review.app.desk import Desk, Sampling
 from jurist_review.app.security import Access
 from jurist_review.app.site import make_app

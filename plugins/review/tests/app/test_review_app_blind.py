@@ -13,7 +13,7 @@ import yaml
 from starlette.testclient import TestClient
 
 from jurist.records import Comparison, Response
-from jurist.stages.jury import Judged
+from jurist.stage_records import Judged
 from jurist_review.app import index as index_module
 from jurist_review.app.desk import Desk, Sampling
 from jurist_review.app.exporting import export_labels

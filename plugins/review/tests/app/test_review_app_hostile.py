@@ -23,7 +23,7 @@ from jurist.records import (
     Step,
     Trajectory,
 )
-from jurist.stages.jury import Judged
+from jurist.stage_records import Judged
 from jurist_review.app.desk import Desk, Sampling
 
 HOSTILE = {

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from jurist.records import Judgment, Prompt, Response
-from jurist.stages.jury import SAME_TEXT, Judged, outcome_of
+from jurist.stage_records import Judged, outcome_of
+from jurist.stages.jury import SAME_TEXT
 from jurist.validation.strata import stratum_of
 from jurist_review.app import index as index_module
 from jurist_review.app.desk import Desk, Sampling

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from jurist.contracts import TrainProgress
 from jurist.engine.ledger import Ledger
 from jurist.records import Usage
+from jurist.train_jobs import TrainProgress
 from jurist_review.app.desk import Desk, Sampling
 from jurist_review.app.live import read_state
 from jurist_review.progress_file import ProgressFile

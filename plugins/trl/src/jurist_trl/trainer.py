@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
-from jurist.contracts import JobOutline, Trainer, TrainJob
+from jurist.contracts import Trainer
+from jurist.train_jobs import JobOutline, TrainJob
 from jurist_trl.installation import installation_faults
 from jurist_trl.settings import TrainingOptions
 

@@ -25,7 +25,7 @@ def plan(recipe: str, overrides: tuple[str, ...], out: Path | None, no_plugin: t
     report of the run holds what it came to against them.
     """
     from jurist.files.jsonl import write_json
-    from jurist.preflight import plan as plan_of
+    from jurist.planning.planner import plan as plan_of
     from jurist.recipe import Recipe
     from jurist.run_directory import make_directory
     from jurist_registry.plan_text import plan_text

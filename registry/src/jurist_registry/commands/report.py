@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from jurist.errors import JuristError, UsageError
+from jurist.run_files import STATE
 from jurist_registry.commands.execution import no_plugin_option
 from jurist_registry.registry import Registry
 
@@ -22,7 +23,7 @@ def report(runs: tuple[Path, ...], out: Path | None, no_plugin: tuple[str, ...])
 
     By default it is report.html in the folder of the run; of several, comparison.html in that of the first.
     """
-    faults = [f"{run} has no run.json" for run in runs if not (run / "run.json").is_file()]
+    faults = [f"{run} has no {STATE}" for run in runs if not (run / STATE).is_file()]
     if faults:
         raise UsageError.of_faults("not the folder of a run", faults, hint="jurist run RECIPE --out DIR")
     name = "report.html" if len(runs) == 1 else "comparison.html"

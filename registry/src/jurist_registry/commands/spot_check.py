@@ -11,7 +11,7 @@ from jurist.errors import UsageError
 
 if TYPE_CHECKING:
     from jurist.intervals import Estimate
-    from jurist.validation.spot_check import SpotChecked
+    from jurist.validation.spot_check_result import SpotChecked
 
 _stage_option = click.option(
     "--stage", default="", metavar="NAME", help="The stage whose labels are checked, if there are several."

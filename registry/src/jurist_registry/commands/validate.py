@@ -106,11 +106,12 @@ def _refuse_to_save_what_does_not_learn(name: str, aggregation: Aggregation | No
 
 def _ask(given: dict[str, Any], registry: Registry) -> None:
     from jurist.aggregators.aggregation import Aggregation
+    from jurist.run_files import stage_folder
     from jurist.stage_settings import JudgingSettings
 
     recipe = _recipe(given)
     folder = given["out"] or Path("runs", recipe.name)
-    made = folder / "stages" / f"01-{recipe.stages[0].name}"
+    made = stage_folder(folder, 1, recipe.stages[0].name)
     if given["save_jury"] is not None:
         Aggregation.of(cast(JudgingSettings, recipe.stages[0]).aggregate, registry).check_learns(
             "--save-jury"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 
-from jurist.assembly import Selection
 from jurist.contracts import ChatModel
+from jurist.selection import Selection
 
 
 class UnmeteredModels:

@@ -6,7 +6,6 @@ from types import MappingProxyType
 from typing import Any, cast
 
 from jurist.artifacts import Artifacts
-from jurist.assembly import ComponentSource, Selection, select
 from jurist.constitution import Constitution
 from jurist.contracts import Aggregator, Contract, Critic, Judge
 from jurist.judges.orders import AdaptiveOrders, InOrders
@@ -28,6 +27,7 @@ from jurist.planning.rehearsal.stand_ins import (
 from jurist.planning.rehearsal.tally import Tally
 from jurist.records import Response
 from jurist.roles import ROLES, ChatJudge
+from jurist.selection import ComponentSource, Selection, select
 from jurist.stage_settings import Reference
 
 _STAND_INS: MappingProxyType[str, type[StandIn]] = MappingProxyType(

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from jurist.assembly import Selection
 from jurist.contracts import ChatModel
 from jurist.planning.bounds import Bounds
 from jurist.prices import FREE, Price
 from jurist.records import Record
+from jurist.selection import Selection
 
 
 @dataclass

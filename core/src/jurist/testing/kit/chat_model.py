@@ -8,17 +8,13 @@ from typing import ClassVar
 import pytest
 
 from jurist.chat import ChatReply, ChatRequest, Sampling
+from jurist.component import COMMON_SETTINGS
 from jurist.contracts import ChatModel
 from jurist.errors import ProviderError
 from jurist.prices import Price
 from jurist.records import Message
 from jurist.roles import ROLES
-from jurist.testing.kit.component import (
-    RESERVED_OPTIONS,
-    ComponentContract,
-    assert_finite,
-    assert_survives_json,
-)
+from jurist.testing.kit.component import ComponentContract, assert_finite, assert_survives_json
 from jurist.testing.kit.generator import GREEDY
 from jurist.testing.kit.samples import HOSTILE_TEXTS, PROMPTS
 
@@ -34,7 +30,7 @@ class ChatModelContract(ComponentContract):
 
     contract = ChatModel
     known_capabilities: ClassVar[frozenset[str]] = frozenset({"logprobs"})
-    reserved_options: ClassVar[frozenset[str]] = RESERVED_OPTIONS | ROLE_OPTIONS
+    reserved_options: ClassVar[frozenset[str]] = COMMON_SETTINGS | ROLE_OPTIONS
 
     def samples(self) -> Sequence[ChatRequest]:
         """Greedy requests that the model can answer; English, Chinese and a conversation by default."""

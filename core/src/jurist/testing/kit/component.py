@@ -16,6 +16,7 @@ import pytest
 from pydantic import ValidationError
 from pydantic_core import PydanticSerializationError
 
+from jurist.component import COMMON_SETTINGS
 from jurist.contracts import Contract
 from jurist.errors import ContractError, ProviderError
 from jurist.options import Operational, Options, faults_of, is_secret
@@ -27,7 +28,6 @@ Outcome = TypeVar("Outcome")
 HEAVY_MODULES = frozenset(
     {"torch", "transformers", "trl", "datasets", "litellm", "openai", "anthropic", "numpy", "peft", "ray"}
 )
-RESERVED_OPTIONS = frozenset({"use", "name", "limits", "batch"})
 SECRET_NAMES = ("api_key", "secret", "password", "access_token", "auth_token")
 NOT_FOUND = 3
 KIT = __name__.rpartition(".")[0]
@@ -45,7 +45,7 @@ class ComponentContract:
     options: ClassVar[Mapping[str, Any]] = {}
     contract: ClassVar[type[Contract]]
     known_capabilities: ClassVar[frozenset[str]] = frozenset()
-    reserved_options: ClassVar[frozenset[str]] = RESERVED_OPTIONS
+    reserved_options: ClassVar[frozenset[str]] = COMMON_SETTINGS
 
     def __init_subclass__(cls, **keywords: Any) -> None:
         super().__init_subclass__(**keywords)

@@ -10,8 +10,9 @@ from typing import ClassVar, get_args
 
 import pytest
 
-from jurist.contracts import Artifact, JobOutline, Samples, Trainer, TrainJob, TrainProgress
+from jurist.contracts import Trainer
 from jurist.testing.kit.component import ComponentContract, assert_finite
+from jurist.train_jobs import Artifact, JobOutline, Samples, TrainJob, TrainProgress
 from jurist.training.channel import Which
 
 Conversation = list[dict[str, str]]

@@ -10,8 +10,6 @@ from jurist.testing.simulator.faults import Faults
 from jurist.testing.simulator.latency import Latency
 from jurist.testing.simulator.settings import Settings
 
-SHAPES = ("constant", "uniform", "lognormal")
-
 
 def settings_parser() -> argparse.ArgumentParser:
     """A parser that knows every setting."""

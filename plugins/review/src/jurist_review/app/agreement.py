@@ -11,11 +11,10 @@ from itertools import combinations
 
 from jurist.intervals import Estimate, estimate, wilson
 from jurist.validation.corrected import Stratum, corrected_share
-from jurist.validation.labelled import Label
+from jurist.validation.labelled import Label, right_by
 from jurist.validation.strata import STRATA
 from jurist_review.app.index import Index
 from jurist_review.app.votes import Event
-from jurist_review.calibration import right_by
 
 LABELS: tuple[Label, ...] = ("A", "B", "tie")
 

@@ -9,12 +9,12 @@ from pathlib import Path
 
 from jurist.errors import UsageError
 from jurist.options import near_miss
+from jurist.run_files import RunFiles, StageFolder
 from jurist_review.app.index import Index, Reading
 from jurist_review.app.indexed_rows import Rows
 from jurist_review.app.listing import EVERYTHING, NOTHING, Hidden, Listing
 from jurist_review.app.queue import Queue
 from jurist_review.app.votes import Votes
-from jurist_review.run_files import RunFiles, StageFolder
 
 _log = logging.getLogger("jurist_review")
 
@@ -70,7 +70,7 @@ class Desk:
             raise UsageError(f"{self.folder}: no stage is called '{asked}'{near_miss(asked, known)}")
         if self._drawn in {stage.name for stage in stages}:
             return self._drawn
-        labelling = [stage.name for stage in stages if _labels(stage)]
+        labelling = [stage.name for stage in stages if stage.has_labels]
         if asked:
             return asked if asked in labelling else None
         if len(labelling) > 1:
@@ -94,7 +94,7 @@ class Desk:
     def readings(self) -> list[Reading]:
         """How far each file is read, while that is what the queue waits for; else nothing."""
         found = self.index.readings()
-        drawable = any(_labels(stage) for stage in self._in_question())
+        drawable = any(stage.has_labels for stage in self._in_question())
         return found if drawable or any(each.read < each.size for each in found) else []
 
     def hidden(self, reviewer: str) -> Hidden:
@@ -105,7 +105,7 @@ class Desk:
         queue = self.queue()
         if queue is not None:
             return queue.hidden(reviewer)
-        could_be_drawn = any(_labels(stage) or not stage.finished for stage in self._in_question())
+        could_be_drawn = any(stage.has_labels or not stage.finished for stage in self._in_question())
         return EVERYTHING if could_be_drawn else NOTHING
 
     def _in_question(self) -> list[StageFolder]:
@@ -142,9 +142,3 @@ class Desk:
     def end(self) -> None:
         """Stop keeping up."""
         self._ended.set()
-
-
-def _labels(stage: StageFolder) -> bool:
-    """Whether a stage is finished and has given labels."""
-    path = stage.file("preferences.jsonl") if stage.finished else None
-    return path is not None and path.stat().st_size > 0

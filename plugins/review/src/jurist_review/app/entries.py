@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from jurist.records import Abstention, Failure, JudgeOutcome, Judgment, Prompt, Response, Trajectory
-from jurist.stages.jury import Judged, outcome_of
+from jurist.stage_records import Judged, outcome_of
 from jurist.validation.strata import stratum_of
 from jurist_review.display import visible
 

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from jurist.errors import UsageError
 from jurist.files.jsonl import write_lines
-from jurist.validation.spot_check import SpotCheck, SpotChecked, ToLabel
+from jurist.validation.spot_check import SpotCheck, ToLabel
+from jurist.validation.spot_check_result import SpotChecked
 from jurist_review.app.agreement import consensus, labels_by_item
 from jurist_review.app.listing import NOTHING, Hidden
 from jurist_review.app.queue import Queue

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from jurist.errors import UsageError
 from jurist.records import Preference, Trajectory
-from jurist.stages.jury import Judged
+from jurist.stage_records import Judged
 from jurist_review.app.entries import Entry, entry_of_comparison, entry_of_trajectory
 from jurist_review.app.sources import Source, sources_of
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from jurist.errors import UsageError
 from jurist.records import Trajectory
-from jurist.stages.jury import Judged
+from jurist.stage_records import Judged
 from jurist_review.app.index import Index
 from jurist_review.app.sources import sources_of
 

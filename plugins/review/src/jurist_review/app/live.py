@@ -14,8 +14,8 @@ from typing import Any, Literal
 from pydantic import ValidationError
 
 from jurist.records import Usage
+from jurist.run_files import RunFiles, StageFolder
 from jurist_review.progress_file import PLACE, StageProgress
-from jurist_review.run_files import RunFiles, StageFolder
 from jurist_review.samples import shown
 
 _TAIL = 50_000
@@ -137,21 +137,13 @@ def _stages(folders: list[StageFolder], *, running: bool) -> list[StageState]:
     begun = False
     for folder in folders:
         if folder.finished:
-            found.append(StageState(folder.name, folder.kind, "done", _summary(folder.folder)))
+            found.append(StageState(folder.name, folder.kind, "done", folder.summary()))
         elif begun:
             found.append(StageState(folder.name, folder.kind, "waiting"))
         else:
             found.append(StageState(folder.name, folder.kind, "work" if running else "stopped"))
             begun = True
     return found
-
-
-def _summary(folder: Path) -> Mapping[str, Any]:
-    try:
-        summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return summary if isinstance(summary, dict) else {}
 
 
 def _progress(folder: Path) -> StageProgress | None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
-from jurist_review.run_files import RunFiles
+from jurist.run_files import RunFiles
 
 Kind = Literal["trajectory", "comparison", "label"]
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from pydantic import Field
 
-from jurist.contracts import Artifact, TrainJob, TrainProgress
+from jurist.train_jobs import Artifact, TrainJob, TrainProgress
 from jurist_trl.groups.grpo import GroupOptions, GroupTrainer
 
 

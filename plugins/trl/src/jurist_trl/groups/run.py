@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from transformers import set_seed
 from trl import GRPOConfig, RLOOConfig
 
-from jurist.contracts import Artifact, TrainJob
+from jurist.train_jobs import Artifact, TrainJob
 from jurist_trl.groups.grpo import GRPO, GroupOptions
 from jurist_trl.groups.rloo import RLOO
 from jurist_trl.groups.trainer import GroupRelativeTrainer, LeaveOneOutTrainer

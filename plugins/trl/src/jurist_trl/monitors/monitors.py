@@ -7,7 +7,7 @@ from typing import Any
 
 from transformers import TrainerCallback
 
-from jurist.contracts import TrainJob, TrainProgress
+from jurist.train_jobs import TrainJob, TrainProgress
 from jurist_trl.monitors.text_statistics import (
     commonest_phrase,
     distinct,

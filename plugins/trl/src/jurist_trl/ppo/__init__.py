@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from jurist.contracts import Artifact, JobOutline, TrainJob, TrainProgress
+from jurist.train_jobs import Artifact, JobOutline, TrainJob, TrainProgress
 from jurist_trl.rollouts.options import RolloutOptions
 from jurist_trl.rollouts.trainer import RolloutTrainer
 from jurist_trl.settings import Scheduler

@@ -5,7 +5,7 @@ from __future__ import annotations
 from transformers import set_seed
 from trl import GRPOConfig
 
-from jurist.contracts import Artifact, TrainJob
+from jurist.train_jobs import Artifact, TrainJob
 from jurist_trl.ppo import PPO, PPOOptions
 from jurist_trl.ppo.mixed_conversations import MixedConversations
 from jurist_trl.ppo.trainer import PPOTrainer

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from transformers import AutoConfig, AutoModelForSequenceClassification
 from trl.trainer.utils import disable_dropout_in_model
 
-from jurist.contracts import TrainJob
 from jurist.errors import UsageError
+from jurist.train_jobs import TrainJob
 from jurist_trl.ppo import PPOOptions, ValueStart
 from jurist_trl.rollouts.log_probabilities import position_ids
 from jurist_trl.scoring import reward_mean, score_heads

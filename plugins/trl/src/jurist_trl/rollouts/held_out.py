@@ -13,8 +13,9 @@ import torch
 from accelerate.utils import gather_object
 from transformers import TrainerCallback, set_seed
 
-from jurist.contracts import ScoreResponses, Trainer, TrainJob
+from jurist.contracts import Trainer
 from jurist.errors import ContractError
+from jurist.train_jobs import ScoreResponses, TrainJob
 from jurist_trl.rollouts.options import RolloutOptions
 from jurist_trl.rollouts.prompts import Prompt, rollout_prompts
 from jurist_trl.rollouts.rewards import Retried, load_function

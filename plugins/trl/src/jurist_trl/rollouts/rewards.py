@@ -12,8 +12,8 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from jurist.contracts import ScoreResponses, TrainJob
 from jurist.errors import ContractError, JuristError, ProviderError, UsageError
+from jurist.train_jobs import ScoreResponses, TrainJob
 from jurist_trl.rollouts.trainer import RolloutTrainer
 
 Prompts = Sequence[Sequence[dict[str, str]]]

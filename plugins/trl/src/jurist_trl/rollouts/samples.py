@@ -7,7 +7,7 @@ from typing import Any
 
 from transformers import TrainerCallback
 
-from jurist.contracts import TrainJob
+from jurist.train_jobs import TrainJob
 from jurist_trl.training.metrics_log import lines_up_to
 
 _SHOWN = 4

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from datasets import Dataset
 from transformers import AutoModelForCausalLM, TrainerCallback
 
-from jurist.contracts import TrainJob
+from jurist.train_jobs import TrainJob
 from jurist_trl.monitors.monitors import Monitors
 from jurist_trl.rollouts.held_out import HeldOut, HeldOutEvaluation
 from jurist_trl.rollouts.options import RolloutOptions

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
 
-from jurist.contracts import JobOutline, Samples
+from jurist.train_jobs import JobOutline, Samples
 from jurist_trl.rollouts.options import RolloutOptions
 from jurist_trl.trainer import TRLTrainer
 

@@ -7,8 +7,8 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from jurist.contracts import Artifact, JobOutline, TrainJob, TrainProgress
 from jurist.options import Faults
+from jurist.train_jobs import Artifact, JobOutline, TrainJob, TrainProgress
 from jurist_trl.settings import SupervisedOptions
 from jurist_trl.trainer import TRLTrainer
 

@@ -10,8 +10,8 @@ from transformers import AutoModelForCausalLM, set_seed
 from trl import DPOConfig, DPOTrainer
 from trl.trainer.dpo_trainer import DataCollatorForPreference
 
-from jurist.contracts import Artifact, TrainJob
 from jurist.errors import UsageError
+from jurist.train_jobs import Artifact, TrainJob
 from jurist_trl.supervised.agreement import agreement, write_calibration
 from jurist_trl.supervised.collation import KeepsProbability
 from jurist_trl.supervised.dpo import DPO, DPOOptions

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pydantic import Field, model_validator
 
-from jurist.contracts import Artifact, TrainJob, TrainProgress
+from jurist.train_jobs import Artifact, TrainJob, TrainProgress
 from jurist_trl.settings import SupervisedOptions
 from jurist_trl.trainer import TRLTrainer
 

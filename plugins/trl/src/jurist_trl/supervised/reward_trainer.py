@@ -12,8 +12,8 @@ from transformers.modeling_outputs import SequenceClassifierOutput
 from trl import RewardConfig, RewardTrainer
 from trl.trainer.reward_trainer import DataCollatorForPreference
 
-from jurist.contracts import Artifact, TrainJob
 from jurist.errors import UsageError
+from jurist.train_jobs import Artifact, TrainJob
 from jurist_trl.scoring import last_token_logits, normalize_head, score_ids
 from jurist_trl.supervised.agreement import agreement, soft_preference_loss, write_calibration
 from jurist_trl.supervised.collation import KeepsProbability

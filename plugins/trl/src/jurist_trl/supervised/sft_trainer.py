@@ -9,8 +9,8 @@ from datasets import Dataset
 from transformers import AutoModelForCausalLM, set_seed
 from trl import SFTConfig, SFTTrainer
 
-from jurist.contracts import Artifact, TrainJob
 from jurist.errors import UsageError
+from jurist.train_jobs import Artifact, TrainJob
 from jurist_trl.supervised.examples import Revision, messages, read_examples
 from jurist_trl.supervised.sft import SFT, SFTOptions
 from jurist_trl.tokens import completion_labels, conversation_ids, prompt_ids

@@ -6,8 +6,8 @@ import json
 import shutil
 from pathlib import Path
 
-from jurist.contracts import TrainJob
 from jurist.errors import UsageError
+from jurist.train_jobs import TrainJob
 
 COMPLETE = "complete.json"  # written last, so a checkpoint cut short by a crash is never continued from
 

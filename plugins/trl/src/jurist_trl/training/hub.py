@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
-from jurist.contracts import TrainJob
 from jurist.errors import UsageError
+from jurist.train_jobs import TrainJob
 
 _FILES = ["*.safetensors", "*.json", "*.jinja", "*.txt", "*.model", "*.tiktoken"]
 # Copies in other formats lie in folders of their own, or under this name, and would double the download.

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from jurist.contracts import TrainJob
 from jurist.errors import UsageError
+from jurist.train_jobs import TrainJob
 from jurist_trl.tokens import load_tokenizer, prompt_ids
 from jurist_trl.trainer import TRLTrainer
 from jurist_trl.training.hub import with_local_models

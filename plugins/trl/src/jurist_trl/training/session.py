@@ -16,9 +16,9 @@ from accelerate import PartialState
 from safetensors import SafetensorError
 from transformers import PrinterCallback, TrainerCallback
 
-from jurist.contracts import TrainJob, TrainProgress
 from jurist.errors import TrainingError
 from jurist.files.folders import replacing
+from jurist.train_jobs import TrainJob, TrainProgress
 from jurist_trl.settings import LoraOptions, SupervisedOptions, TrainingOptions
 from jurist_trl.training.checkpoints import (
     check_processes,

@@ -1,16 +1,16 @@
-"""Sampled: a prompt with all that came of it in a compare stage, and the counts over many of them."""
+"""Tallies of a compare stage: all that came of each prompt, and the counts over many of them."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
-from jurist.records import Decision, Prompt, Response, ResponseOutcome
+from jurist.records import OnFlip, Prompt, Response, ResponseOutcome
+from jurist.stage_records import Judged, outcome_of
 from jurist.stages.base import tally
 from jurist.stages.judge_counts import JudgeCounts
-from jurist.stages.jury import Judged, outcome_of
 from jurist.stages.triads import Triads
 
 
@@ -45,22 +45,15 @@ class Sampled:
         verdicts = []
         for judged in self.judged:
             first, second = judged.comparison.response_a.text, judged.comparison.response_b.text
-            upset = second_is_better(judged.decision)
-            if upset is not None:
-                verdicts.append((second, first) if upset else (first, second))
+            if judged.preferred is not None:
+                verdicts.append((first, second) if judged.preferred == "A" else (second, first))
         return Triads.among(verdicts)
-
-
-def second_is_better(decision: Decision) -> bool | None:
-    """Which response it prefers; None where it prefers none."""
-    probability = decision.probability
-    return None if probability is None or probability == 0.5 else probability < 0.5
 
 
 class Tallies:
     """Counts over comparisons, for the summary; ``on_flip`` is that of the stage."""
 
-    def __init__(self, on_flip: Literal["average", "abstain"]) -> None:
+    def __init__(self, on_flip: OnFlip) -> None:
         self._decisions: Counter[str] = Counter()
         self._responses: Counter[str] = Counter()
         self._judges = JudgeCounts(on_flip)

@@ -1,4 +1,4 @@
-"""What ``run.json`` and ``recipe.yaml`` say of a run, and where its stages keep their files."""
+"""The files of a run as they are read: what it says of itself, and where its stages keep theirs."""
 
 from __future__ import annotations
 
@@ -13,6 +13,15 @@ import yaml
 
 from jurist.errors import UsageError
 from jurist.files.yaml_text import load_yaml
+
+STATE = "run.json"
+RECIPE = "recipe.yaml"
+STAGES = "stages"
+
+
+def stage_folder(run: Path, number: int, name: str) -> Path:
+    """The folder of a stage; the first stage of a recipe has the number 1."""
+    return run / STAGES / f"{number:02d}-{name}"
 
 
 @dataclass(frozen=True)
@@ -32,6 +41,20 @@ class StageFolder:
         known = (path,) if self.finished else (draft, path)
         return next((each for each in known if each.is_file()), None)
 
+    def summary(self) -> Mapping[str, Any]:
+        """What ``summary.json`` holds; nothing where it is not there or cannot be read."""
+        try:
+            summary = json.loads((self.folder / "summary.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return {}
+        return summary if isinstance(summary, dict) else {}
+
+    @property
+    def has_labels(self) -> bool:
+        """Whether it is finished and gave labels; preferences alone may be what a trainer was handed."""
+        judgments, labels = self.folder / "judgments.jsonl", self.folder / "preferences.jsonl"
+        return self.finished and judgments.is_file() and labels.is_file() and labels.stat().st_size > 0
+
 
 @dataclass(frozen=True)
 class RunFiles:
@@ -49,17 +72,15 @@ class RunFiles:
         Raises:
             UsageError: it is not the folder of a run.
         """
-        missing = [
-            f"it has no {name}" for name in ("run.json", "recipe.yaml") if not (folder / name).is_file()
-        ]
+        missing = [f"it has no {name}" for name in (STATE, RECIPE) if not (folder / name).is_file()]
         if missing:
             raise _not_a_run(folder, " and ".join(missing))
         try:
-            state = json.loads((folder / "run.json").read_text(encoding="utf-8"))
-            text = (folder / "recipe.yaml").read_text(encoding="utf-8")
+            state = json.loads((folder / STATE).read_text(encoding="utf-8"))
+            text = (folder / RECIPE).read_text(encoding="utf-8")
             recipe = _recipe(text)
             if not isinstance(state, dict) or not isinstance(recipe, dict):
-                raise ValueError("run.json and recipe.yaml must each be a mapping")
+                raise ValueError(f"{STATE} and {RECIPE} must each be a mapping")
         except (OSError, ValueError, yaml.YAMLError) as error:
             raise _not_a_run(folder, error) from error
         return cls(folder, state, recipe, text)
@@ -71,17 +92,20 @@ class RunFiles:
         for number, settings in enumerate(self.recipe.get("stages", []), 1):
             kind = str(settings.get("stage"))
             name = str(settings.get("name") or kind)
-            folder = self.folder / "stages" / f"{number:02d}-{name}"
+            folder = stage_folder(self.folder, number, name)
             found.append(StageFolder(number, name, kind, folder, finished=name in finished))
         return found
+
+    def labelling(self) -> list[StageFolder]:
+        """The finished stages that gave labels."""
+        return [stage for stage in self.stages() if stage.has_labels]
 
 
 def _not_a_run(folder: Path, cause: str | Exception) -> UsageError:
     return UsageError(
         f"{folder} is not the folder of a run",
-        provided_by="jurist-review",
         cause=cause,
-        hint="name the folder that 'jurist run' wrote (the one with run.json)",
+        hint=f"name the folder that 'jurist run' wrote (the one with {STATE})",
     )
 
 

@@ -1,4 +1,4 @@
-"""Labelling: what the labels of a run would cost if people gave them, or checked them."""
+"""Labelling costs: what the labels of a run would cost if people gave them, or checked them."""
 
 from __future__ import annotations
 

@@ -1,19 +1,18 @@
-"""Scored: the scorers of a stage, and what all of them say of a response."""
+"""Scorers: those that a stage names, and what all of them say of a response."""
 
 from __future__ import annotations
 
 import asyncio
-import math
-from collections.abc import Mapping, Sequence
-from statistics import fmean
-from typing import Any, cast
+from collections.abc import Sequence
+from typing import cast
 
-from jurist.assembly import labels_of
 from jurist.constitution import Principle
 from jurist.contracts import Scorer
-from jurist.records import Prompt, Response, Score, ScoreOutcome
+from jurist.records import Prompt, Response, ScoreOutcome
+from jurist.selection import labels_of
 from jurist.stage_settings import Reference
-from jurist.stages.base import Stage, Surroundings
+from jurist.stages.base import ComponentUse, Stage
+from jurist.stages.surroundings import Surroundings
 
 
 class Scorers:
@@ -34,16 +33,12 @@ class Scorers:
         return dict(zip(self._scorers, scores, strict=True))
 
 
-def mean_score(scores: Mapping[str, ScoreOutcome]) -> float | None:
-    """The mean of what scorers gave; None unless every one of them gave a finite number."""
-    values = [score.value for score in scores.values() if isinstance(score, Score)]
-    is_whole = values and len(values) == len(scores) and all(map(math.isfinite, values))
-    return fmean(values) if is_whole else None
-
-
-def scorer_references(stage: str, scorers: Sequence[Reference]) -> list[tuple[str, str, Any]]:
-    """The components that a stage of that name scores with: (where in the recipe, kind, reference)."""
-    return [(f"stages.{stage}.scorers.{number}", "scorer", scorer) for number, scorer in enumerate(scorers)]
+def scorer_references(stage: str, scorers: Sequence[Reference]) -> list[ComponentUse]:
+    """The components that a stage of that name scores with."""
+    return [
+        ComponentUse(f"stages.{stage}.scorers.{number}", "scorer", scorer)
+        for number, scorer in enumerate(scorers)
+    ]
 
 
 def scorer_faults(stage: str, scorers: Sequence[Reference]) -> list[str]:

@@ -14,9 +14,11 @@ import signal
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any, cast
 
-from jurist.assembly import Selection
-from jurist.contracts import Artifact, ScoreResponses, Trainer, TrainJob, TrainProgress
+from jurist.component import COMMON_SETTINGS
+from jurist.contracts import Trainer
 from jurist.errors import TrainingError, UsageError
+from jurist.selection import Selection
+from jurist.train_jobs import Artifact, ScoreResponses, TrainJob, TrainProgress
 from jurist.training.channel import Messages, Which
 from jurist.training.processes import TrainerProcesses
 
@@ -26,8 +28,6 @@ Score = Callable[[Sequence[Messages], Sequence[str]], Coroutine[Any, Any, list[f
 
 Scores = Mapping[Which, Score]
 """What scores responses for a trainer, by the attribute under which the trainer finds it."""
-
-LOG = "train.log"
 
 _LOG_TAIL = 2000
 """How many characters of the log an error shows."""
@@ -100,7 +100,7 @@ class TrainerWorker:
         """The process that is there, or new ones; of several, the log has all that they print."""
         if count > 1 or self._processes is None or not self._processes.alive:
             await self.close()
-            self._processes = TrainerProcesses(count, job.output / LOG if count > 1 else None)
+            self._processes = TrainerProcesses(count, job.log if count > 1 else None)
             await self._processes.start()
         return self._processes
 
@@ -112,7 +112,7 @@ class TrainerWorker:
         progress: Progress,
         scores: Scores,
     ) -> Artifact:
-        options = {k: v for k, v in trainer.settings.items() if k not in ("use", "name", "limits", "batch")}
+        options = {k: v for k, v in trainer.settings.items() if k not in COMMON_SETTINGS}
         what = {"target": trainer.component.target, "options": options, "scores": list(scores)}
         await processes.send({"job": {**what, "job": job.model_dump(mode="json")}})
         artifacts: dict[int, Artifact] = {}
@@ -194,7 +194,7 @@ def _stopped(trainer: Selection, job: TrainJob, event: dict[str, Any]) -> Traini
         f"trainer '{trainer.label}' stopped: {event['error']}",
         provided_by=trainer.component.provided_by,
         cause=event["cause"],
-        hint=event["hint"] or f"see {job.output / LOG}",
+        hint=event["hint"] or f"see {job.log}",
     )
 
 
@@ -202,8 +202,7 @@ async def _died(processes: TrainerProcesses, trainer: Selection, job: TrainJob) 
     rank = processes.first_gone
     code = await processes.ended()
     who = "the process" if processes.count == 1 else f"process {rank} of {processes.count}"
-    log = job.output / LOG
-    said = log.read_text(errors="replace") if log.exists() else ""
+    said = job.log.read_text(errors="replace") if job.log.exists() else ""
     for report in [*_TORCHRUN.finditer(said)][-1:]:  # the last, where earlier attempts died as well
         code, said = int(report["code"]), said[: report.start()]
     how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
@@ -211,5 +210,5 @@ async def _died(processes: TrainerProcesses, trainer: Selection, job: TrainJob) 
         f"{who} of trainer '{trainer.label}' died ({how}).\n{said[-_LOG_TAIL:]}".rstrip(),
         provided_by=trainer.component.provided_by,
         cause="out of memory, or killed from outside" if how == "SIGKILL" else None,
-        hint=f"see {log}; running again continues from the last checkpoint",
+        hint=f"see {job.log}; running again continues from the last checkpoint",
     )

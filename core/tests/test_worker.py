@@ -13,14 +13,15 @@ from typing import Any
 
 import pytest
 
-from jurist.assembly import Selection, select
-from jurist.contracts import Artifact, TrainJob, TrainProgress
 from jurist.errors import Interrupted, TrainingError
-from jurist.training.workers import TrainerWorker
+from jurist.selection import Selection, select
+from jurist.train_jobs import Artifact, TrainJob, TrainProgress
+from jurist.training.worker import TrainerWorker
 
 TRAINERS = """
 import os, signal, time
-from jurist.contracts import Artifact, Trainer, TrainProgress
+from jurist.contracts import Trainer
+from jurist.train_jobs import Artifact, TrainProgress
 from jurist.errors import TrainingError
 from jurist.options import Options
 
@@ -120,9 +121,9 @@ async def test_the_worker_ends_when_its_parent_is_killed(source: Any, job: Train
         import asyncio, sys
         from pathlib import Path
         from jurist.component import Component
-        from jurist.assembly import select
-        from jurist.contracts import TrainJob
-        from jurist.training.workers import TrainerWorker
+        from jurist.selection import select
+        from jurist.train_jobs import TrainJob
+        from jurist.training.worker import TrainerWorker
         class Source:
             def find(self, kind, name):
                 return Component("odd", "odd_trainers:Odd", "").collected(kind, "test")
