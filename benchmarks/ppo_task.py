@@ -93,7 +93,7 @@ class Task:
 
     @cached_property
     def _rewards(self) -> Any:
-        from jurist_trl.scoring import RewardModel
+        from jurist_trl.reward_model import RewardModel
 
         return RewardModel(self.reward_model, batch_size=ROLLOUT)
 

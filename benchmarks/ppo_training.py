@@ -21,7 +21,8 @@ GENERATIONS = 8
 def jurist_ppo(settings: Settings) -> None:
     """Ours, as a recipe runs it."""
     from jurist.train_jobs import TrainJob
-    from jurist_trl.ppo import PPO, PPOOptions
+    from jurist_trl.ppo.component import PPO
+    from jurist_trl.ppo.options import PPOOptions
 
     options = PPOOptions(
         rollouts=settings["rollouts"],
@@ -50,7 +51,7 @@ def grouped(settings: Settings) -> None:
     from transformers import AutoModelForCausalLM, AutoTokenizer, set_seed
     from trl import GRPOConfig, GRPOTrainer, RLOOConfig, RLOOTrainer
 
-    from jurist_trl.scoring import RewardModel
+    from jurist_trl.reward_model import RewardModel
 
     rewards = RewardModel(Path(settings["reward_model"]), batch_size=settings["rollout"])
 
@@ -161,9 +162,9 @@ def _prompts(settings: Settings) -> list[dict[str, Any]]:
 
 
 IMPORTS = {
-    "jurist-ppo": ["jurist_trl.ppo.run", "jurist_trl.scoring"],
-    "grpo": ["trl.trainer.grpo_trainer", "jurist_trl.scoring"],
-    "rloo": ["trl.trainer.rloo_trainer", "jurist_trl.scoring"],
+    "jurist-ppo": ["jurist_trl.ppo.run", "jurist_trl.reward_model"],
+    "grpo": ["trl.trainer.grpo_trainer", "jurist_trl.reward_model"],
+    "rloo": ["trl.trainer.rloo_trainer", "jurist_trl.reward_model"],
     "trl-1.12-ppo": ["trl.experimental.ppo"],
 }
 METHODS = {"jurist-ppo": jurist_ppo, "grpo": grouped, "rloo": grouped, "trl-1.12-ppo": peer_ppo}

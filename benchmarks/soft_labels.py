@@ -27,7 +27,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast, logging
 
 from jurist.train_jobs import TrainJob
-from jurist_trl.scoring import RewardModel
+from jurist_trl.reward_model import RewardModel
 from jurist_trl.supervised.reward import Reward, RewardOptions
 
 WORDS = [f"word{number}" for number in range(64)]

@@ -65,7 +65,7 @@ from jurist.validation.spot_check import ToLabel
 from jurist.validation.spot_check_result import CheckedStratum, SpotChecked
 from jurist_registry.main import cli
 from jurist_registry.registry import Registry
-from jurist_trl.settings import FSDPOptions, LoraOptions
+from jurist_trl.options import FSDPOptions, LoraOptions
 
 REPOSITORY = Path(__file__).parents[1]
 DOCS = REPOSITORY / "docs"

@@ -49,6 +49,13 @@ def test_all_faulty_rows_are_listed_by_line(tmp_path: Path) -> None:
         assert part in text
 
 
+@pytest.mark.parametrize("role", ["assistant", "system"])
+def test_a_prompt_that_waits_for_no_answer_is_refused(role: str, write_rows: Write) -> None:
+    row = {"prompt": [{"role": "user", "content": "x"}, {"role": role, "content": "y"}]}
+    with pytest.raises(UsageError, match=f"ends with the {role}'s turn; it must end with the user's"):
+        load_prompts(Path(write_rows(row)))
+
+
 @pytest.mark.parametrize(
     "row",
     [

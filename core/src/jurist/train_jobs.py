@@ -33,6 +33,7 @@ class TrainJob(Record):
     everything needed to resume goes to ``output``/checkpoints, and a job whose folder has some
     continues from the last. A trainer may write ``output``/metrics.jsonl, one JSON object per optimizer step
     with its number as ``step`` and metrics beside it; reports draw its curves.
+    :class:`jurist.training.metrics_log.MetricsLog` writes it.
 
     ``reward_models`` are checkpoints that responses to ``prompts`` are rewarded with. ``held_out`` are
     prompts to measure on while training, as lines of the same form. ``mixed`` are conversations (``prompt``,

@@ -127,13 +127,13 @@ def test_a_recipe_trains_a_labeler_on_a_file_and_has_it_judge(
 
 
 def test_a_bradley_terry_labeler_is_a_reward_model_and_a_cross_encoder_is_none(model: Path) -> None:
-    scoring = pytest.importorskip("jurist_trl.scoring")
+    reward_model = pytest.importorskip("jurist_trl.reward_model")
     labeler = Labeler.load(model)
     pair = comparison("what is red", "well good", "bad then")
     if labeler.facts.head == "cross_encoder":
         with pytest.raises(Exception, match="2 labels instead of 1"):
-            scoring.RewardModel(model)
+            reward_model.RewardModel(model)
         return
     prompt = [{"role": "user", "content": "what is red"}]
-    a, b = scoring.RewardModel(model).score([prompt, prompt], ["well good", "bad then"])
+    a, b = reward_model.RewardModel(model).score([prompt, prompt], ["well good", "bad then"])
     assert labeler.margins([Pair.of(pair)])[0] == pytest.approx(a - b, abs=1e-5)

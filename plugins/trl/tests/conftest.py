@@ -100,6 +100,12 @@ def write_lines(path: Path, rows: list[dict[str, Any]]) -> Path:
 
 
 @pytest.fixture(scope="session")
+def write_rows() -> Callable[[Path, list[dict[str, Any]]], Path]:
+    """Write rows as JSON lines; gives the path again."""
+    return write_lines
+
+
+@pytest.fixture(scope="session")
 def revisions(tmp_path_factory: pytest.TempPathFactory) -> Path:
     rows = [
         {
@@ -192,6 +198,63 @@ def reward_model(policy: Path, preferences: Path, tmp_path_factory: pytest.TempP
     return Reward(options).train(job, lambda _: None).path
 
 
+@pytest.fixture(scope="session")
+def train_reward() -> Callable[..., Artifact]:
+    """Train a reward model until it is sure, unless options say otherwise."""
+    from jurist_trl.supervised.reward import Reward, RewardOptions
+
+    sure = {"batch_size": 8, "learning_rate": 3e-3, "epochs": 3, "save_steps": 2, "eval_fraction": 0.25}
+
+    def train(
+        job: TrainJob, progress: Callable[[TrainProgress], None] = lambda _: None, **options: Any
+    ) -> Artifact:
+        return Reward(RewardOptions(**{**sure, **options})).train(job, progress)
+
+    return train
+
+
+@pytest.fixture(scope="session")
+def trained_reward(
+    train_reward: Callable[..., Artifact],
+    policy: Path,
+    preferences: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Artifact:
+    return train_reward(TrainJob(model=policy, data=preferences, output=tmp_path_factory.mktemp("reward")))
+
+
+@pytest.fixture(scope="session")
+def score_texts() -> Callable[[Path, list[dict[str, Any]], str], list[float]]:
+    """The scores of a reward model's folder for one side of preferences."""
+
+    def scores(folder: Path, rows: list[dict[str, Any]], side: str) -> list[float]:
+        from jurist_trl.reward_model import RewardModel
+
+        texts = [row[side][0]["content"] for row in rows]
+        return RewardModel(folder).score([row["prompt"] for row in rows], texts)
+
+    return scores
+
+
+@pytest.fixture(scope="session")
+def log_probability() -> Callable[[Any, Any, dict[str, Any], str], Any]:
+    """Sum of the log-probabilities of a response's tokens, end token included, one after the other."""
+    import torch
+
+    def of(model: Any, tokenizer: Any, row: dict[str, Any], side: str) -> Any:
+        prompt = tokenizer.apply_chat_template(row["prompt"], add_generation_prompt=True)["input_ids"]
+        whole = tokenizer.apply_chat_template(row["prompt"] + row[side])["input_ids"]
+        assert whole[: len(prompt)] == prompt
+        assert whole[-1] == tokenizer.eos_token_id
+        logits = model(input_ids=torch.tensor([whole])).logits[0]
+        total = torch.zeros((), dtype=logits.dtype)
+        for place in range(len(prompt), len(whole)):
+            total = total + logits[place - 1].log_softmax(-1)[whole[place]]
+        return total
+
+    return of
+
+
 @pytest.fixture
 def ppo_job(policy: Path, prompts: Path, tmp_path: Path) -> TrainJob:
     return TrainJob(model=policy, data=prompts, output=tmp_path, seed=2)
@@ -200,7 +263,8 @@ def ppo_job(policy: Path, prompts: Path, tmp_path: Path) -> TrainJob:
 @pytest.fixture
 def train_ppo(reward_functions: ModuleType) -> Callable[..., Artifact]:
     """Train by PPO, fast unless options say otherwise; ``measure`` is what core would set."""
-    from jurist_trl.ppo import PPO, PPOOptions
+    from jurist_trl.ppo.component import PPO
+    from jurist_trl.ppo.options import PPOOptions
 
     fast = {
         "rollouts": 2,
@@ -224,14 +288,10 @@ def train_ppo(reward_functions: ModuleType) -> Callable[..., Artifact]:
     return train
 
 
-@pytest.fixture
-def ppo_trainers(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """The PPOTrainers that are made, to look into after training."""
-    from jurist_trl.ppo import run as ppo_run
+def keeping(base: type[Any], made: list[Any]) -> type[Any]:
+    """The trainer ``base``, which keeps its rollouts and puts itself into ``made``."""
 
-    made: list[Any] = []
-
-    class Kept(ppo_run.PPOTrainer):
+    class Kept(base):  # type: ignore[misc]
         def __init__(self, **arguments: Any) -> None:
             super().__init__(**arguments)
             self.rollouts: list[dict[str, Any]] = []
@@ -239,10 +299,19 @@ def ppo_trainers(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 
         def _generate_and_score_completions(self, inputs: Any) -> Any:
             batch = super()._generate_and_score_completions(inputs)
-            self.rollouts.append(batch)
+            self.rollouts.append({**batch, "texts": self.last_responses, "rewards": self.last_rewards})
             return batch
 
-    monkeypatch.setattr(ppo_run, "PPOTrainer", Kept)
+    return Kept
+
+
+@pytest.fixture
+def ppo_trainers(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """The PPOTrainers that are made, each with its rollouts, to look into after training."""
+    from jurist_trl.ppo import run as ppo_run
+
+    made: list[Any] = []
+    monkeypatch.setattr(ppo_run, "PPOTrainer", keeping(ppo_run.PPOTrainer, made))
     return made
 
 
@@ -280,21 +349,6 @@ def group_trainers(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     from jurist_trl.groups import run as group_run
 
     made: list[Any] = []
-
-    def kept(base: type[Any]) -> type[Any]:
-        class Kept(base):  # type: ignore[misc]
-            def __init__(self, **arguments: Any) -> None:
-                super().__init__(**arguments)
-                self.rollouts: list[dict[str, Any]] = []
-                made.append(self)
-
-            def _generate_and_score_completions(self, inputs: Any) -> Any:
-                batch = super()._generate_and_score_completions(inputs)
-                self.rollouts.append({**batch, "texts": self.last_responses, "rewards": self.last_rewards})
-                return batch
-
-        return Kept
-
     for name in ("GroupRelativeTrainer", "LeaveOneOutTrainer"):
-        monkeypatch.setattr(group_run, name, kept(getattr(group_run, name)))
+        monkeypatch.setattr(group_run, name, keeping(getattr(group_run, name), made))
     return made

@@ -10,9 +10,8 @@ import pytest
 
 from jurist.testing import JudgeContract, ScorerContract, TrainerContract
 from jurist.train_jobs import TrainJob
-from jurist_trl.groups.grpo import GRPO
-from jurist_trl.groups.rloo import RLOO
-from jurist_trl.ppo import PPO
+from jurist_trl.groups.component import GRPO, RLOO
+from jurist_trl.ppo.component import PPO
 from jurist_trl.reward_judge import RewardModelJudge, RewardModelScorer
 from jurist_trl.supervised.dpo import DPO
 from jurist_trl.supervised.reward import Reward, RewardOptions

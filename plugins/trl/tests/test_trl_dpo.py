@@ -24,46 +24,30 @@ def train(
     return DPO(DPOOptions(**{**STEPS, **options})).train(job, progress)
 
 
-def write_lines(path: Path, rows: list[dict[str, Any]]) -> Path:
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    return path
-
-
 def read_lines(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
-def log_probability(model: Any, tokenizer: Any, row: dict[str, Any], side: str) -> Any:
-    """Sum of the log-probabilities of a response's tokens, end token included, one after the other."""
-    import torch
-
-    prompt = tokenizer.apply_chat_template(row["prompt"], add_generation_prompt=True)["input_ids"]
-    whole = tokenizer.apply_chat_template(row["prompt"] + row[side])["input_ids"]
-    assert whole[: len(prompt)] == prompt
-    assert whole[-1] == tokenizer.eos_token_id
-    logits = model(input_ids=torch.tensor([whole])).logits[0]
-    total = torch.zeros((), dtype=logits.dtype)
-    for place in range(len(prompt), len(whole)):
-        total = total + logits[place - 1].log_softmax(-1)[whole[place]]
-    return total
-
-
-def implicit_rewards(trained: Path, policy: Path, rows: list[dict[str, Any]]) -> list[float]:
+@pytest.fixture
+def implicit_rewards(log_probability: Any) -> Callable[[Path, Path, list[dict[str, Any]]], list[float]]:
     """log ratio of the chosen response - that of the rejected one, by plain Transformers."""
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    tokenizer = AutoTokenizer.from_pretrained(trained)
-    models = [AutoModelForCausalLM.from_pretrained(folder).eval() for folder in (trained, policy)]
-    with torch.no_grad():
-        return [
-            sum(
-                sign * factor * log_probability(model, tokenizer, row, side).item()
-                for sign, side in ((1, "chosen"), (-1, "rejected"))
-                for factor, model in zip((1, -1), models, strict=True)
-            )
-            for row in rows
-        ]
+    def rewards(trained: Path, policy: Path, rows: list[dict[str, Any]]) -> list[float]:
+        tokenizer = AutoTokenizer.from_pretrained(trained)
+        models = [AutoModelForCausalLM.from_pretrained(folder).eval() for folder in (trained, policy)]
+        with torch.no_grad():
+            return [
+                sum(
+                    sign * factor * log_probability(model, tokenizer, row, side).item()
+                    for sign, side in ((1, "chosen"), (-1, "rejected"))
+                    for factor, model in zip((1, -1), models, strict=True)
+                )
+                for row in rows
+            ]
+
+    return rewards
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +57,7 @@ def trained(policy: Path, preferences: Path, tmp_path_factory: pytest.TempPathFa
 
 
 def test_a_policy_comes_to_prefer_what_is_chosen_as_surely_as_the_labels_are(
-    trained: Artifact, policy: Path, preferences: Path
+    trained: Artifact, policy: Path, preferences: Path, implicit_rewards: Any
 ) -> None:
     ratios = implicit_rewards(trained.path, policy, read_lines(preferences))
     assert trained.kind == "policy"
@@ -97,15 +81,16 @@ def test_a_policy_comes_to_prefer_what_is_chosen_as_surely_as_the_labels_are(
 
 
 def test_the_measures_of_held_out_pairs_are_those_of_the_saved_policy(
-    trained: Artifact, policy: Path, preferences: Path
+    trained: Artifact, policy: Path, preferences: Path, implicit_rewards: Any
 ) -> None:
     import torch
 
+    from jurist.files.training_data import PreferenceRow, read_training_data
     from jurist_trl.supervised.agreement import agreement
-    from jurist_trl.supervised.examples import PreferencePair, messages, read_examples
     from jurist_trl.supervised.preferences import _uniform
+    from jurist_trl.tokens import messages
 
-    examples = read_examples(preferences, PreferencePair)
+    examples = read_training_data(preferences, PreferenceRow)
     drawn = [_uniform(0, messages(example.prompt)) < 0.25 for example in examples]
     rows = [row for row, out in zip(read_lines(preferences), drawn, strict=True) if out]
     ratios = torch.tensor(implicit_rewards(trained.path, policy, rows))
@@ -116,9 +101,9 @@ def test_the_measures_of_held_out_pairs_are_those_of_the_saved_policy(
     assert trained.metrics["eval_margin"] == pytest.approx(0.5 * ratios.mean().item(), abs=1e-4)
 
 
-def test_ties_teach_nothing(policy: Path, preferences: Path, tmp_path: Path) -> None:
+def test_ties_teach_nothing(policy: Path, preferences: Path, tmp_path: Path, write_rows: Any) -> None:
     rows = [row | {"probability": 0.5} for row in read_lines(preferences)]
-    data = write_lines(tmp_path / "ties.jsonl", rows)
+    data = write_rows(tmp_path / "ties.jsonl", rows)
     artifact = train(TrainJob(model=policy, data=data, output=tmp_path), max_steps=6)
     assert artifact.metrics["loss"] >= math.log(2) - 1e-6
     assert artifact.metrics["eval_loss"] == pytest.approx(math.log(2), abs=1e-3)
@@ -127,7 +112,7 @@ def test_ties_teach_nothing(policy: Path, preferences: Path, tmp_path: Path) -> 
 
 
 def test_hard_labels_are_of_the_likelier_response_and_ties_are_counted(
-    policy: Path, preferences: Path, tmp_path: Path, weights: Any
+    policy: Path, preferences: Path, tmp_path: Path, weights: Any, write_rows: Any
 ) -> None:
     """Rows of probability .1, the other way round, train the same policy as rows of .9."""
     import torch
@@ -139,7 +124,7 @@ def test_hard_labels_are_of_the_likelier_response_and_ties_are_counted(
     tie = rows[0] | {"probability": 0.5}
     results = []
     for name, data in (("rows", rows), ("swapped", [*swapped, tie])):
-        job = TrainJob(model=policy, data=write_lines(tmp_path / name, data), output=tmp_path / f"out-{name}")
+        job = TrainJob(model=policy, data=write_rows(tmp_path / name, data), output=tmp_path / f"out-{name}")
         results.append(train(job, labels="hard", max_steps=3))
     one, other = (weights(result.path) for result in results)
     assert all(torch.equal(one[name], other[name]) for name in one)
@@ -166,7 +151,7 @@ def test_killed_and_resumed_training_ends_bit_identical(
 
 
 def test_adapters_are_trained_against_the_policy_without_them(
-    policy: Path, preferences: Path, tmp_path: Path, weights: Any
+    policy: Path, preferences: Path, tmp_path: Path, weights: Any, implicit_rewards: Any
 ) -> None:
     import torch
 

@@ -16,21 +16,6 @@ from jurist_trl.supervised.dpo import DPOOptions
 pytestmark = pytest.mark.filterwarnings("ignore:.*gradient_checkpointing.*:FutureWarning")
 
 
-def log_probability(model: Any, tokenizer: Any, row: dict[str, Any], side: str) -> Any:
-    """Sum of the log-probabilities of a response's tokens, end token included, one after the other."""
-    import torch
-
-    prompt = tokenizer.apply_chat_template(row["prompt"], add_generation_prompt=True)["input_ids"]
-    whole = tokenizer.apply_chat_template(row["prompt"] + row[side])["input_ids"]
-    assert whole[: len(prompt)] == prompt
-    assert whole[-1] == tokenizer.eos_token_id
-    logits = model(input_ids=torch.tensor([whole])).logits[0]
-    total = torch.zeros((), dtype=logits.dtype)
-    for place in range(len(prompt), len(whole)):
-        total = total + logits[place - 1].log_softmax(-1)[whole[place]]
-    return total
-
-
 class Double:
     """A trainer in double precision whose policy is not its reference, and its first pairs as a batch."""
 
@@ -38,15 +23,15 @@ class Double:
         import torch
         from transformers import AutoModelForCausalLM
 
+        from jurist.files.training_data import PreferenceRow
         from jurist_trl.supervised.dpo_trainer import _trainer
-        from jurist_trl.supervised.examples import PreferencePair
         from jurist_trl.supervised.preferences import split_pairs
         from jurist_trl.tokens import load_tokenizer
 
         self.tokenizer = load_tokenizer(policy)
         self.rows = [json.loads(line) for line in preferences.read_text().splitlines()[: len(probabilities)]]
         examples = [
-            PreferencePair.model_validate({**row, "probability": p})
+            PreferenceRow.model_validate({**row, "probability": p})
             for row, p in zip(self.rows, probabilities, strict=True)
         ]
         limits: dict[str, Any] = {"max_length": 99, "eval_fraction": 0, "seed": 0, "provided_by": ""}
@@ -72,7 +57,7 @@ class Double:
 
 @pytest.mark.parametrize("probabilities", [[0.9, 0.5, 1.0, 0.2], [1.0] * 4, [0.5] * 4])
 def test_loss_and_gradient_are_the_formula(
-    policy: Path, preferences: Path, tmp_path: Path, probabilities: list[float]
+    policy: Path, preferences: Path, tmp_path: Path, probabilities: list[float], log_probability: Any
 ) -> None:
     import torch
 

@@ -21,8 +21,7 @@ from trl import GRPOTrainer
 
 from jurist.train_jobs import TrainJob
 from jurist_trl.groups import run
-from jurist_trl.groups.grpo import GRPO
-from jurist_trl.groups.rloo import RLOO
+from jurist_trl.groups.component import GRPO, RLOO
 
 
 def recited(base):

@@ -12,8 +12,8 @@ import pytest
 from jurist.contracts import Trainer
 from jurist.errors import TrainingError
 from jurist.train_jobs import TrainJob
-from jurist_trl.groups.grpo import GRPO, GRPOOptions
-from jurist_trl.groups.rloo import RLOO
+from jurist_trl.groups.component import GRPO, RLOO
+from jurist_trl.groups.options import GRPOOptions
 
 METHODS = [GRPO, RLOO]
 
@@ -105,7 +105,7 @@ def test_a_response_without_reward_moves_no_weight(
 def test_rewards_of_a_model_with_a_tokenizer_of_its_own_and_of_scorers_add_up(
     job: TrainJob, preferences: Path, tmp_path: Path, group_trainers: list[Any], make_policy: Any
 ) -> None:
-    from jurist_trl.scoring import RewardModel
+    from jurist_trl.reward_model import RewardModel
     from jurist_trl.supervised.reward import Reward, RewardOptions
 
     other = make_policy(template="{% for m in messages %}{{ m.content }} {% endfor %}")

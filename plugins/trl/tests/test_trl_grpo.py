@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +10,8 @@ import pytest
 from jurist.contracts import Trainer
 from jurist.errors import TrainingError, UsageError
 from jurist.train_jobs import TrainJob, TrainProgress
-from jurist_trl.groups.grpo import GRPO, GRPOOptions
-from jurist_trl.groups.rloo import RLOO, RLOOOptions
+from jurist_trl.groups.component import GRPO, RLOO
+from jurist_trl.groups.options import GRPOOptions, RLOOOptions
 
 METHODS = [GRPO, RLOO]
 
@@ -133,12 +132,11 @@ def test_truncated_responses_can_be_left_out_of_the_loss(
 
 
 def test_few_prompts_are_used_again_and_texts_are_messages_of_the_user(
-    job: TrainJob, group_trainers: list[Any], train_group: Any
+    job: TrainJob, group_trainers: list[Any], train_group: Any, write_rows: Any
 ) -> None:
-    few = job.output / "few.jsonl"
     lines = [{"prompt": "say red please"}, {"prompt": [{"role": "user", "content": "say one please"}]}]
     long = {"prompt": "say " + "red " * 20 + "please"}
-    few.write_text("".join(json.dumps(line) + "\n" for line in [*lines, long]))
+    few = write_rows(job.output / "few.jsonl", [*lines, long])
     artifact = train_group(GRPO, job.model_copy(update={"data": few}), batch_size=24, max_prompt_length=10)
     assert artifact.metrics["prompts"] == 2
     assert artifact.metrics["prompts_too_long"] == 1

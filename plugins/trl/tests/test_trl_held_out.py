@@ -155,14 +155,3 @@ def test_a_measurement_that_gave_nothing_leaves_no_older_one_in_its_place(
     artifact = train_ppo(job, measure=measure, **settings)
     assert artifact.metrics["held_out_missing"] == 5
     assert "held_out_metric" not in artifact.metrics
-
-
-def test_the_newest_measurement_is_remembered_by_a_resumed_log(tmp_path: Path) -> None:
-    from jurist_trl.training.metrics_log import MetricsLog
-
-    log = MetricsLog(tmp_path / "metrics.jsonl", 0)
-    log.append(0, {"held_out_metric": 7.0, "held_out_missing": 0.0})
-    log.append(1, {"loss": 1.0, "held_out_missing": 5.0})
-    log.append(2, {"loss": 2.0})
-    expected = {"loss": 2.0, "held_out_missing": 5.0}
-    assert log.newest == MetricsLog(tmp_path / "metrics.jsonl", 2).newest == expected

@@ -14,7 +14,8 @@ import pytest
 from jurist.contracts import Trainer
 from jurist.errors import UsageError
 from jurist.train_jobs import TrainJob
-from jurist_trl.ppo import PPO, PPOOptions
+from jurist_trl.ppo.component import PPO
+from jurist_trl.ppo.options import PPOOptions
 from jurist_trl.supervised.reward import Reward, RewardOptions
 from jurist_trl.supervised.sft import SFT, SFTOptions
 from jurist_trl.training.hub import local_folder, with_local_models
@@ -104,7 +105,7 @@ def test_of_a_repository_only_what_training_reads_is_downloaded() -> None:
     [
         SFT(SFTOptions(max_length=2)),
         Reward(RewardOptions(max_length=2)),
-        PPO(PPOOptions(max_prompt_length=1)),
+        PPO(PPOOptions(max_prompt_length=1, reward="json:loads")),  # any function: none is asked
     ],
     ids=["sft", "reward", "ppo"],
 )

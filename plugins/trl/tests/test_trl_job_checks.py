@@ -13,14 +13,15 @@ import pytest
 from jurist.contracts import Trainer
 from jurist.errors import UsageError
 from jurist.train_jobs import TrainJob
-from jurist_trl.groups.grpo import GRPO, GRPOOptions
-from jurist_trl.groups.rloo import RLOO, RLOOOptions
-from jurist_trl.installation import installation_faults
-from jurist_trl.ppo import PPO, PPOOptions
-from jurist_trl.settings import TrainingOptions
+from jurist_trl.groups.component import GRPO, RLOO
+from jurist_trl.groups.options import GRPOOptions, RLOOOptions
+from jurist_trl.options import TrainingOptions
+from jurist_trl.ppo.component import PPO
+from jurist_trl.ppo.options import PPOOptions
 from jurist_trl.supervised.dpo import DPO, DPOOptions
 from jurist_trl.supervised.reward import Reward, RewardOptions
 from jurist_trl.supervised.sft import SFT, SFTOptions
+from jurist_trl.training.installation import installation_faults
 
 Refused = Callable[..., UsageError]
 
@@ -59,7 +60,8 @@ def test_faults_of_options_tokenizer_and_installation_are_listed_together(
     make_policy: Callable[..., Path], refused: Refused, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        "jurist_trl.installation.requires", lambda _: ["trl<1.16", "torch>=2.6", "none; extra == 'a'"]
+        "jurist_trl.training.installation.requires",
+        lambda _: ["trl<1.16", "torch>=2.6", "none; extra == 'a'"],
     )
     error = refused(
         make_policy(pad=None, template=None), report_to=("tensorbord", "neptune"), fsdp={}, push_to_hub="a/b"
@@ -82,6 +84,23 @@ def test_faults_of_options_tokenizer_and_installation_are_listed_together(
 def test_the_installed_packages_are_in_the_range_that_was_tested() -> None:
     assert list(installation_faults(TrainingOptions(), 1)) == []
     assert "trl<1.17,>=1.16" in (metadata.requires("jurist-trl") or [])
+
+
+def test_a_required_package_that_is_missing_is_a_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        "jurist_trl.training.installation.requires", lambda _: ["no-such-package<3,>=2", "torch>=2.6"]
+    )
+    assert list(installation_faults(TrainingOptions(), 1)) == [
+        "no-such-package is not installed: pip install 'no-such-package<3,>=2'"
+    ]
+
+
+def test_without_metadata_of_the_plugin_there_is_nothing_to_compare(monkeypatch: pytest.MonkeyPatch) -> None:
+    def requires(name: str) -> list[str]:
+        raise metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr("jurist_trl.training.installation.requires", requires)
+    assert list(installation_faults(TrainingOptions(), 1)) == []
 
 
 def test_token_ids_that_the_model_does_not_know_are_refused(

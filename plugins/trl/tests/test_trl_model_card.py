@@ -9,7 +9,7 @@ import pytest
 
 from jurist.train_jobs import TrainJob
 from jurist_trl import plugin
-from jurist_trl.settings import LoraOptions
+from jurist_trl.options import LoraOptions
 from jurist_trl.supervised.reward import RewardOptions
 from jurist_trl.supervised.sft import SFT, SFTOptions
 from jurist_trl.training.model_card import METHODS, Trained, model_card

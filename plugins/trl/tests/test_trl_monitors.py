@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from jurist.train_jobs import TrainJob, TrainProgress
-from jurist_trl.groups.grpo import GRPO
+from jurist_trl.groups.component import GRPO
 from jurist_trl.monitors.history import History, noise_of
 from jurist_trl.monitors.text_statistics import (
     commonest_phrase,
@@ -22,7 +22,7 @@ from jurist_trl.monitors.text_statistics import (
     repetition,
     words,
 )
-from jurist_trl.monitors.warning_signs import Lookout
+from jurist_trl.monitors.warning_signs import WarningTracker
 
 
 def test_words_are_words_marks_and_chinese_characters() -> None:
@@ -119,13 +119,13 @@ PATTERNS: dict[str, Pattern] = {
 
 def warned(rollouts: int, pattern: Pattern | None = None, seed: int = 0) -> list[tuple[int, str]]:
     """What was warned of in so many rollouts, and after which."""
-    source, lookout = random.Random(seed), Lookout(64)
+    source, tracker = random.Random(seed), WarningTracker(64)
     found: list[tuple[int, str]] = []
     for t in range(rollouts):
         metrics = healthy(t, source)
         metrics |= pattern(t, metrics) if pattern else {}
-        lookout.history.add(metrics)
-        found += [(t, text) for text in lookout.warnings()]
+        tracker.history.add(metrics)
+        found += [(t, text) for text in tracker.warnings()]
     return found
 
 
@@ -173,7 +173,7 @@ def test_the_clip_fraction_of_a_rollout_is_that_of_all_its_steps() -> None:
 def test_what_is_measured_is_added_to_the_metrics_of_a_rollout(
     tmp_path: Path, rewards: list[float | None]
 ) -> None:
-    from jurist_trl.monitors.monitors import Monitors
+    from jurist_trl.monitors.callback import Monitors
 
     trainer = SimpleNamespace(
         args=SimpleNamespace(generation_batch_size=4),
@@ -201,7 +201,7 @@ def test_what_is_measured_is_added_to_the_metrics_of_a_rollout(
 
 
 def test_a_policy_that_says_nothing_is_not_called_varied(tmp_path: Path) -> None:
-    from jurist_trl.monitors.monitors import Monitors
+    from jurist_trl.monitors.callback import Monitors
 
     trainer = SimpleNamespace(
         args=SimpleNamespace(generation_batch_size=2), last_responses=["", " "], last_rewards=[1.0, 1.0]

@@ -10,9 +10,8 @@ import pytest
 from jurist.contracts import Trainer
 from jurist.errors import TrainingError
 from jurist.train_jobs import TrainJob
-from jurist_trl.groups.grpo import GRPO
-from jurist_trl.groups.rloo import RLOO
-from jurist_trl.ppo import PPO
+from jurist_trl.groups.component import GRPO, RLOO
+from jurist_trl.ppo.component import PPO
 from jurist_trl.supervised.dpo import DPO
 from jurist_trl.supervised.reward import Reward
 from jurist_trl.supervised.sft import SFT

@@ -13,7 +13,8 @@ import pytest
 from jurist.contracts import Trainer
 from jurist.options import Options
 from jurist_trl import plugin
-from jurist_trl.ppo import PPOOptions
+from jurist_trl.groups.options import GRPOOptions, RLOOOptions
+from jurist_trl.ppo.options import PPOOptions
 from jurist_trl.reward_judge import RewardModelOptions
 from jurist_trl.supervised.dpo import DPOOptions
 from jurist_trl.supervised.reward import RewardOptions
@@ -38,7 +39,10 @@ def test_the_components_load_and_say_what_they_turn_into_what() -> None:
     assert judge.capabilities == {"symmetric"}
 
 
-@pytest.mark.parametrize("options", [SFTOptions, RewardOptions, DPOOptions, PPOOptions, RewardModelOptions])
+@pytest.mark.parametrize(
+    "options",
+    [SFTOptions, RewardOptions, DPOOptions, PPOOptions, GRPOOptions, RLOOOptions, RewardModelOptions],
+)
 def test_the_readme_explains_every_option(options: type[Options]) -> None:
     readme = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
     assert [name for name in options.model_fields if not re.search(rf"`{name}[`:]", readme)] == []

@@ -12,9 +12,8 @@ import pytest
 
 from jurist.contracts import Trainer
 from jurist.train_jobs import TrainJob
-from jurist_trl.groups.grpo import GRPO
-from jurist_trl.groups.rloo import RLOO
-from jurist_trl.ppo import PPO
+from jurist_trl.groups.component import GRPO, RLOO
+from jurist_trl.ppo.component import PPO
 
 METHODS = [PPO, GRPO, RLOO]
 SETTINGS = {"rollouts": 1, "batch_size": 16, "learning_rate": 1e-12, "max_completion_length": 6}

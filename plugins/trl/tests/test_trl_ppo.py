@@ -11,7 +11,7 @@ import pytest
 
 from jurist.errors import TrainingError, UsageError
 from jurist.train_jobs import TrainJob, TrainProgress
-from jurist_trl.ppo import PPOOptions
+from jurist_trl.ppo.options import PPOOptions
 
 
 def test_an_obvious_reward_rises(ppo_job: TrainJob, train_ppo: Any, metrics_of: Any) -> None:
@@ -220,7 +220,7 @@ def test_what_scorers_will_be_asked_is_known_beforehand(
     ppo_job: TrainJob, train_ppo: Any, prompts: Path, reward_functions: ModuleType
 ) -> None:
     from jurist.train_jobs import Samples
-    from jurist_trl.ppo import PPO
+    from jurist_trl.ppo.component import PPO
 
     scored: list[int] = []
     measured: list[int] = []

@@ -226,7 +226,7 @@ def test_a_reward_model_is_read_at_the_end_token_whatever_pads(
 def test_a_reward_model_may_have_another_tokenizer(
     ppo_job: TrainJob, train_ppo: Any, metrics_of: Any, ppo_trainers: list[Any]
 ) -> None:
-    from jurist_trl.scoring import RewardModel
+    from jurist_trl.reward_model import RewardModel
 
     reward = other_reward_model(ppo_job.output / "reward", ppo_job.model, ["purple", "orange"])
     job = ppo_job.model_copy(update={"reward_models": (reward,)})

@@ -28,7 +28,7 @@ def test_rewards_come_from_a_reward_model_and_the_value_model_starts_there(
     start = weights(reward_model)
     assert all(torch.allclose(values[name], start[name], atol=1e-8) for name in start)
 
-    from jurist_trl.scoring import RewardModel
+    from jurist_trl.reward_model import RewardModel
 
     rollout, tokenizer = ppo_trainers[0].rollouts[0], ppo_trainers[0].processing_class
     texts = tokenizer.batch_decode(
@@ -135,7 +135,7 @@ def test_rewards_are_normalised_over_all_rollouts_so_far_then_clipped(
 def test_what_each_source_gave_is_logged(
     ppo_job: TrainJob, train_ppo: Any, reward_model: Path, metrics_of: Any, ppo_trainers: list[Any]
 ) -> None:
-    from jurist_trl.scoring import RewardModel
+    from jurist_trl.reward_model import RewardModel
 
     job = ppo_job.model_copy(update={"reward_models": (reward_model,)})
     train_ppo(job, rollouts=1, reward_weights=(2.0, -1.0))

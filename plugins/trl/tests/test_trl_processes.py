@@ -20,7 +20,8 @@ import torch
 
 from jurist.train_jobs import TrainJob
 from jurist_trl.ppo import run as ppo_run
-from jurist_trl.ppo import PPO, PPOOptions
+from jurist_trl.ppo.component import PPO
+from jurist_trl.ppo.options import PPOOptions
 
 ASKED = []
 

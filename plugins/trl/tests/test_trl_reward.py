@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,35 +11,10 @@ import pytest
 
 from jurist.errors import UsageError
 from jurist.train_jobs import Artifact, TrainJob, TrainProgress
-from jurist_trl.supervised.reward import Reward, RewardOptions
-
-PROMPT = [{"role": "user", "content": "what is the red number"}]
-
-
-def turns(role: str, text: str) -> list[dict[str, str]]:
-    return [{"role": role, "content": text}]
-
-
-def write_lines(path: Path, rows: list[dict[str, Any]]) -> Path:
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    return path
-
-
-def train(
-    job: TrainJob, progress: Callable[[TrainProgress], None] = lambda _: None, **options: Any
-) -> Artifact:
-    settings = {"batch_size": 8, "learning_rate": 3e-3, "epochs": 3, "save_steps": 2, "eval_fraction": 0.25}
-    return Reward(RewardOptions(**{**settings, **options})).train(job, progress)
-
-
-@pytest.fixture(scope="module")
-def trained(policy: Path, preferences: Path, tmp_path_factory: pytest.TempPathFactory) -> Artifact:
-    output = tmp_path_factory.mktemp("reward")
-    return train(TrainJob(model=policy, data=preferences, output=output))
 
 
 def test_margins_reach_the_trainer_and_those_of_rows_without_one_are_zero(
-    policy: Path, preferences: Path, tmp_path: Path
+    policy: Path, preferences: Path, tmp_path: Path, score_texts: Any, train_reward: Any, write_rows: Any
 ) -> None:
     """The loss of the first step, with probability 1, against the formula on the untrained model."""
     import torch
@@ -51,8 +25,8 @@ def test_margins_reach_the_trainer_and_those_of_rows_without_one_are_zero(
     with_margins = [row | {"margin": m} if m else row for row, m in zip(rows, margins, strict=True)]
     first: dict[str, float] = {}
     for name, data in (("none", rows), ("some", with_margins)):
-        job = TrainJob(model=policy, data=write_lines(tmp_path / name, data), output=tmp_path / f"out-{name}")
-        artifact = train(job, max_steps=1, learning_rate=1e-12, eval_fraction=0, normalize=False)
+        job = TrainJob(model=policy, data=write_rows(tmp_path / name, data), output=tmp_path / f"out-{name}")
+        artifact = train_reward(job, max_steps=1, learning_rate=1e-12, eval_fraction=0, normalize=False)
         first[name] = artifact.metrics["loss"]
     sides = {
         side: torch.tensor(score_texts(artifact.path, rows, side), dtype=torch.float64)
@@ -65,14 +39,14 @@ def test_margins_reach_the_trainer_and_those_of_rows_without_one_are_zero(
 
 
 def test_centering_adds_the_square_of_what_both_scores_sum_to(
-    policy: Path, preferences: Path, tmp_path: Path
+    policy: Path, preferences: Path, tmp_path: Path, score_texts: Any, train_reward: Any, write_rows: Any
 ) -> None:
     """Eisenstein et al. 2023 (arXiv 2312.09244), again on the untrained model."""
     rows = [json.loads(line) for line in preferences.read_text().splitlines()[:8]]
-    data = write_lines(tmp_path / "rows", rows)
+    data = write_rows(tmp_path / "rows", rows)
     losses = []
     for name, coefficient in (("without", None), ("with", 0.5)):
-        artifact = train(
+        artifact = train_reward(
             TrainJob(model=policy, data=data, output=tmp_path / name),
             max_steps=1,
             learning_rate=1e-12,
@@ -87,54 +61,46 @@ def test_centering_adds_the_square_of_what_both_scores_sum_to(
     assert losses[1] - losses[0] > 1e-3
 
 
-def score_texts(folder: Path, rows: list[dict[str, Any]], side: str) -> list[float]:
-    from jurist_trl.scoring import RewardModel
-
-    texts = [row[side][0]["content"] for row in rows]
-    return RewardModel(folder).score([row["prompt"] for row in rows], texts)
-
-
 def test_the_probability_reaches_the_loss_of_the_trainer(
-    policy: Path, preferences: Path, tmp_path: Path
+    policy: Path, preferences: Path, tmp_path: Path, train_reward: Any, write_rows: Any
 ) -> None:
     """With p = 0.5 everywhere nothing can be learnt beyond ln 2; a dropped column would learn."""
     rows = [json.loads(line) | {"probability": 0.5} for line in preferences.read_text().splitlines()]
-    data = tmp_path / "ties.jsonl"
-    data.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    artifact = train(TrainJob(model=policy, data=data, output=tmp_path), normalize=False)
+    data = write_rows(tmp_path / "ties.jsonl", rows)
+    artifact = train_reward(TrainJob(model=policy, data=data, output=tmp_path), normalize=False)
     assert artifact.metrics["loss"] >= math.log(2) - 1e-6
     assert artifact.metrics["eval_loss"] == pytest.approx(math.log(2), abs=0.05)
     assert "eval_accuracy" not in artifact.metrics
 
 
-def test_an_obvious_preference_is_learnt_and_the_sureness_of_its_labels(trained: Artifact) -> None:
+def test_an_obvious_preference_is_learnt_and_the_sureness_of_its_labels(trained_reward: Artifact) -> None:
     entropy = -(0.9 * math.log(0.9) + 0.1 * math.log(0.1))  # the least loss that labels of 0.9 allow
-    assert trained.kind == "reward_model"
-    assert trained.metrics["eval_accuracy"] == 1.0
-    assert entropy - 1e-6 <= trained.metrics["eval_loss"] < entropy + 0.05
-    assert trained.metrics["pairs"] + trained.metrics["pairs_held_out"] == 96
-    assert 8 <= trained.metrics["pairs_held_out"] <= 45
-    table = json.loads((trained.path.parent / "calibration.json").read_text())
-    assert sum(row["pairs"] for row in table) == trained.metrics["pairs_held_out"]
+    assert trained_reward.kind == "reward_model"
+    assert trained_reward.metrics["eval_accuracy"] == 1.0
+    assert entropy - 1e-6 <= trained_reward.metrics["eval_loss"] < entropy + 0.05
+    assert trained_reward.metrics["pairs"] + trained_reward.metrics["pairs_held_out"] == 96
+    assert 8 <= trained_reward.metrics["pairs_held_out"] <= 45
+    table = json.loads((trained_reward.path.parent / "calibration.json").read_text())
+    assert sum(row["pairs"] for row in table) == trained_reward.metrics["pairs_held_out"]
     gaps = sum(row["pairs"] * abs(row["confidence"] - row["label"]) for row in table)
-    error = gaps / trained.metrics["pairs_held_out"]
-    assert trained.metrics["eval_calibration_error"] == pytest.approx(error)
+    error = gaps / trained_reward.metrics["pairs_held_out"]
+    assert trained_reward.metrics["eval_calibration_error"] == pytest.approx(error)
     assert error < 0.1
-    assert trained.metrics["eval_brier"] < 0.01  # of what the labels of 0.9 say, not of what happens
+    assert trained_reward.metrics["eval_brier"] < 0.01  # of what the labels of 0.9 say, not of what happens
 
 
 def test_killed_and_resumed_training_ends_bit_identical(
-    policy: Path, preferences: Path, tmp_path: Path, weights: Any, kill_at: Any
+    policy: Path, preferences: Path, tmp_path: Path, weights: Any, kill_at: Any, train_reward: Any
 ) -> None:
     import torch
 
     whole = TrainJob(model=policy, data=preferences, output=tmp_path / "whole", seed=1)
-    first = train(whole, max_steps=4)
+    first = train_reward(whole, max_steps=4)
     halved = TrainJob(model=policy, data=preferences, output=tmp_path / "halved", seed=1)
     with pytest.raises(Exception, match="at step 3"):
-        train(halved, kill_at(3), max_steps=4)
+        train_reward(halved, kill_at(3), max_steps=4)
     resumed: list[TrainProgress] = []
-    second = train(halved, resumed.append, max_steps=4)
+    second = train_reward(halved, resumed.append, max_steps=4)
     assert [p.step for p in resumed] == [3, 4]
     assert list(resumed[-1].metrics)[:2] == ["loss", "accuracy"]
     a, b = weights(first.path), weights(second.path)
@@ -143,14 +109,14 @@ def test_killed_and_resumed_training_ends_bit_identical(
 
 
 def test_gradient_accumulation_makes_the_step_of_the_larger_batch(
-    policy: Path, preferences: Path, tmp_path: Path, weights: Any
+    policy: Path, preferences: Path, tmp_path: Path, weights: Any, train_reward: Any
 ) -> None:
     """Without clipping and with Adam's epsilon so large that a step is proportional to the gradient."""
     settings = {"max_steps": 1, "normalize": False, "adam_epsilon": 1e3, "max_grad_norm": 1e9}
     results = []
     for rate, batch_size, accumulation in ((1e-12, 8, 1), (10.0, 8, 1), (10.0, 4, 2)):
         job = TrainJob(model=policy, data=preferences, output=tmp_path / f"{rate}-{batch_size}")
-        artifact = train(
+        artifact = train_reward(
             job,
             learning_rate=rate,
             batch_size=batch_size,
@@ -165,9 +131,11 @@ def test_gradient_accumulation_makes_the_step_of_the_larger_batch(
 
 
 def test_long_pairs_are_counted_and_none_left_is_an_error(
-    policy: Path, preferences: Path, tmp_path: Path
+    policy: Path, preferences: Path, tmp_path: Path, train_reward: Any
 ) -> None:
-    artifact = train(TrainJob(model=policy, data=preferences, output=tmp_path), max_length=12, max_steps=1)
+    artifact = train_reward(
+        TrainJob(model=policy, data=preferences, output=tmp_path), max_length=12, max_steps=1
+    )
     lengths = [
         len(x["chosen"][0]["content"].split()) for x in map(json.loads, preferences.read_text().splitlines())
     ]
@@ -175,18 +143,18 @@ def test_long_pairs_are_counted_and_none_left_is_an_error(
     assert 0 < too_long < 96
     assert artifact.metrics["pairs_too_long"] == too_long
     with pytest.raises(UsageError, match="96 of 96 have more than 5 tokens"):
-        train(TrainJob(model=policy, data=preferences, output=tmp_path), max_length=5)
+        train_reward(TrainJob(model=policy, data=preferences, output=tmp_path), max_length=5)
 
 
 @pytest.mark.filterwarnings("ignore:.*gradient_checkpointing.*:FutureWarning")
 def test_adapters_are_merged_and_the_merged_model_is_normalised(
-    policy: Path, preferences: Path, tmp_path: Path
+    policy: Path, preferences: Path, tmp_path: Path, train_reward: Any
 ) -> None:
-    from jurist_trl.scoring import RewardModel
+    from jurist_trl.reward_model import RewardModel
 
     lora = {"rank": 4, "target_modules": ["q_proj", "v_proj"]}
     job = TrainJob(model=policy, data=preferences, output=tmp_path)
-    artifact = train(job, lora=lora, learning_rate=2e-2, eval_fraction=0)
+    artifact = train_reward(job, lora=lora, learning_rate=2e-2, eval_fraction=0)
     rows = [json.loads(line) for line in preferences.read_text().splitlines()]
     sides = [(row["prompt"], row[side][0]["content"]) for row in rows for side in ("chosen", "rejected")]
     scores = RewardModel(artifact.path).score([p for p, _ in sides], [text for _, text in sides])

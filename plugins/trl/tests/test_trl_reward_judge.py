@@ -11,21 +11,13 @@ import pytest
 
 from jurist.errors import ProviderError
 from jurist.records import Comparison, Judgment, Prompt, Response, Score
-from jurist.train_jobs import Artifact, TrainJob
-from jurist_trl.supervised.reward import Reward, RewardOptions
+from jurist.train_jobs import Artifact
 
 
-@pytest.fixture(scope="module")
-def trained(policy: Path, preferences: Path, tmp_path_factory: pytest.TempPathFactory) -> Artifact:
-    options = RewardOptions(batch_size=8, learning_rate=3e-3, epochs=3, eval_fraction=0.25)
-    job = TrainJob(model=policy, data=preferences, output=tmp_path_factory.mktemp("reward"))
-    return Reward(options).train(job, lambda _: None)
-
-
-async def test_as_judge_and_scorer(trained: Artifact) -> None:
+async def test_as_judge_and_scorer(trained_reward: Artifact) -> None:
     from jurist_trl.reward_judge import RewardModelJudge, RewardModelOptions, RewardModelScorer
 
-    options = RewardModelOptions(model=trained.path)
+    options = RewardModelOptions(model=trained_reward.path)
     judge, scorer = RewardModelJudge(options), RewardModelScorer(options)
     comparison = Comparison(
         prompt=Prompt.of("what is the red number"),
@@ -41,7 +33,8 @@ async def test_as_judge_and_scorer(trained: Artifact) -> None:
     assert isinstance(swapped, Judgment)
     a, b = (s.value for s in scores if isinstance(s, Score))
     assert shown.preference > 0.8
-    deviation = trained.metrics["reward_std"]  # scores were divided by it; the judge is as sure as trained
+    # scores were divided by it; the judge is as sure as the model was trained to be
+    deviation = trained_reward.metrics["reward_std"]
     assert deviation != pytest.approx(1, abs=0.05)
     assert shown.preference == pytest.approx(1 / (1 + math.exp(deviation * (b - a))), abs=1e-6)
     assert swapped.preference == pytest.approx(1 - shown.preference, abs=1e-6)
@@ -61,13 +54,13 @@ async def test_as_judge_and_scorer(trained: Artifact) -> None:
     ],
 )
 async def test_a_reward_model_that_cannot_be_had_ends_the_run_and_is_named(
-    trained: Artifact, tmp_path: Path, role: str, fault: str, cause: str | None
+    trained_reward: Artifact, tmp_path: Path, role: str, fault: str, cause: str | None
 ) -> None:
     """Fatal, since no call could succeed; every item would fail alike."""
     from jurist_trl import reward_judge
 
     component = getattr(reward_judge, role)(
-        reward_judge.RewardModelOptions(model=broken_model(trained.path, tmp_path, fault))
+        reward_judge.RewardModelOptions(model=broken_model(trained_reward.path, tmp_path, fault))
     )
     good, bad, prompt = Response(text="good"), Response(text="bad"), Prompt.of("what")
     call = (
@@ -115,11 +108,11 @@ def test_a_model_that_is_not_there_has_no_identity(tmp_path: Path) -> None:
     assert caught.value.fatal
 
 
-def test_the_identity_follows_the_weights(trained: Artifact, policy: Path) -> None:
+def test_the_identity_follows_the_weights(trained_reward: Artifact, policy: Path) -> None:
     from jurist_trl.reward_judge import RewardModelOptions, RewardModelScorer
 
-    one = RewardModelScorer(RewardModelOptions(model=trained.path)).identity()
-    again = RewardModelScorer(RewardModelOptions(model=trained.path, batch_size=7)).identity()
+    one = RewardModelScorer(RewardModelOptions(model=trained_reward.path)).identity()
+    again = RewardModelScorer(RewardModelOptions(model=trained_reward.path, batch_size=7)).identity()
     other = RewardModelScorer(RewardModelOptions(model=policy)).identity()
     assert isinstance(one, dict)
     assert isinstance(other, dict)

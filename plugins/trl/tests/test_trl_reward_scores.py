@@ -4,91 +4,63 @@ from __future__ import annotations
 
 import json
 import statistics
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from jurist.errors import UsageError
-from jurist.train_jobs import Artifact, TrainJob, TrainProgress
-from jurist_trl.supervised.reward import Reward, RewardOptions
+from jurist.train_jobs import Artifact, TrainJob
+from jurist_trl.supervised.reward import RewardOptions
 
 PROMPT = [{"role": "user", "content": "what is the red number"}]
 
 
-def turns(role: str, text: str) -> list[dict[str, str]]:
-    return [{"role": role, "content": text}]
-
-
-def write_lines(path: Path, rows: list[dict[str, Any]]) -> Path:
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    return path
-
-
-def train(
-    job: TrainJob, progress: Callable[[TrainProgress], None] = lambda _: None, **options: Any
-) -> Artifact:
-    settings = {"batch_size": 8, "learning_rate": 3e-3, "epochs": 3, "save_steps": 2, "eval_fraction": 0.25}
-    return Reward(RewardOptions(**{**settings, **options})).train(job, progress)
-
-
-@pytest.fixture(scope="module")
-def trained(policy: Path, preferences: Path, tmp_path_factory: pytest.TempPathFactory) -> Artifact:
-    output = tmp_path_factory.mktemp("reward")
-    return train(TrainJob(model=policy, data=preferences, output=output))
-
-
-def score_texts(folder: Path, rows: list[dict[str, Any]], side: str) -> list[float]:
-    from jurist_trl.scoring import RewardModel
-
-    texts = [row[side][0]["content"] for row in rows]
-    return RewardModel(folder).score([row["prompt"] for row in rows], texts)
-
-
 def test_the_saved_model_is_normalised_on_what_it_was_trained_on(
-    trained: Artifact, policy: Path, preferences: Path
+    trained_reward: Artifact, policy: Path, preferences: Path
 ) -> None:
-    from jurist_trl.supervised.examples import PreferencePair, read_examples
+    from jurist.files.training_data import PreferenceRow, read_training_data
     from jurist_trl.supervised.preferences import split_pairs
     from jurist_trl.tokens import load_tokenizer
 
     pairs = split_pairs(
         load_tokenizer(policy),
-        read_examples(preferences, PreferencePair),
+        read_training_data(preferences, PreferenceRow),
         max_length=1024,
         eval_fraction=0.25,
         seed=0,
         provided_by="",
     )
-    scores = scores_of(trained.path, [ids for pair in pairs.train for ids in (pair.chosen, pair.rejected)])
+    scores = scores_of(
+        trained_reward.path, [ids for pair in pairs.train for ids in (pair.chosen, pair.rejected)]
+    )
     assert statistics.fmean(scores) == pytest.approx(0, abs=1e-4)
     assert statistics.pstdev(scores) == pytest.approx(1, abs=1e-4)
 
 
 def test_the_saved_model_is_normalised_on_reference_responses_where_there_are_some(
-    policy: Path, preferences: Path, tmp_path: Path
+    policy: Path, preferences: Path, tmp_path: Path, train_reward: Any, write_rows: Any
 ) -> None:
     rows = [json.loads(line) for line in preferences.read_text().splitlines()]
     texts = ["good one", "good two", "bad one"]
-    references = write_lines(
+    references = write_rows(
         tmp_path / "references.jsonl",
         [
-            {"prompt": row["prompt"], "completion": turns("assistant", text)}
+            {"prompt": row["prompt"], "completion": text}
             for row, text in zip(rows[:4], [*texts, "red " * 50], strict=True)  # the last is too long
         ],
     )
     job = TrainJob(model=policy, data=preferences, output=tmp_path / "output")
-    artifact = train(job, reference=references, max_length=40)
-    from jurist_trl.scoring import RewardModel
+    artifact = train_reward(job, reference=references, max_length=40)
+    from jurist_trl.reward_model import RewardModel
 
     scores = RewardModel(artifact.path).score([row["prompt"] for row in rows[:3]], texts)
     assert statistics.fmean(scores) == pytest.approx(0, abs=1e-4)
     assert statistics.pstdev(scores) == pytest.approx(1, abs=1e-4)
     assert artifact.metrics["references"] == 3
     with pytest.raises(UsageError, match="none of the 4 references has at most 5 tokens"):
-        train(
-            TrainJob(model=policy, data=short(tmp_path), output=tmp_path / "none"),
+        train_reward(
+            TrainJob(model=policy, data=short(tmp_path, write_rows), output=tmp_path / "none"),
             reference=references,
             max_length=5,
         )
@@ -96,21 +68,21 @@ def test_the_saved_model_is_normalised_on_reference_responses_where_there_are_so
         RewardOptions(reference=references, normalize=False)
 
 
-def short(tmp_path: Path) -> Path:
+def short(tmp_path: Path, write_rows: Any) -> Path:
     """A preference of five tokens a side, so that only the references are too long."""
     rows = [
         {
-            "prompt": turns("user", "what"),
-            "chosen": turns("assistant", "good"),
-            "rejected": turns("assistant", "bad"),
+            "prompt": "what",
+            "chosen": "good",
+            "rejected": "bad",
         }
     ]
-    return write_lines(tmp_path / "short.jsonl", rows * 4)
+    return write_rows(tmp_path / "short.jsonl", rows * 4)
 
 
 def scores_of(folder: Path, sequences: list[list[int]]) -> list[float]:
     """Scores of token ids, taken apart into prompt and response again."""
-    from jurist_trl.scoring import RewardModel
+    from jurist_trl.reward_model import RewardModel
 
     model = RewardModel(folder)
     prompts, texts = [], []
@@ -124,7 +96,7 @@ def scores_of(folder: Path, sequences: list[list[int]]) -> list[float]:
 def test_a_head_with_a_bias_takes_the_whole_normalisation() -> None:
     import torch
 
-    from jurist_trl.scoring import normalize_head, reward_mean
+    from jurist_trl.score_head import normalize_head, reward_mean
 
     class Model(torch.nn.Module):
         def __init__(self) -> None:
@@ -134,7 +106,7 @@ def test_a_head_with_a_bias_takes_the_whole_normalisation() -> None:
 
     torch.manual_seed(0)
     model, inputs = Model(), torch.randn(64, 4)
-    mean, deviation = normalize_head(model, model.score(inputs)[:, 0].detach())
+    mean, deviation = normalize_head(model, model.score(inputs)[:, 0].detach(), provided_by="a test")
     after = model.score(inputs)[:, 0]
     assert after.mean().item() == pytest.approx(0, abs=1e-6)
     assert after.std(unbiased=False).item() == pytest.approx(1, abs=1e-6)
@@ -143,18 +115,18 @@ def test_a_head_with_a_bias_takes_the_whole_normalisation() -> None:
     assert reward_mean(model) == 0
 
 
-def test_scores_do_not_depend_on_the_batch(trained: Artifact) -> None:
+def test_scores_do_not_depend_on_the_batch(trained_reward: Artifact) -> None:
     from transformers import AutoModelForSequenceClassification
 
-    from jurist_trl.scoring import RewardModel
+    from jurist_trl.reward_model import RewardModel
 
     texts = ["good red", "bad blue maybe maybe maybe", "", "yes"]
-    alone = [RewardModel(trained.path).score([PROMPT], [text])[0] for text in texts]
-    together = RewardModel(trained.path).score([PROMPT] * 4, texts)
+    alone = [RewardModel(trained_reward.path).score([PROMPT], [text])[0] for text in texts]
+    together = RewardModel(trained_reward.path).score([PROMPT] * 4, texts)
     assert together == pytest.approx(alone, abs=1e-5)
 
-    plain = AutoModelForSequenceClassification.from_pretrained(trained.path)
-    model = RewardModel(trained.path)
+    plain = AutoModelForSequenceClassification.from_pretrained(trained_reward.path)
+    model = RewardModel(trained_reward.path)
     encoded = model.tokenizer("<user> what is the red number <assistant> good red <eos>", return_tensors="pt")
     logit = plain(**encoded).logits[0, 0].item()
     assert logit - plain.config.jurist_reward_mean == pytest.approx(alone[0], abs=1e-5)
@@ -174,12 +146,12 @@ def test_every_template_ends_in_one_end_of_sequence_token(make_policy: Any, endi
 
 
 def test_padding_by_the_end_token_scores_the_same_alone_and_in_a_batch(
-    make_policy: Any, preferences: Path, tmp_path: Path
+    make_policy: Any, preferences: Path, tmp_path: Path, train_reward: Any
 ) -> None:
-    from jurist_trl.scoring import RewardModel
+    from jurist_trl.reward_model import RewardModel
 
     base = make_policy(pad="<eos>")
-    artifact = train(TrainJob(model=base, data=preferences, output=tmp_path))
+    artifact = train_reward(TrainJob(model=base, data=preferences, output=tmp_path))
     assert artifact.metrics["eval_accuracy"] == 1.0
     model = RewardModel(artifact.path)
     texts = ["good red", "bad red maybe maybe maybe"]
@@ -190,20 +162,26 @@ def test_padding_by_the_end_token_scores_the_same_alone_and_in_a_batch(
 
 @pytest.mark.parametrize("pad", ["<pad>", "<eos>"])
 def test_training_and_scoring_read_the_score_at_the_same_end_token(
-    make_policy: Any, preferences: Path, tmp_path: Path, pad: str
+    make_policy: Any,
+    preferences: Path,
+    tmp_path: Path,
+    pad: str,
+    score_texts: Any,
+    train_reward: Any,
+    write_rows: Any,
 ) -> None:
     """What the trainer logged of an untrained model is what scoring gives, read at the end token."""
     import torch
     from transformers import AutoModelForSequenceClassification
 
-    from jurist_trl.scoring import RewardModel
+    from jurist_trl.reward_model import RewardModel
     from jurist_trl.tokens import conversation_ids
 
     rows = [json.loads(line) for line in preferences.read_text().splitlines()[:8]]
     job = TrainJob(
-        model=make_policy(pad=pad), data=write_lines(tmp_path / "rows", rows), output=tmp_path / "output"
+        model=make_policy(pad=pad), data=write_rows(tmp_path / "rows", rows), output=tmp_path / "output"
     )
-    artifact = train(job, max_steps=1, learning_rate=1e-12, eval_fraction=0, normalize=False)
+    artifact = train_reward(job, max_steps=1, learning_rate=1e-12, eval_fraction=0, normalize=False)
     scores = {side: score_texts(artifact.path, rows, side) for side in ("chosen", "rejected")}
     everything = [*scores["chosen"], *scores["rejected"]]
     logged = {name: artifact.metrics[name] for name in ("min_reward", "mean_reward", "max_reward")}

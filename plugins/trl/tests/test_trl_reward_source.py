@@ -13,9 +13,10 @@ import pytest
 
 from jurist.errors import BudgetStop, ContractError, ProviderError, UsageError
 from jurist.train_jobs import JobOutline, TrainJob
-from jurist_trl.ppo import PPO
-from jurist_trl.rollouts.rewarded import RewardedOptions
-from jurist_trl.rollouts.rewards import Prompts, Retried, RewardSource, load_function
+from jurist_trl.groups.options import GroupOptions
+from jurist_trl.ppo.component import PPO
+from jurist_trl.rollouts.rewards import Retried, RewardSource, load_function
+from jurist_trl.tokens import ChatMessages
 
 PROMPTS = [[{"role": "user", "content": name}] for name in "abc"]
 TEXTS = ["x", "y", "z"]
@@ -33,7 +34,7 @@ def functions() -> Iterator[ModuleType]:
 def test_only_what_has_no_reward_is_asked_again() -> None:
     asked: list[list[str]] = []
 
-    def function(prompts: Prompts, texts: Sequence[str]) -> list[float | None]:
+    def function(prompts: Sequence[ChatMessages], texts: Sequence[str]) -> list[float | None]:
         asked.append([prompt[0]["content"] + text for prompt, text in zip(prompts, texts, strict=True)])
         return [1.0, None, math.nan] if len(asked) == 1 else [2.0, math.inf][: len(texts)]
 
@@ -46,7 +47,7 @@ def test_only_what_has_no_reward_is_asked_again() -> None:
 def test_an_exception_is_asked_again_and_kept_as_the_cause() -> None:
     calls = 0
 
-    def function(prompts: Prompts, texts: Sequence[str]) -> list[float | None]:
+    def function(prompts: Sequence[ChatMessages], texts: Sequence[str]) -> list[float | None]:
         nonlocal calls
         calls += 1
         raise TimeoutError("too slow")
@@ -63,7 +64,7 @@ def test_an_exception_is_asked_again_and_kept_as_the_cause() -> None:
 def test_what_no_retry_can_help_is_raised_at_once(error: Exception) -> None:
     calls = 0
 
-    def refused(prompts: Prompts, texts: Sequence[str]) -> list[float | None]:
+    def refused(prompts: Sequence[ChatMessages], texts: Sequence[str]) -> list[float | None]:
         nonlocal calls
         calls += 1
         raise error
@@ -74,17 +75,17 @@ def test_what_no_retry_can_help_is_raised_at_once(error: Exception) -> None:
 
 
 def test_too_few_answers_are_a_fault_of_the_function() -> None:
-    with pytest.raises(ContractError, match="gave 1 rewards for 3 responses"):
+    with pytest.raises(ContractError, match="gave 1 numbers for 3 responses"):
         Retried(lambda prompts, texts: [1.0], 2, pause=0)(PROMPTS, TEXTS)
 
 
 def test_the_reward_is_the_weighted_sum_and_a_missing_part_leaves_none() -> None:
     shown: list[list[str]] = []
 
-    def first(prompts: Prompts, texts: Sequence[str]) -> list[float | None]:
+    def first(prompts: Sequence[ChatMessages], texts: Sequence[str]) -> list[float | None]:
         return [1.0, None, 3.0]
 
-    def second(prompts: Prompts, texts: Sequence[str]) -> list[float | None]:
+    def second(prompts: Sequence[ChatMessages], texts: Sequence[str]) -> list[float | None]:
         shown.append(list(texts))
         return [10.0, 20.0]
 
@@ -102,7 +103,7 @@ def test_sources_come_in_order_models_function_scorers(
     import torch
     from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-    from jurist_trl.scoring import RewardModel
+    from jurist_trl.reward_model import RewardModel
 
     torch.manual_seed(0)
     model = AutoModelForSequenceClassification.from_pretrained(policy, num_labels=1)
@@ -113,7 +114,7 @@ def test_sources_come_in_order_models_function_scorers(
         tokenizer.save_pretrained(folder)
         model.score.weight.data *= -1
 
-    async def lengths(prompts: Prompts, texts: Sequence[str]) -> list[float | None]:
+    async def lengths(prompts: Sequence[ChatMessages], texts: Sequence[str]) -> list[float | None]:
         return [float(len(text)) for text in texts]
 
     functions.lengths = lengths  # type: ignore[attr-defined]
@@ -145,7 +146,7 @@ def test_weights_must_be_as_many_as_sources(tmp_path: Path) -> None:
 
 
 def test_nothing_more_is_asked_when_all_are_dropped() -> None:
-    def refuses(prompts: Prompts, texts: Sequence[str]) -> list[float | None]:
+    def refuses(prompts: Sequence[ChatMessages], texts: Sequence[str]) -> list[float | None]:
         raise AssertionError("asked")
 
     rewards = RewardSource({"first": lambda p, t: [None] * 3, "second": refuses})(PROMPTS, TEXTS)
@@ -184,7 +185,7 @@ def test_a_training_is_another_when_the_file_of_its_reward_function_has_changed(
     from jurist.fingerprint import settings_fingerprint
 
     def of(**options: Any) -> str:
-        given = RewardedOptions(**options)
+        given = GroupOptions(**options)
         return settings_fingerprint(given.identity(), given.paths())
 
     monkeypatch.syspath_prepend(str(tmp_path))
@@ -199,4 +200,4 @@ def test_a_training_is_another_when_the_file_of_its_reward_function_has_changed(
         code.write_text("def brevity(prompts, texts): return [-1.0] * len(texts)\n")
         assert of(**rewarded) != before[0]
         assert of(**measured) == before[1]
-    assert list(RewardedOptions(reward="nothing_of_this_name.at_all:f").paths()) == []
+    assert list(GroupOptions(reward="nothing_of_this_name.at_all:f").paths()) == []

@@ -30,9 +30,10 @@ def test_callbacks_add_to_a_steps_metrics_and_log_measurements_of_their_own(
     from transformers import AutoModelForCausalLM, TrainerCallback
     from trl import SFTConfig
 
-    from jurist_trl.supervised.sft_trainer import PolicyTrainer
+    from jurist_trl.supervised.sft_trainer import QuietSFTTrainer
     from jurist_trl.tokens import load_tokenizer
-    from jurist_trl.training.session import run, supervised_arguments
+    from jurist_trl.training.arguments import supervised_arguments
+    from jurist_trl.training.session import run_training
 
     class Measures(TrainerCallback):
         def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any], **kwargs: Any) -> None:
@@ -46,13 +47,13 @@ def test_callbacks_add_to_a_steps_metrics_and_log_measurements_of_their_own(
     job, seen = TrainJob(model=policy, data=revisions, output=tmp_path), []
     options = SFTOptions(batch_size=4, max_steps=3)
     rows = [{"input_ids": [6, 7, 8, 1], "labels": [-100, 7, 8, 1]} for _ in range(12)]
-    trainer = PolicyTrainer(
+    trainer = QuietSFTTrainer(
         model=AutoModelForCausalLM.from_pretrained(policy),
         args=SFTConfig(**supervised_arguments(options, job)),
         train_dataset=Dataset.from_list(rows),
         processing_class=load_tokenizer(policy),
     )
-    metrics = run(trainer, job, seen.append, callbacks=[Measures()])
+    metrics = run_training(trainer, job, seen.append, callbacks=[Measures()])
     assert [
         (line["step"], line.get("doubled"), line.get("held_out_metric")) for line in lines_of(tmp_path)
     ] == [

@@ -90,12 +90,12 @@ def test_a_checkpoint_cut_short_by_a_crash_is_not_continued_from(
 
 
 def test_only_the_completion_is_learnt(policy: Path) -> None:
-    from jurist_trl.supervised.examples import Revision
+    from jurist.files.training_data import RevisionRow
     from jurist_trl.supervised.sft_trainer import _tokenized
     from jurist_trl.tokens import load_tokenizer
 
     tokenizer = load_tokenizer(policy)
-    example = Revision.model_validate(
+    example = RevisionRow.model_validate(
         {
             "prompt": [{"role": "user", "content": "say red"}],
             "completion": [{"role": "assistant", "content": "red yes"}],
@@ -109,7 +109,7 @@ def test_only_the_completion_is_learnt(policy: Path) -> None:
 
 
 @pytest.fixture
-def mixed(tmp_path: Path) -> Path:
+def mixed(tmp_path: Path, write_rows: Any) -> Path:
     """Conversations of several turns, one of them too long for 24 tokens."""
     rows = [
         {
@@ -129,9 +129,7 @@ def mixed(tmp_path: Path) -> Path:
             "completion": [{"role": "assistant", "content": "red " * 30}],
         }
     )
-    path = tmp_path / "mixed.jsonl"
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    return path
+    return write_rows(tmp_path / "mixed.jsonl", rows)
 
 
 def test_conversations_mixed_in_are_learnt_besides_the_revisions(
@@ -168,14 +166,14 @@ def test_batches_hold_both_and_the_loss_is_on_the_last_completion_alone(
 
     from jurist_trl.supervised import sft_trainer
 
-    class Recording(sft_trainer.PolicyTrainer):
+    class Recording(sft_trainer.QuietSFTTrainer):
         batches: ClassVar[list[Any]] = []
 
         def compute_loss(self, model: Any, inputs: Any, *args: Any, **kwargs: Any) -> Any:
             self.batches.append({name: inputs[name].clone() for name in ("input_ids", "labels")})
             return super().compute_loss(model, inputs, *args, **kwargs)
 
-    monkeypatch.setattr(sft_trainer, "PolicyTrainer", Recording)
+    monkeypatch.setattr(sft_trainer, "QuietSFTTrainer", Recording)
     train(
         TrainJob(model=policy, data=revisions, mixed=mixed, output=tmp_path / "output"),
         max_length=24,

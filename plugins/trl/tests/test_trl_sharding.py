@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from jurist.train_jobs import TrainJob
-from jurist_trl.settings import FSDPOptions
+from jurist_trl.options import FSDPOptions
 from jurist_trl.supervised.dpo import DPOOptions
 from jurist_trl.supervised.sft import SFT, SFTOptions
 
@@ -32,7 +32,7 @@ if "sharded" in sys.argv:
     from accelerate.state import PartialState
     from accelerate.utils import DistributedType
     PartialState._prepare_backend = lambda *_: ("gloo", DistributedType.MULTI_GPU)
-    from jurist_trl import installation
+    from jurist_trl.training import installation
     installation._sharding = lambda *_: []
 
 from jurist.train_jobs import TrainJob
@@ -62,7 +62,7 @@ CASES: dict[str, tuple[str, str, dict[str, Any]]] = {
     "reward": ("supervised.reward:Reward", "preferences", {}),
     "reward-lora": ("supervised.reward:Reward", "preferences", {"lora": {"rank": 4}}),
     "dpo": ("supervised.dpo:DPO", "preferences", {}),
-    "grpo": ("groups.grpo:GRPO", "prompts", {"num_generations": 4, "rollouts": 3, **GRPO}),
+    "grpo": ("groups.component:GRPO", "prompts", {"num_generations": 4, "rollouts": 3, **GRPO}),
 }
 SHARDED = "checkpoints/checkpoint-3/pytorch_model_fsdp.bin"
 
@@ -191,11 +191,11 @@ def test_sharded_training_continues_bit_identical(sharded: Path, weights: Any) -
 
 
 def test_the_configuration_arrives(tmp_path: Path) -> None:
-    from jurist_trl.training.session import arguments
+    from jurist_trl.training.arguments import training_arguments
 
     job = TrainJob(model=tmp_path, data=tmp_path, output=tmp_path)
     fsdp = FSDPOptions(cpu_offload=True, transformer_layer_cls_to_wrap=("LlamaDecoderLayer",))
-    given = arguments(DPOOptions(fsdp=fsdp, gradient_checkpointing=True), job)
+    given = training_arguments(DPOOptions(fsdp=fsdp, gradient_checkpointing=True), job)
     assert given["fsdp"] is True
     assert given["fsdp_config"] == {
         "cpu_offload": True,
@@ -204,4 +204,4 @@ def test_the_configuration_arrives(tmp_path: Path) -> None:
         "activation_checkpointing": True,
     }
     assert given["activation_checkpointing"] is False  # FSDP's own takes its place
-    assert "fsdp" not in arguments(DPOOptions(), job)
+    assert "fsdp" not in training_arguments(DPOOptions(), job)

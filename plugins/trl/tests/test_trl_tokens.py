@@ -52,7 +52,7 @@ def test_a_reward_model_scores_what_a_response_says_and_not_the_turns_that_it_fe
     import torch
     from transformers import AutoModelForSequenceClassification
 
-    from jurist_trl.scoring import RewardModel
+    from jurist_trl.reward_model import RewardModel
 
     scorer = RewardModel(reward_model)
     prompt = [said("user", "what is red")]

@@ -81,8 +81,8 @@ def read_messages(value: Any) -> tuple[Message, ...]:
     messages = tuple(Message.model_validate(message) for message in value)
     if not any(message.content.strip() for message in messages if message.role == "user"):
         raise ValueError("the prompt is empty")
-    if messages[-1].role == "assistant":
-        raise ValueError("the prompt ends with the assistant's turn; it must end with the user's")
+    if messages[-1].role != "user":
+        raise ValueError(f"the prompt ends with the {messages[-1].role}'s turn; it must end with the user's")
     return messages
 
 

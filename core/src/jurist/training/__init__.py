@@ -1,1 +1,1 @@
-"""Trainers in processes of their own."""
+"""Trainers in processes of their own, and the log of what they measure."""

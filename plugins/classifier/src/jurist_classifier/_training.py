@@ -18,6 +18,7 @@ from jurist.files.training_data import PreferenceRow, read_training_data
 from jurist.fingerprint import file_digest
 from jurist.records import content_id
 from jurist.train_jobs import Artifact, TrainJob, TrainProgress
+from jurist.training.metrics_log import MetricsLog
 from jurist_classifier._checkpoints import Checkpoints, State
 from jurist_classifier._models import Texts, device_of, load_base, margins, readings
 from jurist_classifier.agreement import accuracy, decided, longer
@@ -27,7 +28,6 @@ from jurist_classifier.card import card
 from jurist_classifier.encoding import Encoder
 from jurist_classifier.facts import Facts
 from jurist_classifier.heads import HEADS, Head
-from jurist_classifier.metrics_log import MetricsLog
 from jurist_classifier.pairs import PROVIDED_BY, Pair, split_by_prompt
 from jurist_classifier.trainer import ClassifierOptions
 

@@ -1,1 +1,1 @@
-"""SFT, reward-model and PPO trainers for Jurist, on TRL."""
+"""Trainers for Jurist on TRL: SFT, reward models, DPO, PPO, GRPO, RLOO; reward models as scorer and judge."""

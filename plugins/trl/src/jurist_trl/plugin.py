@@ -9,7 +9,7 @@ from jurist import Component, hookimpl
 
 @hookimpl
 def jurist_trainers() -> Iterable[Component]:
-    """Fine-tuning, reward models and PPO."""
+    """Fine-tuning, reward models, DPO, and trainings on rewards: PPO, GRPO and RLOO."""
     yield Component(
         "trl-sft", "jurist_trl.supervised.sft:SFT", "Fine-tunes a policy on revisions (TRL SFTTrainer)."
     )
@@ -25,17 +25,17 @@ def jurist_trainers() -> Iterable[Component]:
     )
     yield Component(
         "trl-ppo",
-        "jurist_trl.ppo:PPO",
-        "Trains a policy by PPO with a value model, against a reward model or a Python function.",
+        "jurist_trl.ppo.component:PPO",
+        "Trains a policy by PPO with a value model, against reward models, a Python function or scorers.",
     )
     yield Component(
         "trl-grpo",
-        "jurist_trl.groups.grpo:GRPO",
+        "jurist_trl.groups.component:GRPO",
         "Trains a policy by GRPO: rewards compared within groups of responses (TRL GRPOTrainer).",
     )
     yield Component(
         "trl-rloo",
-        "jurist_trl.groups.rloo:RLOO",
+        "jurist_trl.groups.component:RLOO",
         "Trains a policy by REINFORCE leave-one-out (TRL RLOOTrainer).",
     )
 

@@ -18,9 +18,10 @@ from jurist.engine.batcher import Batcher
 from jurist.errors import ProviderError, UsageError
 from jurist.options import Operational, Options
 from jurist.records import Comparison, JudgeOutcome, Judgment, Prompt, Response, Score, ScoreOutcome
+from jurist_trl.tokens import messages
 
 if TYPE_CHECKING:
-    from jurist_trl.scoring import RewardModel
+    from jurist_trl.reward_model import RewardModel
 
 PROVIDED_BY = "jurist-trl (trl-reward-model)"
 HINT = "give the folder of a reward model, such as the stage's model folder under runs/"
@@ -42,7 +43,7 @@ class _Loaded(Contract):
     @cached_property
     def _model(self) -> RewardModel:
         folder = self._folder()
-        from jurist_trl.scoring import RewardModel
+        from jurist_trl.reward_model import RewardModel
 
         try:
             return RewardModel(folder, batch_size=self.options.batch_size)
@@ -68,8 +69,9 @@ class _Loaded(Contract):
         return Batcher(self._score_all, max_size=self.options.batch_size)
 
     def _score_all(self, items: list[tuple[Prompt, str]]) -> list[float]:
-        prompts = [[{"role": turn.role, "content": turn.content} for turn in p.messages] for p, _ in items]
-        return self._model.score(prompts, [text for _, text in items])
+        return self._model.score(
+            [messages(prompt.messages) for prompt, _ in items], [text for _, text in items]
+        )
 
     async def close(self) -> None:
         """End the worker thread, if scoring began."""

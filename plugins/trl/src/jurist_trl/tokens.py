@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, cast
 
 from jurist.errors import UsageError
+from jurist.records import Message
+
+ChatMessages = Sequence[dict[str, str]]
+"""A conversation as ``datasets``, TRL and chat templates want it: the role and the content of each turn."""
 
 
 def load_tokenizer(path: Path) -> Any:
@@ -37,12 +42,17 @@ def load_tokenizer(path: Path) -> Any:
     return tokenizer
 
 
-def prompt_ids(tokenizer: Any, prompt: list[dict[str, str]]) -> list[int]:
+def messages(conversation: Iterable[Message]) -> list[dict[str, str]]:
+    """A conversation of core as chat messages."""
+    return [{"role": turn.role, "content": turn.content} for turn in conversation]
+
+
+def prompt_ids(tokenizer: Any, prompt: ChatMessages) -> list[int]:
     """A prompt up to where the assistant's answer begins."""
     return _template(tokenizer, prompt, add_generation_prompt=True)
 
 
-def conversation_ids(tokenizer: Any, conversation: list[dict[str, str]]) -> list[int]:
+def conversation_ids(tokenizer: Any, conversation: ChatMessages) -> list[int]:
     """A whole conversation, ending in exactly one end-of-sequence token.
 
     Templates differ in what they write after the last turn: nothing, the token, or the token and a
@@ -69,7 +79,7 @@ def shared_length(prompt: list[int], whole: list[int]) -> int:
     return next((i for i, (a, b) in pairs if a != b), min(len(prompt), len(whole)))
 
 
-def plain_contents(tokenizer: Any, conversation: list[dict[str, str]]) -> list[dict[str, str]]:
+def plain_contents(tokenizer: Any, conversation: ChatMessages) -> list[dict[str, str]]:
     """A conversation in whose contents no special token is spelled: a space breaks each, as in ``< eos>``.
 
     Tokenizers read such a text as the token itself, so a response could end its turn and speak as the user.
@@ -79,7 +89,7 @@ def plain_contents(tokenizer: Any, conversation: list[dict[str, str]]) -> list[d
     return [turn | {"content": special.sub(_broken, turn["content"])} for turn in conversation]
 
 
-def _template(tokenizer: Any, conversation: list[dict[str, str]], **options: bool) -> list[int]:
+def _template(tokenizer: Any, conversation: ChatMessages, **options: bool) -> list[int]:
     plain = plain_contents(tokenizer, conversation)
     encoded = tokenizer.apply_chat_template(plain, tokenize=True, return_dict=True, **options)
     return cast("list[int]", list(encoded["input_ids"]))

@@ -8,60 +8,69 @@ from transformers import set_seed
 from trl import GRPOConfig, RLOOConfig
 
 from jurist.train_jobs import Artifact, TrainJob
-from jurist_trl.groups.grpo import GRPO, GroupOptions
-from jurist_trl.groups.rloo import RLOO
+from jurist_trl.groups.component import GRPO, RLOO
+from jurist_trl.groups.options import GroupOptions, GRPOOptions, RLOOOptions
 from jurist_trl.groups.trainer import GroupRelativeTrainer, LeaveOneOutTrainer
+from jurist_trl.rollouts.component import RolloutTrainer
 from jurist_trl.rollouts.rewards import RewardSource
 from jurist_trl.rollouts.setup import RolloutSetup
-from jurist_trl.rollouts.trainer import RolloutTrainer
+from jurist_trl.training.arguments import make_config
+from jurist_trl.training.component import Progress
 from jurist_trl.training.model_card import Trained
-from jurist_trl.training.session import Progress, configured, run, save_model
+from jurist_trl.training.saving import save_model
+from jurist_trl.training.session import run_training
 
 
-class Method(NamedTuple):
+class GroupMethod(NamedTuple):
     """What sets GRPO and RLOO apart: TRL's trainer, its configuration, and arguments of its own."""
 
-    name: str
     trainer: type[Any]
     config: type[Any]
     arguments: dict[str, Any]
     reward_clip: float | None = None
 
 
-def train_by_grpo(grpo: GRPO, job: TrainJob, progress: Progress) -> Artifact:
+def train_grpo(grpo: GRPO, job: TrainJob, progress: Progress) -> Artifact:
     """Train ``job.model`` on the prompts in ``job.data`` by GRPO."""
-    options = grpo.options
-    own = {"loss_type": options.loss_type, "scale_rewards": options.scale_rewards}
-    method = Method("trl-grpo", GroupRelativeTrainer, GRPOConfig, own)
-    return _train(grpo, options, method, job, progress)
+    return _train(grpo, grpo.options, grpo_method(grpo.options), job, progress)
 
 
-def train_by_rloo(rloo: RLOO, job: TrainJob, progress: Progress) -> Artifact:
+def train_rloo(rloo: RLOO, job: TrainJob, progress: Progress) -> Artifact:
     """Train ``job.model`` on the prompts in ``job.data`` by RLOO."""
-    options = rloo.options
+    return _train(rloo, rloo.options, rloo_method(rloo.options), job, progress)
+
+
+def grpo_method(options: GRPOOptions) -> GroupMethod:
+    """GRPO with these options."""
+    own = {"loss_type": options.loss_type, "scale_rewards": options.scale_rewards}
+    return GroupMethod(GroupRelativeTrainer, GRPOConfig, own)
+
+
+def rloo_method(options: RLOOOptions) -> GroupMethod:
+    """RLOO with these options."""
     clip = None if options.reward_clip is None else (-options.reward_clip, options.reward_clip)
     own = {"normalize_advantages": options.normalize_advantages, "reward_clip_range": clip}
-    method = Method("trl-rloo", LeaveOneOutTrainer, RLOOConfig, own, options.reward_clip)
-    return _train(rloo, options, method, job, progress)
+    return GroupMethod(LeaveOneOutTrainer, RLOOConfig, own, options.reward_clip)
 
 
 def _train(
-    trainer: RolloutTrainer, options: GroupOptions, method: Method, job: TrainJob, progress: Progress
+    trainer: RolloutTrainer, options: GroupOptions, method: GroupMethod, job: TrainJob, progress: Progress
 ) -> Artifact:
-    setup = RolloutSetup.of(method.name, trainer, job)
-    config = _config(setup, options, method)  # first, since it chooses this process's GPU
+    setup = RolloutSetup.of(trainer, job)
+    config = group_config(setup, options, method)  # first, since it chooses this process's GPU
     reward = RewardSource.of(setup.job, trainer)
     set_seed(setup.job.seed)
     made = method.trainer(reward=reward, args=config, **setup.trainer_arguments())
     callbacks = setup.callbacks(made, progress, reward_clip=method.reward_clip)
-    metrics = run(made, setup.job, progress, callbacks=callbacks) | setup.counts
-    trained, folder = Trained(method.name, setup.job, options, metrics), job.output / "model"
+    metrics = run_training(made, setup.job, progress, callbacks=callbacks) | setup.counts
+    trained, folder = Trained(trainer.name, setup.job, options, metrics), job.output / "model"
     save_model(made, made.finished_policy(), setup.tokenizer, folder, trained=trained)
     return Artifact(kind="policy", path=folder, metrics=metrics)
 
 
-def _config(setup: RolloutSetup, options: GroupOptions, method: Method) -> Any:
-    return configured(
+def group_config(setup: RolloutSetup, options: GroupOptions, method: GroupMethod) -> Any:
+    """TRL's configuration of the method."""
+    return make_config(
         method.config,
         **setup.config_arguments(),
         **method.arguments,

@@ -253,7 +253,7 @@ SIGNS: tuple[Sign, ...] = (
 )
 
 
-class Lookout:
+class WarningTracker:
     """Says each warning once; again only when its sign was gone for a while and came back."""
 
     def __init__(self, rollout_size: int) -> None:

@@ -12,8 +12,9 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from jurist.errors import UsageError
-from jurist_trl.supervised.examples import Revision, messages, read_examples
-from jurist_trl.tokens import completion_labels, conversation_ids, prompt_ids
+from jurist.files.training_data import RevisionRow, read_training_data
+from jurist_trl.ppo.component import PPO
+from jurist_trl.tokens import completion_labels, conversation_ids, messages, prompt_ids
 
 
 class MixedConversations:
@@ -26,7 +27,7 @@ class MixedConversations:
         self._rows: list[tuple[list[int], list[int]]] = []
         self._pad, self._seed = tokenizer.pad_token_id, seed
         self.too_long = 0
-        for example in read_examples(path, Revision):
+        for example in read_training_data(path, RevisionRow):
             ids = conversation_ids(tokenizer, messages(example.prompt + example.completion))
             labels = completion_labels(prompt_ids(tokenizer, messages(example.prompt)), ids)
             if len(ids) <= max_length:
@@ -36,7 +37,7 @@ class MixedConversations:
         if not self._rows:
             raise UsageError(
                 f"none of the {self.too_long} mixed conversations in {path} has at most {max_length} tokens",
-                provided_by="jurist-trl (trl-ppo)",
+                provided_by=PPO.provided_by(),
                 hint="raise max_prompt_length or max_completion_length",
             )
         self._order = lru_cache(maxsize=2)(self._shuffled)

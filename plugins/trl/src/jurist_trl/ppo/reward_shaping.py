@@ -6,7 +6,8 @@ from typing import Any
 
 from torch import Tensor
 
-from jurist_trl.ppo import PPOOptions, equations
+from jurist_trl.ppo import equations
+from jurist_trl.ppo.options import PPOOptions
 
 
 class RewardShaping:

@@ -22,11 +22,13 @@ from transformers import get_scheduler
 from trl import GRPOTrainer
 
 from jurist.errors import TrainingError
-from jurist_trl.ppo import PPOOptions, equations
+from jurist_trl.ppo import equations
+from jurist_trl.ppo.batches import Batch, joined, micro_batches, padded
+from jurist_trl.ppo.component import PPO
 from jurist_trl.ppo.metrics import StepMeans, response_means
 from jurist_trl.ppo.mixed_conversations import MixedConversations
+from jurist_trl.ppo.options import PPOOptions
 from jurist_trl.ppo.reward_shaping import RewardShaping
-from jurist_trl.ppo.rollout import Batch, joined, micro_batches, padded
 from jurist_trl.ppo.value_model import ValueModel
 from jurist_trl.rollouts.policy import PolicyTrainer
 from jurist_trl.rollouts.sampling import sample
@@ -264,7 +266,7 @@ class PPOTrainer(PolicyTrainer, GRPOTrainer):  # type: ignore[misc]
         except (OSError, KeyError, TypeError, ValueError, SafetensorError) as error:
             raise TrainingError(
                 f"the checkpoint {checkpoint} cannot be continued from",
-                provided_by="jurist-trl (trl-ppo)",
+                provided_by=PPO.provided_by(),
                 cause=error,
                 hint="remove that folder to continue from the one before",
             ) from error

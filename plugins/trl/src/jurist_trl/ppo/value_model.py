@@ -13,11 +13,12 @@ from trl.trainer.utils import disable_dropout_in_model
 
 from jurist.errors import UsageError
 from jurist.train_jobs import TrainJob
-from jurist_trl.ppo import PPOOptions, ValueStart
+from jurist_trl.ppo.component import PPO
+from jurist_trl.ppo.options import PPOOptions, ValueStart
 from jurist_trl.rollouts.log_probabilities import position_ids
-from jurist_trl.scoring import reward_mean, score_heads
+from jurist_trl.score_head import reward_mean, score_heads
 from jurist_trl.tokens import load_tokenizer
-from jurist_trl.training.session import lora_config
+from jurist_trl.training.arguments import lora_config
 
 FILE = "value_model.safetensors"
 
@@ -59,7 +60,7 @@ def make_value_model(job: TrainJob, options: PPOOptions, tokenizer: Any) -> Valu
     """
     start = options.value_model or ("reward_model" if job.reward_models else "policy")
     if start == "reward_model":
-        _check_reward_model(job, tokenizer)
+        _check_same_tokenizer(job, tokenizer)
     model = _start(start, job, options)
     model.config.get_text_config().pad_token_id = tokenizer.pad_token_id
     config = lora_config(options.lora, "SEQ_CLS")
@@ -89,10 +90,10 @@ def _start(start: ValueStart, job: TrainJob, options: PPOOptions) -> Any:
     return model
 
 
-def _check_reward_model(job: TrainJob, tokenizer: Any) -> None:
+def _check_same_tokenizer(job: TrainJob, tokenizer: Any) -> None:
     if load_tokenizer(job.reward_models[0]).get_vocab() != tokenizer.get_vocab():
         raise UsageError(
             f"the value model cannot start from {job.reward_models[0]}: its tokenizer is not the policy's",
-            provided_by="jurist-trl (trl-ppo)",
+            provided_by=PPO.provided_by(),
             hint="set value_model: policy",
         )

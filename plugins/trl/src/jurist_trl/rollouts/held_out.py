@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -14,18 +14,18 @@ from accelerate.utils import gather_object
 from transformers import TrainerCallback, set_seed
 
 from jurist.contracts import Trainer
-from jurist.errors import ContractError
 from jurist.train_jobs import ScoreResponses, TrainJob
 from jurist_trl.rollouts.options import RolloutOptions
-from jurist_trl.rollouts.prompts import Prompt, rollout_prompts
-from jurist_trl.rollouts.rewards import Retried, load_function
+from jurist_trl.rollouts.prompts import rollout_prompts
+from jurist_trl.rollouts.rewards import Retried, checked, load_function
 from jurist_trl.rollouts.sampling import sample
+from jurist_trl.tokens import ChatMessages
 
 
 class HeldOut(NamedTuple):
     """Prompts that nothing is learned from, the tokens of the longest, and a measure of responses to them."""
 
-    prompts: list[Prompt]
+    prompts: list[ChatMessages]
     longest: int
     measure: ScoreResponses
 
@@ -75,7 +75,8 @@ class HeldOutEvaluation(TrainerCallback):  # type: ignore[misc]
         texts, lengths = self._sampled()
         place, count = self._share()
         own = self.held_out.prompts[place : place + count]  # none that only filled up the share
-        values = _measured(self.held_out.measure, own, texts[: len(own)]) if own else []
+        given = self.held_out.measure(own, texts[: len(own)]) if own else []
+        values = checked("the measure of held-out responses", given, len(own))
         rows = gather_object(list(zip(lengths, values, strict=False)))
         measured = [value for _, value in rows if value is not None]
         metrics = {
@@ -121,13 +122,3 @@ def random_numbers_of_its_own(seed: int) -> Iterator[None]:
         finally:
             random.setstate(python)
             numpy.random.set_state(of_numpy)
-
-
-def _measured(measure: ScoreResponses, prompts: Sequence[Prompt], texts: Sequence[str]) -> list[float | None]:
-    values = list(measure(prompts, texts))
-    if len(values) != len(texts):
-        raise ContractError(
-            f"the measure of held-out responses gave {len(values)} numbers for {len(texts)} responses",
-            hint="return one float or None per response, in order",
-        )
-    return [value if value is not None and math.isfinite(value) else None for value in values]

@@ -19,7 +19,8 @@ from jurist.errors import TrainingError
 from jurist_trl.rollouts.log_probabilities import labelled_tokens_alone, positions_of_real_tokens
 from jurist_trl.rollouts.rewards import RewardSource
 from jurist_trl.tokens import plain_contents
-from jurist_trl.training.session import TOO_FAST, QuietTrainer
+from jurist_trl.training.failures import TOO_FAST
+from jurist_trl.training.session import QuietTrainer
 
 TOKEN_IDS = ("eos_token_id", "pad_token_id", "bos_token_id")
 

@@ -6,28 +6,15 @@ import random
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pydantic import field_validator
-
 from jurist.errors import UsageError
-from jurist_trl.supervised.examples import Example, messages, read_examples
-from jurist_trl.tokens import prompt_ids
-
-Prompt = list[dict[str, str]]
-
-
-class PromptLine(Example):
-    """A prompt as chat messages, or as a text, which is one message of the user."""
-
-    @field_validator("prompt", mode="before")
-    @classmethod
-    def _text(cls, value: Any) -> Any:
-        return [{"role": "user", "content": value}] if isinstance(value, str) else value
+from jurist.files.training_data import TrainingRow, read_training_data
+from jurist_trl.tokens import ChatMessages, messages, prompt_ids
 
 
 class RolloutPrompts(NamedTuple):
     """Prompts to sample on, how many tokens the longest of them has, and how many were too long."""
 
-    prompts: list[Prompt]
+    prompts: list[ChatMessages]
     longest: int
     too_long: int
 
@@ -38,7 +25,7 @@ def rollout_prompts(path: Path, tokenizer: Any, max_length: int, *, provided_by:
     Raises:
         UsageError: lines of the file are wrong, or all prompts are longer.
     """
-    prompts = [messages(line.prompt) for line in read_examples(path, PromptLine)]
+    prompts: list[ChatMessages] = [messages(row.prompt) for row in read_training_data(path, TrainingRow)]
     lengths = [len(prompt_ids(tokenizer, prompt)) for prompt in prompts]
     kept = [prompt for prompt, length in zip(prompts, lengths, strict=True) if length <= max_length]
     if not kept:
@@ -51,13 +38,13 @@ def rollout_prompts(path: Path, tokenizer: Any, max_length: int, *, provided_by:
     return RolloutPrompts(kept, longest, len(prompts) - len(kept))
 
 
-def shuffled(prompts: list[Prompt], count: int, seed: int) -> list[Prompt]:
+def shuffled(prompts: list[ChatMessages], count: int, seed: int) -> list[ChatMessages]:
     """``count`` prompts: all of them in random order, then again in another, as often as needed.
 
     The whole training is laid out beforehand as one pass, so that resuming is skipping.
     """
     source, order = random.Random(seed), list(range(len(prompts)))
-    drawn: list[Prompt] = []
+    drawn: list[ChatMessages] = []
     while len(drawn) < count:
         source.shuffle(order)
         drawn.extend(prompts[i] for i in order)

@@ -14,9 +14,9 @@ from typing import Any, NamedTuple
 
 from jurist.errors import ContractError, JuristError, ProviderError, UsageError
 from jurist.train_jobs import ScoreResponses, TrainJob
-from jurist_trl.rollouts.trainer import RolloutTrainer
+from jurist_trl.rollouts.component import RolloutTrainer, named_sources
+from jurist_trl.tokens import ChatMessages
 
-Prompts = Sequence[Sequence[dict[str, str]]]
 Values = list[float | None]
 
 
@@ -49,15 +49,12 @@ class RewardSource:
             UsageError: one cannot be loaded.
         """
         options = trainer.options
-        found = [_reward_model(path) for path in job.reward_models]
-        if options.reward is not None:
-            found.append(_retried(options.reward, options.reward_retries))
-        if trainer.score is not None:
-            found.append(trainer.score)  # its engine retries by itself
-        names = trainer.reward_sources(trainer.outline(job))
-        return cls(dict(zip(names, found, strict=True)), options.reward_weights)
+        models = [_reward_model(path) for path in job.reward_models]
+        function = _retried(options.reward, options.reward_retries) if options.reward is not None else None
+        sources = named_sources(models, function, trainer.score)  # scorers' engine retries by itself
+        return cls(sources, options.reward_weights)
 
-    def __call__(self, prompts: Prompts, texts: Sequence[str]) -> Rewards:
+    def __call__(self, prompts: Sequence[ChatMessages], texts: Sequence[str]) -> Rewards:
         """The rewards of ``texts``, each a response to the prompt in the same place."""
         totals: Values = [0.0] * len(texts)
         parts: dict[str, Values] = {}
@@ -65,7 +62,7 @@ class RewardSource:
         for weight, (name, source) in zip(self._weights, self._sources.items(), strict=True):
             asked = [i for i, total in enumerate(totals) if total is not None]
             given = source([prompts[i] for i in asked], [texts[i] for i in asked]) if asked else []
-            answers = _checked(name, given, len(asked))
+            answers = checked(name, given, len(asked))
             parts[name] = [None] * len(texts)
             for i, answer in zip(asked, answers, strict=True):
                 parts[name][i] = answer
@@ -88,7 +85,7 @@ class Retried:
         self._pause = pause
         self.error: str | None = None
 
-    def __call__(self, prompts: Prompts, texts: Sequence[str]) -> Values:
+    def __call__(self, prompts: Sequence[ChatMessages], texts: Sequence[str]) -> Values:
         """What the function says of ``texts``, None where it says nothing."""
         values: Values = [None] * len(texts)
         for attempt in range(self._retries + 1):
@@ -102,7 +99,7 @@ class Retried:
                 values[i] = answer
         return values
 
-    def _ask(self, prompts: Prompts, texts: Sequence[str]) -> Values:
+    def _ask(self, prompts: Sequence[ChatMessages], texts: Sequence[str]) -> Values:
         try:
             answers = self._function(prompts, texts)
         except Exception as error:
@@ -112,7 +109,7 @@ class Retried:
             self.error = _described(error)
             return [None] * len(texts)
         self.error = None
-        return _checked("the function", answers, len(texts))
+        return checked("the function", answers, len(texts))
 
 
 def load_function(name: str) -> ScoreResponses:
@@ -138,7 +135,7 @@ def load_function(name: str) -> ScoreResponses:
 
 
 def _reward_model(path: Path) -> ScoreResponses:
-    from jurist_trl.scoring import RewardModel
+    from jurist_trl.reward_model import RewardModel
 
     return RewardModel(path).score
 
@@ -147,12 +144,16 @@ def _retried(name: str, retries: int) -> ScoreResponses:
     return Retried(load_function(name), retries)
 
 
-def _checked(name: str, answers: Sequence[float | None], expected: int) -> Values:
-    """The answers as they were given, None for what is no finite number."""
+def checked(name: str, answers: Sequence[float | None], expected: int) -> Values:
+    """The answers as they were given, None for what is no finite number.
+
+    Raises:
+        ContractError: ``name`` gave more or fewer answers than were ``expected``.
+    """
     values = [None if a is None or not math.isfinite(a) else float(a) for a in answers]
     if len(values) != expected:
         raise ContractError(
-            f"{name} gave {len(values)} rewards for {expected} responses",
+            f"{name} gave {len(values)} numbers for {expected} responses",
             hint="return one float or None per response, in order",
         )
     return values
@@ -171,7 +172,7 @@ class _EventLoop:
         threading.Thread(target=self._loop.run_forever, name="jurist-reward", daemon=True).start()
 
     def plain(self, function: Callable[..., Awaitable[Any]]) -> ScoreResponses:
-        async def call(prompts: Prompts, texts: Sequence[str]) -> Any:
+        async def call(prompts: Sequence[ChatMessages], texts: Sequence[str]) -> Any:
             return await function(prompts, texts)
 
         return lambda prompts, texts: asyncio.run_coroutine_threadsafe(

@@ -8,13 +8,13 @@ from typing import Any
 from transformers import TrainerCallback
 
 from jurist.train_jobs import TrainJob
-from jurist_trl.training.metrics_log import lines_up_to
+from jurist.training.metrics_log import lines_up_to
 
 _SHOWN = 4
 """How many responses of a rollout are kept."""
 
 
-class Samples(TrainerCallback):  # type: ignore[misc]
+class SamplesLog(TrainerCallback):  # type: ignore[misc]
     """Writes ``samples.jsonl``: the first responses of each rollout, with what was asked and their rewards.
 
     ``trainer`` has ``last_prompts``, ``last_responses`` and ``last_rewards``, those of its newest rollout.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -10,50 +9,52 @@ from datasets import Dataset
 from transformers import AutoModelForCausalLM, TrainerCallback
 
 from jurist.train_jobs import TrainJob
-from jurist_trl.monitors.monitors import Monitors
+from jurist_trl.monitors.callback import Monitors
+from jurist_trl.rollouts.checks import check_reward_model, check_rollouts
+from jurist_trl.rollouts.component import RolloutTrainer
 from jurist_trl.rollouts.held_out import HeldOut, HeldOutEvaluation
 from jurist_trl.rollouts.options import RolloutOptions
 from jurist_trl.rollouts.prompts import RolloutPrompts, rollout_prompts, shuffled
-from jurist_trl.rollouts.samples import Samples
-from jurist_trl.rollouts.trainer import RolloutTrainer
-from jurist_trl.rollouts.vllm import vllm_arguments
-from jurist_trl.training.job_checks import check_reward_model, check_rollouts, prepare
-from jurist_trl.training.session import Progress, arguments, failed, lora_config
+from jurist_trl.rollouts.samples import SamplesLog
+from jurist_trl.training.arguments import lora_config, training_arguments
+from jurist_trl.training.component import Progress
+from jurist_trl.training.failures import failed
+from jurist_trl.training.prepare import prepare
 
 
 class RolloutSetup(NamedTuple):
-    """A job that was looked through, and what it is trained on. ``name`` is the trainer's."""
+    """A job that was looked through, and what it is trained on, by how many processes."""
 
-    name: str
     job: TrainJob
     options: RolloutOptions
     tokenizer: Any
     prompts: RolloutPrompts
     held_out: HeldOut | None
+    processes: int
 
     @classmethod
-    def of(cls, name: str, trainer: RolloutTrainer, job: TrainJob) -> RolloutSetup:
+    def of(cls, trainer: RolloutTrainer, job: TrainJob) -> RolloutSetup:
         """The setup of a job.
 
         Raises:
             UsageError: it cannot succeed.
         """
         options = trainer.options
-        job, tokenizer = prepare(name, trainer, job)
+        job, tokenizer = prepare(trainer, job)
         prompts = rollout_prompts(
-            job.data, tokenizer, options.max_prompt_length, provided_by=f"jurist-trl ({name})"
+            job.data, tokenizer, options.max_prompt_length, provided_by=trainer.provided_by()
         )
         held_out = HeldOut.of(job, options, trainer, tokenizer)
         longest = max(prompts.longest, held_out.longest if held_out else 0)
-        check_rollouts(name, job.model, longest, options.max_completion_length)
+        check_rollouts(trainer.name, job.model, longest, options.max_completion_length)
         for model in job.reward_models:
-            check_reward_model(name, model, tokenizer, prompts.prompts, options.max_completion_length)
-        return cls(name, job, options, tokenizer, prompts, held_out)
+            check_reward_model(trainer.name, model, tokenizer, prompts.prompts, options.max_completion_length)
+        return cls(job, options, tokenizer, prompts, held_out, trainer.outline(job).processes)
 
     @property
     def rollouts(self) -> int:
         """How many there will be."""
-        return self.options.rollouts_over(len(self.prompts.prompts), _processes())
+        return self.options.rollouts_over(len(self.prompts.prompts), self.processes)
 
     @property
     def counts(self) -> dict[str, float]:
@@ -67,8 +68,8 @@ class RolloutSetup(NamedTuple):
         """Arguments of GRPOConfig and RLOOConfig."""
         options = self.options
         return {
-            **arguments(options, self.job),
-            **vllm_arguments(options),
+            **training_arguments(options, self.job),
+            **_vllm_arguments(options),
             "per_device_train_batch_size": options.micro_batch,
             "steps_per_generation": options.mini_batches * options.gradient_accumulation_steps,
             "max_steps": self.rollouts * options.steps_per_rollout,
@@ -84,7 +85,7 @@ class RolloutSetup(NamedTuple):
     def trainer_arguments(self) -> dict[str, Any]:
         """Arguments of the trainer: the policy, and prompts in the order in which they are sampled on."""
         job, options = self.job, self.options
-        count = self.rollouts * options.prompts_per_rollout(_processes())
+        count = self.rollouts * options.prompts_per_rollout(self.processes)
         drawn = shuffled(self.prompts.prompts, count, job.seed)
         return {
             "stopped": partial(failed, job),
@@ -100,7 +101,7 @@ class RolloutSetup(NamedTuple):
         """Monitors, which see rewards within ``reward_clip``; samples; the measure of held-out prompts."""
         callbacks: list[TrainerCallback] = [
             Monitors(trainer, self.job, progress, reward_clip=reward_clip),
-            Samples(trainer, self.job),
+            SamplesLog(trainer, self.job),
         ]
         if self.held_out is not None:
             every = self.options.whole_rollouts(self.options.eval_steps)
@@ -108,5 +109,14 @@ class RolloutSetup(NamedTuple):
         return callbacks
 
 
-def _processes() -> int:
-    return int(os.environ.get("WORLD_SIZE", "1"))
+def _vllm_arguments(options: RolloutOptions) -> dict[str, Any]:
+    """The arguments of TRL's configurations that follow from the options ``use_vllm`` and ``vllm_…``."""
+    if not options.use_vllm:
+        return {}
+    server = options.vllm_server_base_url
+    return {
+        "use_vllm": True,
+        "vllm_mode": "colocate" if server is None else "server",
+        "vllm_server_base_url": server,
+        "vllm_gpu_memory_utilization": options.vllm_gpu_memory_utilization,
+    }

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Literal
 
 from pydantic import Field, model_validator
 
 from jurist.options import Faults
-from jurist.train_jobs import Artifact, JobOutline, TrainJob, TrainProgress
-from jurist_trl.settings import SupervisedOptions
-from jurist_trl.trainer import TRLTrainer
+from jurist.train_jobs import Artifact, JobOutline, TrainJob
+from jurist_trl.options import SupervisedOptions
+from jurist_trl.training.component import Progress, TRLTrainer
 
 Loss = Literal[
     "sigmoid",
@@ -67,6 +67,7 @@ class DPOOptions(SupervisedOptions):
 class DPO(TRLTrainer):
     """Trains a policy on preferences without a reward model."""
 
+    name = "trl-dpo"
     Options = DPOOptions
     options: DPOOptions
     consumes = "preferences"
@@ -79,10 +80,7 @@ class DPO(TRLTrainer):
             found.append("precompute_reference works in one process alone: set it to false, or set lora")
         return found
 
-    def train(self, job: TrainJob, progress: Callable[[TrainProgress], None]) -> Artifact:
-        """Train to the end; continues from the last checkpoint of the job's folder."""
-        from jurist_trl.supervised.dpo_trainer import train_by_dpo
-        from jurist_trl.training.session import stopping
+    def _train(self, job: TrainJob, progress: Progress) -> Artifact:
+        from jurist_trl.supervised.dpo_trainer import train_dpo
 
-        with stopping(job):
-            return train_by_dpo(self, job, progress)
+        return train_dpo(self, job, progress)

@@ -11,27 +11,20 @@ from trl import DPOConfig, DPOTrainer
 from trl.trainer.dpo_trainer import DataCollatorForPreference
 
 from jurist.errors import UsageError
+from jurist.files.training_data import PreferenceRow, read_training_data
 from jurist.train_jobs import Artifact, TrainJob
 from jurist_trl.supervised.agreement import agreement, write_calibration
 from jurist_trl.supervised.collation import KeepsProbability
 from jurist_trl.supervised.dpo import DPO, DPOOptions
-from jurist_trl.supervised.examples import PreferencePair, read_examples
 from jurist_trl.supervised.preferences import Pair, Pairs, likelier_first, split_pairs
 from jurist_trl.tokens import shared_length
-from jurist_trl.training.job_checks import SHORTER, check_length, prepare
+from jurist_trl.training.arguments import lora_config, make_config, supervised_arguments
+from jurist_trl.training.component import Progress
+from jurist_trl.training.job_checks import SHORTER, check_length
 from jurist_trl.training.model_card import Trained
-from jurist_trl.training.session import (
-    Progress,
-    QuietTrainer,
-    configured,
-    lora_config,
-    old_names,
-    run,
-    save_model,
-    supervised_arguments,
-)
-
-PROVIDED_BY = "jurist-trl (trl-dpo)"
+from jurist_trl.training.prepare import prepare
+from jurist_trl.training.saving import save_model
+from jurist_trl.training.session import QuietTrainer, old_names, run_training
 
 Row = dict[str, Any]
 
@@ -83,11 +76,11 @@ class SoftDPOTrainer(QuietTrainer, DPOTrainer):  # type: ignore[misc]
 
 
 @old_names()  # TRL uses them for the reference's log-probabilities, before and after training, too
-def train_by_dpo(dpo: DPO, job: TrainJob, progress: Progress) -> Artifact:
+def train_dpo(dpo: DPO, job: TrainJob, progress: Progress) -> Artifact:
     """Train the policy ``job.model`` on the preferences in ``job.data``."""
     options = dpo.options
-    job, tokenizer = prepare("trl-dpo", dpo, job)
-    examples = read_examples(job.data, PreferencePair)
+    job, tokenizer = prepare(dpo, job)
+    examples = read_training_data(job.data, PreferenceRow)
     labelled = examples if options.labels == "soft" else _sided(examples)
     pairs = split_pairs(
         tokenizer,
@@ -95,25 +88,25 @@ def train_by_dpo(dpo: DPO, job: TrainJob, progress: Progress) -> Artifact:
         max_length=options.max_length,
         eval_fraction=options.eval_fraction,
         seed=job.seed,
-        provided_by=PROVIDED_BY,
+        provided_by=DPO.provided_by(),
     )
-    check_length("trl-dpo", job.model, pairs.longest, SHORTER)
+    check_length(dpo.name, job.model, pairs.longest, SHORTER)
     trainer = _trainer(job, options, tokenizer, pairs)
-    metrics = run(trainer, job, progress) | pairs.counts()
+    metrics = run_training(trainer, job, progress) | pairs.counts()
     metrics["pairs_tied"] = float(len(examples) - len(labelled))
     if pairs.held_out:
         metrics |= _measured(trainer, job, options)
-    trained = Trained("trl-dpo", job, options, metrics)
+    trained = Trained(dpo.name, job, options, metrics)
     save_model(trainer, trainer.model, tokenizer, job.output / "model", trained=trained)
     return Artifact(kind="policy", path=job.output / "model", metrics=metrics)
 
 
-def _sided(examples: list[PreferencePair]) -> list[PreferencePair]:
+def _sided(examples: list[PreferenceRow]) -> list[PreferenceRow]:
     sided = likelier_first(examples)
     if not sided:
         raise UsageError(
             f"all {len(examples)} preferences have probability 0.5, so none has a hard label",
-            provided_by=PROVIDED_BY,
+            provided_by=DPO.provided_by(),
             hint="set labels: soft, and loss_type: sigmoid",
         )
     return sided
@@ -121,7 +114,21 @@ def _sided(examples: list[PreferencePair]) -> list[PreferencePair]:
 
 def _trainer(job: TrainJob, options: DPOOptions, tokenizer: Any, pairs: Pairs) -> SoftDPOTrainer:
     set_seed(job.seed)
-    arguments = configured(
+    config = dpo_config(job, options)  # first, since it chooses this process's GPU
+    return SoftDPOTrainer(
+        model=AutoModelForCausalLM.from_pretrained(job.model, dtype=options.dtype),
+        args=config,
+        data_collator=SoftPairCollator(pad_token_id=tokenizer.pad_token_id),
+        train_dataset=Dataset.from_list([_row(pair) for pair in pairs.train]),
+        eval_dataset=Dataset.from_list([_row(pair) for pair in pairs.held_out]) if pairs.held_out else None,
+        processing_class=tokenizer,
+        peft_config=lora_config(options.lora, "CAUSAL_LM"),
+    )
+
+
+def dpo_config(job: TrainJob, options: DPOOptions) -> DPOConfig:
+    """TRL's configuration of a training with these options."""
+    config: DPOConfig = make_config(
         DPOConfig,
         **supervised_arguments(options, job),
         per_device_eval_batch_size=options.batch_size,
@@ -130,15 +137,7 @@ def _trainer(job: TrainJob, options: DPOOptions, tokenizer: Any, pairs: Pairs) -
         label_smoothing=options.label_smoothing,
         precompute_ref_log_probs=options.precompute_reference,
     )
-    return SoftDPOTrainer(
-        model=AutoModelForCausalLM.from_pretrained(job.model, dtype=options.dtype),
-        args=arguments,
-        data_collator=SoftPairCollator(pad_token_id=tokenizer.pad_token_id),
-        train_dataset=Dataset.from_list([_row(pair) for pair in pairs.train]),
-        eval_dataset=Dataset.from_list([_row(pair) for pair in pairs.held_out]) if pairs.held_out else None,
-        processing_class=tokenizer,
-        peft_config=lora_config(options.lora, "CAUSAL_LM"),
-    )
+    return config
 
 
 def _row(pair: Pair) -> Row:

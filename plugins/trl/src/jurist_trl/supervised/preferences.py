@@ -8,8 +8,8 @@ from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from jurist.errors import UsageError
-from jurist_trl.supervised.examples import PreferencePair, messages
-from jurist_trl.tokens import conversation_ids, prompt_ids
+from jurist.files.training_data import PreferenceRow
+from jurist_trl.tokens import ChatMessages, conversation_ids, messages, prompt_ids
 
 
 class Pair(NamedTuple):
@@ -46,7 +46,7 @@ class Pairs(NamedTuple):
 
 def split_pairs(
     tokenizer: Any,
-    examples: Sequence[PreferencePair],
+    examples: Sequence[PreferenceRow],
     *,
     max_length: int,
     eval_fraction: float,
@@ -76,9 +76,9 @@ def split_pairs(
     return Pairs(train, held_out, too_long)
 
 
-def likelier_first(examples: Iterable[PreferencePair]) -> list[PreferencePair]:
+def likelier_first(examples: Iterable[PreferenceRow]) -> list[PreferenceRow]:
     """The examples that take a side, each with the likelier response as the chosen one, for sure."""
-    sided: list[PreferencePair] = []
+    sided: list[PreferenceRow] = []
     for example in examples:
         if example.probability > 0.5:
             sided.append(example.model_copy(update={"probability": 1.0}))
@@ -88,7 +88,7 @@ def likelier_first(examples: Iterable[PreferencePair]) -> list[PreferencePair]:
     return sided
 
 
-def _tokenized(tokenizer: Any, example: PreferencePair) -> Pair:
+def _tokenized(tokenizer: Any, example: PreferenceRow) -> Pair:
     return Pair(
         prompt=prompt_ids(tokenizer, messages(example.prompt)),
         chosen=conversation_ids(tokenizer, messages(example.prompt + example.chosen)),
@@ -98,7 +98,7 @@ def _tokenized(tokenizer: Any, example: PreferencePair) -> Pair:
     )
 
 
-def _uniform(seed: int, prompt: list[dict[str, str]]) -> float:
+def _uniform(seed: int, prompt: ChatMessages) -> float:
     """A number in [0, 1) that depends on the seed and the prompt alone."""
     text = json.dumps([seed, prompt], sort_keys=True)
     return int(hashlib.sha256(text.encode()).hexdigest()[:8], 16) / 16**8

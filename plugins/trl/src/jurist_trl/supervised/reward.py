@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 from pydantic import Field, model_validator
 
-from jurist.train_jobs import Artifact, TrainJob, TrainProgress
-from jurist_trl.settings import SupervisedOptions
-from jurist_trl.trainer import TRLTrainer
+from jurist.train_jobs import Artifact, TrainJob
+from jurist_trl.options import SupervisedOptions
+from jurist_trl.training.component import Progress, TRLTrainer
 
 
 class RewardOptions(SupervisedOptions):
@@ -37,15 +36,13 @@ class RewardOptions(SupervisedOptions):
 class Reward(TRLTrainer):
     """Trains a reward model on preferences with soft labels."""
 
+    name = "trl-reward"
     Options = RewardOptions
     options: RewardOptions
     consumes = "preferences"
     produces = "reward_model"
 
-    def train(self, job: TrainJob, progress: Callable[[TrainProgress], None]) -> Artifact:
-        """Train to the end; continues from the last checkpoint of the job's folder."""
+    def _train(self, job: TrainJob, progress: Progress) -> Artifact:
         from jurist_trl.supervised.reward_trainer import train_reward_model
-        from jurist_trl.training.session import stopping
 
-        with stopping(job):
-            return train_reward_model(self, job, progress)
+        return train_reward_model(self, job, progress)

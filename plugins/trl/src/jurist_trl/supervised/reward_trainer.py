@@ -13,27 +13,22 @@ from trl import RewardConfig, RewardTrainer
 from trl.trainer.reward_trainer import DataCollatorForPreference
 
 from jurist.errors import UsageError
+from jurist.files.training_data import PreferenceRow, RevisionRow, read_training_data
 from jurist.train_jobs import Artifact, TrainJob
-from jurist_trl.scoring import last_token_logits, normalize_head, score_ids
+from jurist_trl.reward_model import last_token_logits, score_ids
+from jurist_trl.score_head import normalize_head
 from jurist_trl.supervised.agreement import agreement, soft_preference_loss, write_calibration
 from jurist_trl.supervised.collation import KeepsProbability
-from jurist_trl.supervised.examples import PreferencePair, Revision, messages, read_examples
 from jurist_trl.supervised.preferences import Pair, split_pairs
 from jurist_trl.supervised.reward import Reward, RewardOptions
-from jurist_trl.tokens import conversation_ids
-from jurist_trl.training.job_checks import SHORTER, check_length, prepare
+from jurist_trl.tokens import conversation_ids, messages
+from jurist_trl.training.arguments import lora_config, make_config, supervised_arguments
+from jurist_trl.training.component import Progress
+from jurist_trl.training.job_checks import SHORTER, check_length
 from jurist_trl.training.model_card import Trained
-from jurist_trl.training.session import (
-    Progress,
-    QuietTrainer,
-    configured,
-    lora_config,
-    run,
-    save_model,
-    supervised_arguments,
-)
-
-PROVIDED_BY = "jurist-trl (trl-reward)"
+from jurist_trl.training.prepare import prepare
+from jurist_trl.training.saving import save_model
+from jurist_trl.training.session import QuietTrainer, run_training
 
 Row = dict[str, Any]
 
@@ -68,19 +63,19 @@ class SoftPreferenceTrainer(QuietTrainer, RewardTrainer):  # type: ignore[misc]
 def train_reward_model(reward: Reward, job: TrainJob, progress: Progress) -> Artifact:
     """Train a reward model from ``job.model`` on the preferences in ``job.data``."""
     options = reward.options
-    job, tokenizer = prepare("trl-reward", reward, job)
+    job, tokenizer = prepare(reward, job)
     pairs = split_pairs(
         tokenizer,
-        read_examples(job.data, PreferencePair),
+        read_training_data(job.data, PreferenceRow),
         max_length=options.max_length,
         eval_fraction=options.eval_fraction,
         seed=job.seed,
-        provided_by=PROVIDED_BY,
+        provided_by=Reward.provided_by(),
     )
     references = _references(tokenizer, options, pairs.train)
-    check_length("trl-reward", job.model, max(pairs.longest, *map(len, references)), SHORTER)
+    check_length(reward.name, job.model, max(pairs.longest, *map(len, references)), SHORTER)
     trainer = _trainer(job, options, tokenizer, pairs.train)
-    metrics = run(trainer, job, progress) | pairs.counts()
+    metrics = run_training(trainer, job, progress) | pairs.counts()
     model = trainer.model.eval()
     if pairs.held_out:
         differences = _differences(model, tokenizer, pairs.held_out, options.batch_size)
@@ -91,10 +86,10 @@ def train_reward_model(reward: Reward, job: TrainJob, progress: Progress) -> Art
     if options.normalize:
         metrics["references"] = float(len(references))
         scores = score_ids(model, references, tokenizer.pad_token_id, 2 * options.batch_size)
-        mean, deviation = normalize_head(model, scores)
+        mean, deviation = normalize_head(model, scores, provided_by=reward.provided_by())
         model.config.jurist_reward_std = deviation  # times a difference of scores: the log-odds learnt
         metrics |= {"reward_mean": mean, "reward_std": deviation}
-    trained = Trained("trl-reward", job, options, metrics)
+    trained = Trained(reward.name, job, options, metrics)
     save_model(trainer, model, tokenizer, job.output / "model", trained=trained)
     return Artifact(kind="reward_model", path=job.output / "model", metrics=metrics)
 
@@ -116,7 +111,7 @@ def _trainer(
     ]
     return SoftPreferenceTrainer(
         model=model,
-        args=configured(
+        args=make_config(
             RewardConfig,
             **supervised_arguments(options, job),
             center_rewards_coefficient=options.center_rewards_coefficient,
@@ -132,13 +127,13 @@ def _references(tokenizer: Any, options: RewardOptions, pairs: Sequence[Pair]) -
     """What the scores are normalised on: the reference responses, else the responses trained on."""
     if options.reference is None:
         return [ids for pair in pairs for ids in (pair.chosen, pair.rejected)]
-    examples = read_examples(options.reference, Revision)
+    examples = read_training_data(options.reference, RevisionRow)
     whole = [conversation_ids(tokenizer, messages(each.prompt + each.completion)) for each in examples]
     kept = [ids for ids in whole if len(ids) <= options.max_length]
     if not kept:
         raise UsageError(
             f"none of the {len(whole)} references has at most {options.max_length} tokens",
-            provided_by=PROVIDED_BY,
+            provided_by=Reward.provided_by(),
             hint="raise the option max_length, or leave reference out",
         )
     return kept

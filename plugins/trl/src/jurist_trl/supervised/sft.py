@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from pydantic import Field
 
-from jurist.train_jobs import Artifact, TrainJob, TrainProgress
-from jurist_trl.settings import SupervisedOptions
-from jurist_trl.trainer import TRLTrainer
+from jurist.train_jobs import Artifact, TrainJob
+from jurist_trl.options import SupervisedOptions
+from jurist_trl.training.component import Progress, TRLTrainer
 
 
 class SFTOptions(SupervisedOptions):
@@ -22,15 +20,13 @@ class SFTOptions(SupervisedOptions):
 class SFT(TRLTrainer):
     """Fine-tunes a policy on revisions, and on conversations mixed with them; the loss is on completions."""
 
+    name = "trl-sft"
     Options = SFTOptions
     options: SFTOptions
     consumes = "revisions"
     produces = "policy"
 
-    def train(self, job: TrainJob, progress: Callable[[TrainProgress], None]) -> Artifact:
-        """Train to the end; continues from the last checkpoint of the job's folder."""
-        from jurist_trl.supervised.sft_trainer import train_policy
-        from jurist_trl.training.session import stopping
+    def _train(self, job: TrainJob, progress: Progress) -> Artifact:
+        from jurist_trl.supervised.sft_trainer import train_sft
 
-        with stopping(job):
-            return train_policy(self, job, progress)
+        return train_sft(self, job, progress)

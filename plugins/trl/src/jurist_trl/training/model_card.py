@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from jurist.train_jobs import TrainJob
-from jurist_trl.settings import TrainingOptions
+from jurist_trl.options import TrainingOptions
 from jurist_trl.training.hub import hub_snapshot
 
 CARD = "README.md"

@@ -1,15 +1,12 @@
-"""Group relative policy optimisation: advantages from comparing a prompt's responses, no value model."""
+"""Options of ``trl-grpo`` and ``trl-rloo``."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from typing import Literal
 
 from pydantic import Field
 
-from jurist.train_jobs import Artifact, JobOutline, TrainJob, TrainProgress
 from jurist_trl.rollouts.options import RolloutOptions
-from jurist_trl.rollouts.trainer import RolloutTrainer
 
 GRPOLoss = Literal["grpo", "dapo", "dr_grpo", "bnpo"]
 RewardScale = Literal["group", "batch", "none"]
@@ -37,17 +34,6 @@ class GroupOptions(RolloutOptions):
         return self.mini_batches * self.num_iterations
 
 
-class GroupTrainer(RolloutTrainer):
-    """A trainer that compares the responses to a prompt with each other."""
-
-    options: GroupOptions
-
-    def faults(self, outline: JobOutline) -> Sequence[str]:
-        """Those of every trainer that samples; these learn from nothing besides."""
-        mixed = "no conversations can be mixed into this training: leave 'mixed:' out, or use trl-ppo"
-        return (*super().faults(outline), *([mixed] if outline.mixed else []))
-
-
 class GRPOOptions(GroupOptions):
     """Options of ``trl-grpo`` (Shao et al. 2024, 2402.03300).
 
@@ -62,18 +48,12 @@ class GRPOOptions(GroupOptions):
     scale_rewards: RewardScale = "group"
 
 
-class GRPO(GroupTrainer):
-    """Trains a policy by GRPO."""
+class RLOOOptions(GroupOptions):
+    """Options of ``trl-rloo`` (Ahmadian et al. 2024, 2402.14740).
 
-    Options = GRPOOptions
-    options: GRPOOptions
-    consumes = "prompts"
-    produces = "policy"
+    The KL of a response is taken off its reward, which is clipped to +-``reward_clip`` before.
+    ``normalize_advantages`` scales the advantages of a rollout to mean 0 and deviation 1.
+    """
 
-    def train(self, job: TrainJob, progress: Callable[[TrainProgress], None]) -> Artifact:
-        """Train to the end; continues from the last checkpoint of the job's folder."""
-        from jurist_trl.groups.run import train_by_grpo
-        from jurist_trl.training.session import stopping
-
-        with stopping(job):
-            return train_by_grpo(self, job, progress)
+    reward_clip: float | None = Field(default=None, gt=0)
+    normalize_advantages: bool = False

@@ -13,9 +13,8 @@ from torch import Tensor
 from transformers import AutoModelForSequenceClassification
 
 from jurist.errors import UsageError
-from jurist_trl.tokens import conversation_ids, load_tokenizer
-
-Prompt = Sequence[dict[str, str]]
+from jurist_trl.score_head import reward_mean
+from jurist_trl.tokens import ChatMessages, conversation_ids, load_tokenizer
 
 
 class RewardModel:
@@ -37,7 +36,7 @@ class RewardModel:
         self.model = model.to("cuda" if torch.cuda.is_available() else "cpu").eval().requires_grad_(False)
         self.model.config.get_text_config().pad_token_id = self.tokenizer.pad_token_id
 
-    def score(self, prompts: Sequence[Prompt], completions: Sequence[str]) -> list[float]:
+    def score(self, prompts: Sequence[ChatMessages], completions: Sequence[str]) -> list[float]:
         """One score per prompt (a list of chat messages) and completion (a text)."""
         ids = [
             conversation_ids(self.tokenizer, [*prompt, {"role": "assistant", "content": text}])
@@ -45,11 +44,6 @@ class RewardModel:
         ]
         scores = score_ids(self.model, ids, self.tokenizer.pad_token_id, self.batch_size)
         return [float(score) for score in scores - reward_mean(self.model)]
-
-
-def reward_mean(model: Any) -> float:
-    """What is to be subtracted from the logits of a normalised model whose head has no bias."""
-    return float(getattr(model.config, "jurist_reward_mean", 0.0))
 
 
 def score_ids(model: Any, sequences: Sequence[list[int]], pad: int, batch_size: int) -> Tensor:
@@ -96,43 +90,3 @@ def last_token_pooling(model: Any, input_ids: Tensor, attention_mask: Tensor) ->
         yield input_ids.masked_fill(attention_mask == 0, config.pad_token_id)
     finally:
         config.pad_token_id = pad
-
-
-def normalize_head(model: Any, scores: Tensor) -> tuple[float, float]:
-    """Scale the head so that ``scores`` would have mean 0 and deviation 1; returns what they had.
-
-    The scale goes into the head's weight. The shift goes into its bias; most heads have none, and
-    then it is kept in the field ``jurist_reward_mean`` of the configuration, which scoring subtracts.
-    """
-    mean, deviation = scores.mean().item(), scores.std(unbiased=False).item()
-    if deviation == 0.0:
-        raise UsageError(
-            "the reward model gives every response the same score, so it cannot be normalised",
-            provided_by="jurist-trl (trl-reward)",
-            hint="train longer or with a higher learning_rate, or set normalize: false",
-        )
-    if hasattr(
-        model, "reshard"
-    ):  # FSDP: what scoring put together is a copy, which a change would be lost in
-        model.reshard()
-    for layer in score_heads(model):
-        layer.weight.data.div_(deviation)
-        if layer.bias is not None:
-            layer.bias.data.sub_(mean).div_(deviation)
-    if score_heads(model)[0].bias is None:
-        model.config.jurist_reward_mean = mean / deviation
-    return mean, deviation
-
-
-def score_heads(model: Any) -> list[torch.nn.Linear]:
-    """The linear layer that makes the score (under adapters: the trained copy and the original)."""
-    for name in ("score", "classifier"):
-        head = next((m for n, m in model.named_modules() if n.split(".")[-1] == name), None)
-        if head is None:
-            continue
-        layers = [m for m in head.modules() if isinstance(m, torch.nn.Linear) and m.out_features == 1]
-        if layers:
-            return layers
-    raise UsageError(
-        f"{type(model).__name__} has no linear score head", hint="use a model family with a `score` head"
-    )

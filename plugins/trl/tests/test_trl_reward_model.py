@@ -46,7 +46,7 @@ def true_score(model: Any, ids: list[int]) -> float:
 def test_the_score_is_of_the_end_token(
     reward_folder: Callable[[str, str], Path], pad: str, side: str
 ) -> None:
-    from jurist_trl.scoring import RewardModel
+    from jurist_trl.reward_model import RewardModel
     from jurist_trl.tokens import conversation_ids
 
     reward = RewardModel(reward_folder(pad, side))
@@ -71,7 +71,7 @@ def test_logits_and_their_gradient_under_padding_on_either_side(
     import torch
     from transformers import AutoModelForSequenceClassification
 
-    from jurist_trl.scoring import last_token_logits
+    from jurist_trl.reward_model import last_token_logits
 
     folder = reward_folder("<eos>", "right")
     model = AutoModelForSequenceClassification.from_pretrained(folder).eval()

@@ -4,10 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
+from typing import TypeVar
 
 from jurist.train_jobs import JobOutline, Samples
 from jurist_trl.rollouts.options import RolloutOptions
-from jurist_trl.trainer import TRLTrainer
+from jurist_trl.training.component import TRLTrainer
+
+T = TypeVar("T")
+
+
+def named_sources(models: Sequence[T], function: T | None, scorers: T | None) -> dict[str, T]:
+    """What gives rewards, by the names that metrics have, in the order of ``reward_weights``."""
+    count = len(models)
+    names = ["reward_model"] if count == 1 else [f"reward_model_{number}" for number in range(1, count + 1)]
+    others = {"reward_function": function, "scorers": scorers}
+    return {
+        **dict(zip(names, models, strict=True)),
+        **{name: source for name, source in others.items() if source is not None},
+    }
 
 
 class RolloutTrainer(TRLTrainer):
@@ -22,18 +36,10 @@ class RolloutTrainer(TRLTrainer):
             found.append("use_vllm needs the package vllm: pip install 'trl[vllm]', of the version TRL takes")
         return found
 
-    def reward_sources(self, outline: JobOutline) -> list[str]:
-        """The names of what gives rewards, in the order of ``reward_weights``."""
-        count = outline.reward_models
-        numbered = [f"reward_model_{number}" for number in range(1, count + 1)]
-        return [
-            *(numbered if count > 1 else ["reward_model"] * count),
-            *(["reward_function"] if self.options.reward is not None else []),
-            *(["scorers"] if outline.scored else []),
-        ]
-
     def _reward_faults(self, outline: JobOutline) -> Iterator[str]:
-        sources, weights = self.reward_sources(outline), self.options.reward_weights
+        models = range(outline.reward_models)
+        sources = named_sources(models, self.options.reward, outline.scored or None)
+        weights = self.options.reward_weights
         if not sources:
             yield "there are no rewards: name a reward model or scorers, or give reward: module:function"
         elif weights is not None and len(weights) != len(sources):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 
@@ -24,14 +25,14 @@ class MetricsLog:
             self._remember(json.loads(line))
         self.newest.pop("step", None)
 
-    def append(self, step: int, metrics: dict[str, float]) -> None:
+    def append(self, step: int, metrics: Mapping[str, float]) -> None:
         """Write the metrics of one step."""
         self._remember(metrics)
         if self.writes:
             with self.path.open("a", encoding="utf-8") as file:
                 file.write(json.dumps({"step": step, **metrics}) + "\n")
 
-    def _remember(self, metrics: dict[str, float]) -> None:
+    def _remember(self, metrics: Mapping[str, float]) -> None:
         if "held_out_missing" in metrics:
             self.newest.pop("held_out_metric", None)
         self.newest |= metrics

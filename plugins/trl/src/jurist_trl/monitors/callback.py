@@ -15,8 +15,8 @@ from jurist_trl.monitors.text_statistics import (
     repetition,
     words,
 )
-from jurist_trl.monitors.warning_signs import Lookout
-from jurist_trl.training.session import Progress
+from jurist_trl.monitors.warning_signs import WarningTracker
+from jurist_trl.training.component import Progress
 
 
 class Monitors(TrainerCallback):  # type: ignore[misc]
@@ -33,7 +33,7 @@ class Monitors(TrainerCallback):  # type: ignore[misc]
         self._metrics = job.output / "metrics.jsonl"
         self._progress = progress
         self._reward_clip = reward_clip
-        self._lookout = Lookout(trainer.args.generation_batch_size)
+        self._tracker = WarningTracker(trainer.args.generation_batch_size)
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Go through what was measured before a resumed training stopped; its warnings were given then."""
@@ -56,7 +56,7 @@ class Monitors(TrainerCallback):  # type: ignore[misc]
         responses = [words(text) for text in self._trainer.last_responses]
         rewards = [reward for reward in self._trainer.last_rewards if reward is not None]
         phrase = commonest_phrase(responses)
-        self._lookout.history.phrase = phrase.text
+        self._tracker.history.phrase = phrase.text
         measured = {
             "empty_rate": sum(not response for response in responses) / len(responses),
             "boilerplate_rate": phrase.share,
@@ -72,6 +72,6 @@ class Monitors(TrainerCallback):  # type: ignore[misc]
         return measured
 
     def _observe(self, metrics: dict[str, float]) -> list[str]:
-        self._lookout.history.add(metrics)
+        self._tracker.history.add(metrics)
         measured = "raw_reward" in metrics or "held_out_metric" in metrics
-        return self._lookout.warnings() if measured else []
+        return self._tracker.warnings() if measured else []

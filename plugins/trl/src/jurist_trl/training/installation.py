@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from importlib.metadata import requires, version
+from importlib.metadata import PackageNotFoundError, requires, version
 from importlib.util import find_spec
 
 from jurist.options import near_miss
-from jurist_trl.settings import TrainingOptions
+from jurist_trl.options import TrainingOptions
 from jurist_trl.training.publishing import unreachable
 
 _UNLISTED = {"azure_ml", "flyte"}
@@ -26,16 +26,29 @@ def installation_faults(options: TrainingOptions, processes: int) -> Iterator[st
 
 
 def _versions() -> Iterator[str]:
-    """Packages whose installed version is outside the range that this plugin was tested with."""
+    """Packages that are not installed, or in a version outside the range that this plugin was tested with."""
     from packaging.requirements import Requirement
 
-    for line in requires("jurist-trl") or []:
+    for line in _requirements():
         required = Requirement(line)
-        if required.marker is None:  # an optional package is looked for where it is needed
+        if required.marker is not None:  # an optional package is looked for where it is needed
+            continue
+        tested = f"{required.name}{required.specifier}"
+        try:
             installed = version(required.name)
-            if not required.specifier.contains(installed, prereleases=True):
-                tested = f"{required.name}{required.specifier}"
-                yield f"{required.name} {installed} is installed, tested is another: pip install '{tested}'"
+        except PackageNotFoundError:
+            yield f"{required.name} is not installed: pip install '{tested}'"
+            continue
+        if not required.specifier.contains(installed, prereleases=True):
+            yield f"{required.name} {installed} is installed, tested is another: pip install '{tested}'"
+
+
+def _requirements() -> list[str]:
+    """What this plugin needs; nothing where it runs from its source files, without metadata."""
+    try:
+        return requires("jurist-trl") or []
+    except PackageNotFoundError:
+        return []
 
 
 def _trackers(options: TrainingOptions) -> Iterator[str]:
