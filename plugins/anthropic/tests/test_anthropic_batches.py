@@ -93,7 +93,7 @@ async def test_errors_in_a_batch(
 
 
 async def test_canceled_requests_and_odd_lines_can_be_asked_again(provider: Any, model_at: Make) -> None:
-    answer = {"type": "message", "model": "m", "content": [], "usage": {}}
+    answer = {"type": "message", "model": "m", "content": "x"}
     serve(
         provider,
         {"custom_id": "a", "result": {"type": "canceled"}},

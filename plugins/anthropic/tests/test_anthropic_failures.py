@@ -49,15 +49,14 @@ def message(**changes: Any) -> dict[str, Any]:
     [
         ("end_turn", "stop"),
         ("stop_sequence", "stop"),
-        ("tool_use", "stop"),
-        ("pause_turn", "stop"),
+        (None, "stop"),
         ("max_tokens", "length"),
         ("model_context_window_exceeded", "length"),
         ("refusal", "refusal"),
     ],
 )
 async def test_why_an_answer_ended(
-    provider: Any, ask: Ask, model_at: Make, stop_reason: str, finish: str
+    provider: Any, ask: Ask, model_at: Make, stop_reason: str | None, finish: str
 ) -> None:
     provider.says(lambda: web.json_response(message(stop_reason=stop_reason)))
     reply = await model_at(provider.url).complete(ask())
@@ -106,10 +105,10 @@ async def test_nobody_listening_can_pass(ask: Ask, model_at: Make) -> None:
         lambda: web.Response(text='{"type": "message", "conte', headers=HEADERS),
         lambda: web.Response(text="", headers=HEADERS),
         lambda: web.json_response({"unexpected": True}),
-        lambda: web.json_response(message(usage=None)),
+        lambda: web.json_response(message(content="no blocks")),
         lambda: web.json_response({"choices": [{"message": {"content": "another protocol"}}]}),
     ],
-    ids=["html", "cut off", "empty", "no message", "no usage", "another protocol"],
+    ids=["html", "cut off", "empty", "no message", "no blocks", "another protocol"],
 )
 async def test_garbage_can_pass_and_is_never_an_answer(
     provider: Any, ask: Ask, model_at: Make, response: Any

@@ -26,7 +26,14 @@ async def test_a_batch_is_known_by_its_requests(ask: Ask, model_at: Make) -> Non
         assert await model.find("jurist-1", ["jurist-1-0", "jurist-1-1"], since) == ours
         assert await model.find("jurist-4", ["jurist-1-0", "jurist-1-9"], since) is None
         assert await model.find("jurist-1", ["jurist-1-0"], since) is None
-        assert await model.find("jurist-1", ["jurist-1-0", "jurist-1-1"], since + 120) is None
+        assert await model.find("jurist-1", ["jurist-1-0", "jurist-1-1"], since + 7200) is None
+
+
+async def test_clocks_may_differ_by_minutes(ask: Ask, model_at: Make) -> None:
+    with Simulator(batch_seconds=0) as server:
+        model, since = model_at(server.anthropic_url), time.time() + 1200
+        ours = await model.submit("jurist-1", some(ask, 1, "jurist-1"))
+        assert await model.find("jurist-1", ["jurist-1-0"], since) == ours
 
 
 async def test_every_batch_that_could_be_it_is_waited_for(ask: Ask, model_at: Make) -> None:
@@ -64,7 +71,7 @@ async def test_all_pages_are_looked_at(ask: Ask, model_at: Make, monkeypatch: py
         assert await model.find("jurist-0", ["jurist-0-0"], since) == first
         pages_then = server.counters.requests - before
         before = server.counters.requests
-        assert await model.find("jurist-0", ["jurist-0-0"], since + 120) is None
+        assert await model.find("jurist-0", ["jurist-0-0"], since + 7200) is None
         assert server.counters.requests - before == 1  # newest come first, so one page says it all
         assert pages_then >= 3
 

@@ -22,6 +22,7 @@ from jurist_openai.replies import reply_of
 from jurist_openai.requests import body_of
 
 KEY = "sk-planted-secret"
+OPTIONS = OpenAIOptions(model="mine")
 
 
 def ask(text: str = "Hello", *choices: str, **sampling: Any) -> ChatRequest:
@@ -97,8 +98,8 @@ def test_cached_tokens_cost_what_they_cost() -> None:
     body = {"choices": [{"message": {"content": "x"}, "finish_reason": "stop"}], "usage": usage}
     price = Price(input=2, output=10, cached_input=0.5, batch=0.5)
     online = (400 * 2 + 600 * 0.5 + 10 * 10) / 1e6
-    assert reply_of(body, price).usage.usd == pytest.approx(online)
-    assert reply_of(body, price, batch=True).usage.usd == pytest.approx(online / 2)
+    assert reply_of(body, OPTIONS, price).usage.usd == pytest.approx(online)
+    assert reply_of(body, OPTIONS, price, batch=True).usage.usd == pytest.approx(online / 2)
 
 
 async def test_choices_get_their_log_probabilities() -> None:
@@ -159,6 +160,10 @@ async def test_length_and_refusals_are_told_apart() -> None:
         (400, {"error": {"code": "content_filter", "message": "filtered"}}, True),
         (400, {"error": {"code": None, "message": "content_policy_violation"}}, True),
         (403, {"error": {"message": "Your input was flagged"}}, True),
+        (400, {"error": {"message": "The response was filtered by our content management policy."}}, True),
+        (400, {"error": {"message": "Error code: 400 - {'code': 'content_filter', 'status': 400}"}}, True),
+        (400, {"error": {"message": "Unrecognized request argument: content_filter_level"}}, False),
+        (400, {"error": {"code": "content_filter_level_unknown", "message": "no"}}, False),
         (400, {"error": {"code": "invalid", "message": "max_tokens"}}, False),
         (429, {"error": {"code": "content_filter"}}, False),
     ],
@@ -172,20 +177,20 @@ def test_a_content_filter_is_a_refusal(status: int, body: Any, refused: bool) ->
 )
 def test_how_servers_say_that_an_answer_is_whole(reason: str | None, read: str) -> None:
     body = {"choices": [{"message": {"content": "x"}, "finish_reason": reason}]}
-    assert reply_of(body, None).finish_reason == read
+    assert reply_of(body, OPTIONS, None).finish_reason == read
 
 
 @pytest.mark.parametrize("reason", ["abort", "error", "insufficient_system_resource", "tool_calls"])
 def test_half_an_answer_is_none(reason: str) -> None:
     with pytest.raises(ProviderError, match="no reply") as caught:
-        reply_of({"choices": [{"message": {"content": "half"}, "finish_reason": reason}]}, None)
+        reply_of({"choices": [{"message": {"content": "half"}, "finish_reason": reason}]}, OPTIONS, None)
     assert caught.value.retryable
     assert reason in str(caught.value)
 
 
 def test_an_error_in_place_of_a_reply_is_told() -> None:
     with pytest.raises(ProviderError, match="the model is loading") as caught:
-        reply_of({"error": {"message": "the model is loading"}}, None)
+        reply_of({"error": {"message": "the model is loading"}}, OPTIONS, None)
     assert caught.value.retryable
 
 

@@ -10,19 +10,20 @@ from typing import Any, TypeVar
 
 import anthropic
 from anthropic import AsyncAPIResponse
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, JsonValue, ValidationError
 
 from jurist.chat import ChatReply, ChatRequest
 from jurist.contracts import BatchState
 from jurist.errors import ProviderError
-from jurist_anthropic.failures import PROVIDED_BY, Failures
+from jurist_anthropic.bodies import read_json, rows
+from jurist_anthropic.failures import Failures
 from jurist_anthropic.replies import BatchLine, BatchResult, ReplyMaker
 from jurist_anthropic.requests import RequestWriter
 
 Told = TypeVar("Told", bound=BaseModel)
 
 _PAGE = 100
-_SLACK = 60.0
+_SLACK = 3600.0
 """Seconds by which the service's clock and ours may differ."""
 _SILENCE = 600.0
 """Seconds without a byte after which a call about batches is over: the engine's time-out is not for these."""
@@ -88,13 +89,7 @@ class MessageBatches:
                 self._calls.with_raw_response.create(requests=asked, timeout=_SILENCE),  # type: ignore[arg-type]
             )
         except anthropic.ContentTooLargeError as error:
-            raise ProviderError(
-                f"A batch of {len(requests):,} requests is more than the service takes at once.",
-                fatal=True,
-                provided_by=PROVIDED_BY,
-                cause=error.api_message,
-                hint="gather fewer: batch: {size: …}",
-            ) from error
+            raise self._failures.too_large(len(requests), error.api_message) from error
         return batch.id
 
     async def find(self, request_ids: Collection[str], since: float) -> str | None:
@@ -125,13 +120,14 @@ class MessageBatches:
         """Each request's id with its reply, or with why it has none."""
         batch = await self._batch(batch_id)
         if batch.results_url is None:
-            raise _lost(batch_id, "the service keeps results for 29 days")
-        count = 0
+            raise self._failures.lost(batch_id, "the service keeps results for 29 days")
+        seen: set[str] = set()
         async for line in self._lines(batch_id):
-            count += 1
-            yield line.custom_id, self._outcome(line)
-        if count < batch.total:  # taken for whole, it would have the rest asked and paid for once more
-            raise self._failures.broken(f"the results of batch {batch_id} end after {count} of {batch.total}")
+            if line.custom_id not in seen:
+                seen.add(line.custom_id)
+                yield line.custom_id, self._outcome(line)
+        if len(seen) < batch.total:
+            raise self._lacking(batch, len(seen))
 
     async def _since(self, since: float) -> list[Batch]:
         """The batches made since then."""
@@ -148,35 +144,37 @@ class MessageBatches:
 
     async def _holds(self, batch: Batch, request_ids: Collection[str]) -> bool:
         """Whether a batch that has ended has exactly these requests."""
-        left = set(request_ids)
+        ours, seen = set(request_ids), set[str]()
         async with aclosing(self._lines(batch.id)) as lines:
             async for line in lines:
-                if line.custom_id not in left:
+                if line.custom_id not in ours:
                     return False
-                left.remove(line.custom_id)
-        return not left
+                seen.add(line.custom_id)
+        if len(seen) < batch.total:
+            raise self._lacking(batch, len(seen))
+        return True
+
+    def _lacking(self, batch: Batch, held: int) -> ProviderError:
+        """The error for results that end too early; taken for whole, the rest would be paid for once more."""
+        return self._failures.broken(f"the results of batch {batch.id} have {held} of {batch.total} requests")
 
     async def _batch(self, batch_id: str) -> Batch:
         try:
             return await self._told(Batch, self._calls.with_raw_response.retrieve(batch_id, timeout=_SILENCE))
         except anthropic.NotFoundError as error:
-            raise _lost(batch_id, error.api_message) from error
+            raise self._failures.lost(batch_id, error.api_message) from error
 
     async def _lines(self, batch_id: str) -> AsyncGenerator[BatchLine, None]:
         """The results line by line; the client's own reading of them takes ten times as long."""
-        rest = b""
         try:
             call = self._calls.with_streaming_response.results(batch_id, timeout=_SILENCE)
             async with call as response:
-                async for chunk in response.iter_bytes():
-                    # str.splitlines would also break lines at characters that JSON leaves as they are.
-                    *lines, rest = (rest + chunk).split(b"\n")
-                    for line in lines:
-                        yield BatchLine.model_validate_json(line)
-            if rest.strip():
-                yield BatchLine.model_validate_json(rest)
-        except ValidationError as error:
-            raise self._failures.unreadable(rest) from error
+                async for row in rows(response.iter_bytes()):
+                    try:
+                        line = BatchLine.model_validate(row)
+                    except ValidationError:  # of no request that could be told, which is then missing
+                        continue
+                    yield line
         except Exception as error:
             raise self._failures.of_call(error) from error
 
@@ -186,10 +184,16 @@ class MessageBatches:
         except ValidationError:
             return self._failures.broken(f"its batch holds what is no result: {line.result}")
         if result.message is not None:
-            return self._replies.reply(result.message, batch=True)
+            return self._reply(result.message)
         if result.error is not None:
             return self._failures.in_batch(result.error.error)
         return self._failures.broken(f"the request was not answered in time ({result.type})")
+
+    def _reply(self, message: JsonValue) -> ChatReply | ProviderError:
+        try:
+            return self._replies.reply(message, batch=True)
+        except ProviderError as error:
+            return error
 
     async def _told(self, kind: type[Told], call: Awaitable[AsyncAPIResponse[Any]]) -> Told:
         """What the service answers, read as ``kind``."""
@@ -201,16 +205,6 @@ class MessageBatches:
             raise self._failures.of_call(error) from error
         sent = response.http_response.content
         try:
-            return kind.model_validate_json(sent)
-        except ValidationError as error:
+            return kind.model_validate(read_json(sent))
+        except ValueError as error:
             raise self._failures.unreadable(sent) from error
-
-
-def _lost(batch_id: str, cause: str | None) -> ProviderError:
-    """The error for a batch that cannot be read with this key, or no longer."""
-    return ProviderError(
-        f"The service has no results of batch {batch_id}.",
-        provided_by=PROVIDED_BY,
-        cause=cause,
-        hint="batches are only seen with a key of the workspace that made them",
-    )

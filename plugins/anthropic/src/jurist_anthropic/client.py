@@ -5,15 +5,15 @@ from __future__ import annotations
 from time import perf_counter
 
 import anthropic
-from pydantic import ValidationError
 
 from jurist.chat import ChatReply, ChatRequest
 from jurist.prices import Price
 from jurist_anthropic.batches import MessageBatches
+from jurist_anthropic.bodies import read_json
 from jurist_anthropic.failures import Failures, missing_key
 from jurist_anthropic.listing import Listing
 from jurist_anthropic.options import AnthropicOptions
-from jurist_anthropic.replies import AnsweredMessage, ReplyMaker
+from jurist_anthropic.replies import ReplyMaker
 from jurist_anthropic.requests import RequestWriter
 
 _WITH_SAMPLING = {"anthropic-version": "2023-06-01"}
@@ -27,10 +27,10 @@ class Client:
         self, options: AnthropicOptions, listing: Listing, price: Price | None, pause: float
     ) -> None:
         self._writer = RequestWriter(options, listing)
-        self._replies = ReplyMaker(options.model, price)
         self._anthropic = _connected(options, _WITH_SAMPLING if self._writer.takes_sampling else {})
         secrets = (self._anthropic.api_key, self._anthropic.auth_token)
         self._failures = Failures(options.model, tuple(secret for secret in secrets if secret))
+        self._replies = ReplyMaker(options.model, price, self._failures)
         self.batches = MessageBatches(self._anthropic, self._writer, self._replies, self._failures, pause)
 
     async def complete(self, request: ChatRequest) -> ChatReply:
@@ -39,14 +39,14 @@ class Client:
         Raises:
             ProviderError: the call failed.
         """
-        body = self._writer.body(request)
+        asked = self._writer.body(request)
         started = perf_counter()
         try:
             response = await self._anthropic.messages.with_raw_response.create(
-                model=body.pop("model"),
-                max_tokens=body.pop("max_tokens"),
-                messages=body.pop("messages"),
-                extra_body=body,  # the client has no parameter for temperature and top_p
+                model=asked.pop("model"),
+                max_tokens=asked.pop("max_tokens"),
+                messages=asked.pop("messages"),
+                extra_body=asked,  # the client has no parameter for temperature and top_p
             )
         except Exception as error:
             # Whatever the client raises, to the engine it is a call that failed.
@@ -54,9 +54,10 @@ class Client:
         seconds = perf_counter() - started
         sent = response.http_response.content
         try:
-            return self._replies.reply(AnsweredMessage.model_validate_json(sent), seconds=seconds)
-        except ValidationError as error:
+            body = read_json(sent)
+        except ValueError as error:
             raise self._failures.unreadable(sent) from error
+        return self._replies.reply(body, request.messages, seconds=seconds)
 
     async def close(self) -> None:
         """Close the connections."""

@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 import anthropic
+from pydantic import BaseModel
 
 from jurist.engine.http_failures import http_failure
 from jurist.errors import ProviderError
-from jurist_anthropic.replies import Fault
+from jurist.records import Usage
 
 PROVIDED_BY = "jurist-anthropic (jurist_anthropic.model:AnthropicChatModel)"
 
@@ -53,6 +54,19 @@ _REMEDIES = (
 """What helps with a request that the service refused, by what it said."""
 
 
+class Fault(BaseModel):
+    """What went wrong with a request of a batch."""
+
+    type: str
+    message: str = ""
+
+
+class FaultyAnswer(BaseModel):
+    """The body of an error."""
+
+    error: Fault
+
+
 class Failures:
     """The errors of one model; ``secrets`` are only here to be kept out of messages."""
 
@@ -76,18 +90,41 @@ class Failures:
         status = _STATUSES.get(fault.type, 400)
         return self._of_status(status, f"{fault.type} {fault.message}", fault.message, {}, " in its batch")
 
-    def broken(self, cause: str) -> ProviderError:
-        """The error for a connection that could not be made or broke, and for a body that is no answer."""
+    def broken(self, cause: str, usage: Usage | None = None) -> ProviderError:
+        """The error for a connection that could not be made or broke, and for a body that is no answer.
+
+        ``usage``: what that cost.
+        """
         return ProviderError(
             f"{self._model} did not answer.",
             retryable=True,
+            usage=usage,
             provided_by=PROVIDED_BY,
-            cause=self._without_secrets(cause)[:_SHOWN],
+            cause=self._shown(cause),
         )
 
     def unreadable(self, sent: bytes) -> ProviderError:
         """The error for an answer that is cut off, or in another protocol."""
-        return self.broken(f"it sent what is no answer: {sent[:200].decode('utf-8', 'replace')}")
+        return self.broken(f"it sent what is no answer: {sent.decode('utf-8', 'replace')}")
+
+    def lost(self, batch_id: str, cause: str | None) -> ProviderError:
+        """The error for a batch that cannot be read with this key, or no longer."""
+        return ProviderError(
+            f"The service has no results of batch {batch_id}.",
+            provided_by=PROVIDED_BY,
+            cause=self._shown(cause or ""),
+            hint="batches are only seen with a key of the workspace that made them",
+        )
+
+    def too_large(self, count: int, cause: str | None) -> ProviderError:
+        """The error for a batch with more requests than are taken."""
+        return ProviderError(
+            f"A batch of {count:,} requests is more than the service takes at once.",
+            fatal=True,
+            provided_by=PROVIDED_BY,
+            cause=self._shown(cause or ""),
+            hint="gather fewer: batch: {size: …}",
+        )
 
     def _of_status(
         self, status: int, told: str, said: str, headers: Mapping[str, str], where: str
@@ -98,15 +135,16 @@ class Failures:
             status,
             headers,
             provided_by=PROVIDED_BY,
-            cause=self._without_secrets(said)[:_SHOWN] or None,
+            cause=self._shown(said) or None,
             unpaid=_UNPAID.search(told) is not None,
             hint=_HINTS.get(status) or (remedies[0] if status == 400 and remedies else None),
         )
 
-    def _without_secrets(self, text: str) -> str:
+    def _shown(self, text: str) -> str:
+        """What is shown of the service's ``text``: its start, without the secrets that it may repeat."""
         for secret in self._secrets:
             text = text.replace(secret, "***")
-        return text
+        return text[:_SHOWN]
 
 
 def missing_key(model: str, cause: Exception | None = None) -> ProviderError:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from jurist.engine.http_failures import http_failure
 from jurist.errors import ProviderError
+from jurist.records import Usage
 from jurist_litellm.library import litellm
 
 PROVIDED_BY = "jurist-litellm (jurist_litellm.model:LiteLLMChatModel)"
@@ -20,14 +22,26 @@ _NO_KEY = re.compile(
 """LiteLLM calls a missing key a server error for some providers; its proxy answers a wrong one with 400."""
 _NO_MODEL = re.compile(r"invalid model name passed", re.IGNORECASE)
 """How the proxy says, with 400, what servers say with 404."""
-_REFUSED = re.compile(r"content_filter|content_policy|input was flagged", re.IGNORECASE)
+_REFUSED_CODE = re.compile(r"content_filter(ed)?|content_policy(_violation)?", re.IGNORECASE)
+_REFUSED = re.compile(
+    r"\bcontent_policy_violation\b|\bContentPolicyViolationError\b|\bcontent management policy\b"
+    r"|\binput was flagged\b|\bcode\W+content_filter\b",
+    re.IGNORECASE,
+)
+"""How messages say it where there is no code. Mere words would do for parameters of such names, too."""
+_SECRET = re.compile(r"(_KEY|APIKEY|_TOKEN|_SECRET|_PASSWORD|_JWT)$", re.IGNORECASE)
+"""The names of environment variables that LiteLLM reads keys from."""
+_SHORTEST_SECRET = 8
 _PASSED_ON = "llm_provider-"
 """What a LiteLLM proxy puts before the names of headers that it passes on."""
 
 
 @dataclass(frozen=True)
 class Caller:
-    """Who made the call that failed. ``key`` is only here to be kept out of messages."""
+    """Who made the call that failed. ``key`` is only here to be kept out of messages.
+
+    LiteLLM reads keys from the environment as well, so what looks like one there is kept out, too.
+    """
 
     model: str
     provider: str
@@ -36,26 +50,40 @@ class Caller:
     def error(self, error: Exception) -> ProviderError:
         """The ProviderError that tells the engine what to do about ``error``."""
         status = _status(error)
-        what, cause = f"{self.model} did not answer", self._cause(error)
+        what = f"{self.model} did not answer"
+        # LiteLLM appends the stack to what was said.
+        cause = f"{type(error).__name__}: {error}".partition("Traceback (most recent call last)")[0]
         if status is None:
-            return ProviderError(f"{what}.", provided_by=PROVIDED_BY, cause=cause)
+            return ProviderError(f"{what}.", provided_by=PROVIDED_BY, cause=self._shown(cause))
         if status < 400:  # an answer came, and could not be read
-            what = f"{self.model} sent something that is no reply."
-            return ProviderError(what, retryable=True, provided_by=PROVIDED_BY, cause=cause)
+            return self.no_reply(cause)
         return http_failure(
             what,
             status,
             _headers(error),
             provided_by=PROVIDED_BY,
-            cause=cause,
+            cause=self._shown(cause),
             unpaid=_code(error) == "insufficient_quota",
             hint=self._hint(error, status),
         )
 
-    def _cause(self, error: Exception) -> str:
-        """What was said, without the stack that LiteLLM appends and without the key."""
-        said = f"{type(error).__name__}: {error}".partition("Traceback (most recent call last)")[0]
-        return said.replace(self.key, "***") if self.key else said
+    def no_reply(self, cause: str, usage: Usage | None = None) -> ProviderError:
+        """The error for something in place of a reply, which another try may get; ``usage``: what it cost."""
+        return ProviderError(
+            f"{self.model} sent something that is no reply.",
+            retryable=True,
+            usage=usage,
+            provided_by=PROVIDED_BY,
+            cause=self._shown(cause),
+        )
+
+    def _shown(self, said: str) -> str:
+        """What is shown of what was said: all but the keys, should they be repeated."""
+        named = (value for name, value in os.environ.items() if _SECRET.search(name))
+        secrets = {value for value in named if len(value) >= _SHORTEST_SECRET} | {self.key or ""}
+        for secret in sorted(secrets - {""}, key=len, reverse=True):  # one may begin with another
+            said = said.replace(secret, "***")
+        return said
 
     def _hint(self, error: Exception, status: int) -> str | None:
         if isinstance(error, litellm.exceptions.ContextWindowExceededError):
@@ -73,7 +101,8 @@ def is_refusal(error: Exception) -> bool:
     """Whether a content filter stopped the call; an answer of a kind, not a fault."""
     if isinstance(error, litellm.exceptions.ContentPolicyViolationError):
         return True
-    return _status(error) in {400, 403} and bool(_REFUSED.search(f"{_code(error)} {error}"))
+    said = _REFUSED_CODE.fullmatch(_code(error) or "") or _REFUSED.search(str(error))
+    return _status(error) in {400, 403} and said is not None
 
 
 def _status(error: Exception) -> int | None:

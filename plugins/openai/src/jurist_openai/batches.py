@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from typing import Any
 
 import openai
@@ -13,7 +13,16 @@ from jurist.chat import ChatReply, ChatRequest
 from jurist.contracts import BatchState
 from jurist.errors import ProviderError
 from jurist.prices import Price
-from jurist_openai.failures import PROVIDED_BY, connection_error, is_refusal, missing_key, status_error
+from jurist_openai.bodies import rows
+from jurist_openai.failures import (
+    PROVIDED_BY,
+    connection_error,
+    is_refusal,
+    missing_key,
+    no_reply,
+    shown,
+    status_error,
+)
 from jurist_openai.options import OpenAIOptions
 from jurist_openai.replies import reply_of
 from jurist_openai.requests import body_of
@@ -75,7 +84,9 @@ class BatchApi:
             done=counts.completed + counts.failed if counts else 0,
             total=counts.total if counts else 0,
             ended=batch.status in _ENDED,
-            failure="; ".join(faults) or "the batch failed" if batch.status == "failed" else "",
+            failure=shown("; ".join(faults), self._options) or "the batch failed"
+            if batch.status == "failed"
+            else "",
         )
 
     async def results(
@@ -83,17 +94,18 @@ class BatchApi:
     ) -> AsyncIterator[tuple[str, ChatReply | ProviderError]]:
         """Each request's id with its reply, or with why it has none."""
         batch = await self._batch(batch_id)
-        count = 0
+        seen: set[str] = set()
+        expired = 0
         for file_id in (batch.output_file_id, batch.error_file_id):
             if file_id is not None:
-                async for line in self._lines(file_id):
-                    count += 1
-                    request_id = line["custom_id"]
-                    yield request_id, self._outcome(line, choices.get(request_id, ()))
-
-        total = batch.request_counts.total if batch.request_counts else 0
-        if batch.status == "completed" and count < total:  # the rest would be asked and paid for once more
-            what = f"The files of batch {batch_id} hold {count} of its {total} results."
+                async for row in self._rows(file_id):
+                    request_id = row.get("custom_id")
+                    if isinstance(request_id, str) and request_id not in seen:
+                        seen.add(request_id)
+                        expired += _expired(row)
+                        yield request_id, self._outcome(row, choices.get(request_id, ()))
+        if missing := _missing(batch, seen, expired):
+            what = f"The files of batch {batch_id} lack {missing} of its results."
             raise ProviderError(what, retryable=True, provided_by=PROVIDED_BY)
 
     async def model_names(self) -> list[str]:
@@ -124,27 +136,28 @@ class BatchApi:
         except openai.OpenAIError as error:
             raise self._error(error) from error
 
-    async def _lines(self, file_id: str) -> AsyncIterator[dict[str, Any]]:
+    async def _rows(self, file_id: str) -> AsyncIterator[dict[str, Any]]:
         try:
             async with self._client.files.with_streaming_response.content(file_id) as response:
-                async for line in _split(response.iter_bytes()):
-                    yield orjson.loads(line)
+                async for row in rows(response.iter_bytes()):
+                    yield row
         except openai.OpenAIError as error:
             raise self._error(error) from error
         except Exception as error:  # the file was cut off; the client passes errors of its own library on
             raise connection_error(error, self._options) from error
 
-    def _outcome(self, line: dict[str, Any], choices: Sequence[str]) -> ChatReply | ProviderError:
-        response, error = line.get("response"), line.get("error")
-        if response is None:
-            what = (error or {}).get("message") or "no answer"
+    def _outcome(self, row: dict[str, Any], choices: Sequence[str]) -> ChatReply | ProviderError:
+        response, error = row.get("response"), row.get("error")
+        if error and response is None:
             return ProviderError(
                 f"{self._options.model} did not answer in its batch.",
-                retryable=(error or {}).get("code") in ("batch_expired", "batch_cancelled"),
+                retryable=_expired(row),
                 provided_by=PROVIDED_BY,
-                cause=what,
+                cause=shown(_message(error), self._options),
             )
-        status, body = response["status_code"], response["body"]
+        if not isinstance(response, dict) or not isinstance(response.get("status_code"), int):
+            return no_reply(f"a row of its batch without a response: {row}", self._options)
+        status, body = response["status_code"], response.get("body")
         if status == 200:
             return self._reply(body, choices)
         if is_refusal(status, body):
@@ -153,7 +166,7 @@ class BatchApi:
 
     def _reply(self, body: Any, choices: Sequence[str]) -> ChatReply | ProviderError:
         try:
-            return reply_of(body, self._price, choices=choices, batch=True)
+            return reply_of(body, self._options, self._price, choices=choices, batch=True)
         except ProviderError as error:
             return error
 
@@ -163,16 +176,29 @@ class BatchApi:
         return connection_error(error, self._options)
 
 
-async def _split(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """The lines of a file. Only a line feed ends one; U+2028 and its like may stand in a text."""
-    rest = b""
-    async for chunk in chunks:
-        *lines, rest = (rest + chunk).split(b"\n")
-        for line in lines:
-            if line.strip():
-                yield line
-    if rest.strip():
-        yield rest
+def _expired(row: dict[str, Any]) -> bool:
+    """Whether the request was never answered, since its batch ended before."""
+    error = row.get("error")
+    return isinstance(error, dict) and error.get("code") in ("batch_expired", "batch_cancelled")
+
+
+def _message(error: Any) -> str:
+    return str((error.get("message") if isinstance(error, dict) else None) or error)
+
+
+def _missing(batch: Batch, seen: Collection[str], expired: int) -> int:
+    """How many results a batch that ended has, but not in its files; they would be asked and paid for again.
+
+    ``seen`` are the ids in the files. The engine's begin with the name of their batch; others there are of no
+    request, unless nobody knows the name.
+    """
+    counts = batch.request_counts
+    if counts is None:
+        return 0
+    name = (batch.metadata or {}).get("jurist")
+    held = len([request_id for request_id in seen if name and request_id.startswith(f"{name}-")]) or len(seen)
+    due = counts.total if batch.status == "completed" else counts.completed + counts.failed
+    return max(0, due - held, counts.completed - (held - expired))
 
 
 def _client(options: OpenAIOptions) -> openai.AsyncOpenAI:

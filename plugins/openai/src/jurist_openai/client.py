@@ -16,10 +16,10 @@ import orjson
 from yarl import URL
 
 from jurist.chat import ChatReply, ChatRequest
-from jurist.errors import ProviderError
 from jurist.prices import Price
 from jurist.records import Usage
-from jurist_openai.failures import PROVIDED_BY, connection_error, is_refusal, missing_key, status_error
+from jurist_openai.bodies import read_json
+from jurist_openai.failures import connection_error, is_refusal, missing_key, no_reply, status_error
 from jurist_openai.options import OpenAIOptions
 from jurist_openai.replies import reply_of
 from jurist_openai.requests import body_of
@@ -65,14 +65,10 @@ class Client:
                 return ChatReply(finish_reason="refusal", usage=Usage(seconds=perf_counter() - started))
             raise status_error(response.status, response.headers, body, self._options)
         if isinstance(body, str):
-            raise ProviderError(
-                f"{self._options.model} sent something that is not JSON.",
-                retryable=True,
-                provided_by=PROVIDED_BY,
-                cause=body[:200],
-            )
+            raise no_reply(f"not JSON: {body}", self._options)
         return reply_of(
             body,
+            self._options,
             self._price,
             choices=request.choices,
             messages=request.messages,
@@ -87,8 +83,8 @@ class Client:
 def _parsed(raw: bytes) -> Any:
     """The JSON value, or the text where it is none."""
     try:
-        return orjson.loads(raw)
-    except orjson.JSONDecodeError:
+        return read_json(raw)
+    except ValueError:
         return raw.decode("utf-8", "replace")
 
 

@@ -8,11 +8,18 @@ from typing import Any
 
 from jurist.engine.http_failures import http_failure
 from jurist.errors import ProviderError
+from jurist.records import Usage
 from jurist_openai.options import OpenAIOptions
 
 PROVIDED_BY = "jurist-openai (jurist_openai.model:OpenAIChatModel)"
 
-_REFUSED = re.compile(r"content_filter|content_policy|input was flagged", re.IGNORECASE)
+_REFUSED_CODE = re.compile(r"content_filter(ed)?|content_policy(_violation)?", re.IGNORECASE)
+_REFUSED = re.compile(
+    r"\bcontent_policy_violation\b|\bContentPolicyViolationError\b|\bcontent management policy\b"
+    r"|\binput was flagged\b|\bcode\W+content_filter\b",
+    re.IGNORECASE,
+)
+"""How messages say it where there is no code. Mere words would do for parameters of such names, too."""
 _TOO_LONG = re.compile(r"context.length|maximum context|too many tokens", re.IGNORECASE)
 _MEANT = {"no connected db": 401, "invalid model name passed": 404}
 """What the LiteLLM proxy says with status 400 to a wrong key or an unknown model → what it means."""
@@ -24,7 +31,8 @@ _SHOWN = 500
 def is_refusal(status: int, body: Any) -> bool:
     """Whether a content filter stopped the call; an answer of a kind, not a fault."""
     code, message = _said(body)
-    return status in (400, 403) and _REFUSED.search(f"{code} {message}") is not None
+    said = _REFUSED_CODE.fullmatch(code) or _REFUSED.search(message)
+    return status in (400, 403) and said is not None
 
 
 def status_error(status: int, headers: Mapping[str, str], body: Any, options: OpenAIOptions) -> ProviderError:
@@ -36,7 +44,7 @@ def status_error(status: int, headers: Mapping[str, str], body: Any, options: Op
         status,
         {name.lower(): value for name, value in headers.items()},
         provided_by=PROVIDED_BY,
-        cause=without_secret(message[:_SHOWN], options) or None,
+        cause=shown(message, options) or None,
         unpaid=code == "insufficient_quota",
         hint=_hint(status, f"{code} {message}", options),
     )
@@ -48,7 +56,18 @@ def connection_error(error: BaseException, options: OpenAIOptions) -> ProviderEr
         f"{options.model} at {_USER.sub('//', options.address)} did not answer.",
         retryable=True,
         provided_by=PROVIDED_BY,
-        cause=without_secret(f"{type(error).__name__}: {error}", options),
+        cause=shown(f"{type(error).__name__}: {error}", options),
+    )
+
+
+def no_reply(cause: str, options: OpenAIOptions, usage: Usage | None = None) -> ProviderError:
+    """The error for something in place of a reply, which another try may get; ``usage``: what it cost."""
+    return ProviderError(
+        f"{options.model} sent something that is no reply.",
+        retryable=True,
+        usage=usage,
+        provided_by=PROVIDED_BY,
+        cause=shown(cause, options),
     )
 
 
@@ -62,9 +81,9 @@ def missing_key(options: OpenAIOptions) -> ProviderError:
     )
 
 
-def without_secret(text: str, options: OpenAIOptions) -> str:
-    """``text`` with the key blotted out, should a server have repeated it."""
-    return text.replace(options.secret, "***") if options.secret else text
+def shown(text: str, options: OpenAIOptions) -> str:
+    """What is shown of a server's ``text``: its start, with the key blotted out, should it be repeated."""
+    return (text.replace(options.secret, "***") if options.secret else text)[:_SHOWN]
 
 
 def _said(body: Any) -> tuple[str, str]:

@@ -8,19 +8,21 @@ from typing import Any, Literal
 
 from jurist.alternatives import Alternatives, choice_logprobs
 from jurist.chat import ChatReply
-from jurist.errors import ProviderError
 from jurist.prices import FREE, Price
 from jurist.records import Message, Usage
 from jurist.tokens import estimate_tokens
-from jurist_openai.failures import PROVIDED_BY
+from jurist_openai.failures import no_reply
+from jurist_openai.options import OpenAIOptions
 
 _CUT = frozenset({"length", "max_tokens"})
 _WHOLE = frozenset({"stop", "eos", "eos_token", "stop_sequence", "end_turn", None})
 """How servers say that an answer is cut, or whole."""
+_MOST_TOKENS = 2**53
 
 
 def reply_of(
     body: Any,
+    options: OpenAIOptions,
     price: Price | None,
     *,
     choices: Sequence[str] = (),
@@ -33,32 +35,44 @@ def reply_of(
     Raises:
         ProviderError: it is no reply; another try may get one.
     """
-    if isinstance(body, Mapping) and body.get("error"):
-        what = "The server sent an error in place of a reply."
-        raise ProviderError(what, retryable=True, provided_by=PROVIDED_BY, cause=str(body["error"])[:500])
+    counted = _object(_object(body).get("usage"))
+    text = ""
     try:
+        if error := _object(body).get("error"):
+            raise ValueError(f"an error in place of a reply: {error}")
         choice = body["choices"][0]
         message = choice["message"]
-        text = message.get("content") or ""
+        text = _text(message.get("content") or "")
         finish_reason = _finish_reason(choice, message)
         logprobs = None
         if choices and finish_reason != "refusal":
             logprobs = choice_logprobs(_alternatives(choice), choices)
-        return ChatReply(
-            text=text,
-            choice_logprobs=logprobs,
-            finish_reason=finish_reason,
-            usage=_usage(body.get("usage") or {}, messages, text, price, seconds, batch=batch),
-            served_model=body.get("model"),
-            fingerprint=body.get("system_fingerprint"),
-        )
-    except (KeyError, IndexError, TypeError, AttributeError, ValueError) as error:
-        raise ProviderError(
-            "The server sent something that is no reply.",
-            retryable=True,
-            provided_by=PROVIDED_BY,
-            cause=error,
-        ) from error
+    except (KeyError, IndexError, TypeError, AttributeError, ValueError, OverflowError) as error:
+        billed = _usage(counted, messages, text, price, seconds, batch=batch) if counted else None
+        raise no_reply(f"{type(error).__name__}: {error}", options, billed) from error
+    return ChatReply(
+        text=text,
+        choice_logprobs=logprobs,
+        finish_reason=finish_reason,
+        usage=_usage(counted, messages, text, price, seconds, batch=batch),
+        served_model=_name(body.get("model")),
+        fingerprint=_name(body.get("system_fingerprint")),
+    )
+
+
+def _object(value: Any) -> Mapping[str, Any]:
+    """``value`` where it is a JSON object, else an empty one."""
+    return value if isinstance(value, Mapping) else {}
+
+
+def _text(content: Any) -> str:
+    if not isinstance(content, str):
+        raise TypeError(f"the content of the message is no text but {content}")
+    return content
+
+
+def _name(value: Any) -> str | None:
+    return value if isinstance(value, str) else None
 
 
 def _finish_reason(
@@ -97,11 +111,18 @@ def _usage(
     *,
     batch: bool,
 ) -> Usage:
-    """What the server counted; what it did not count is estimated."""
-    prompt = counted.get("prompt_tokens") or estimate_tokens(messages)
-    completion = counted.get("completion_tokens")
+    """What the server counted; what it did not count, or not in numbers of tokens, is estimated."""
+    prompt = _tokens(counted.get("prompt_tokens")) or estimate_tokens(messages)
+    completion = _tokens(counted.get("completion_tokens"))
     if completion is None:
         completion = estimate_tokens([Message(role="assistant", content=text)])
-    cached = (counted.get("prompt_tokens_details") or {}).get("cached_tokens") or 0
-    usd = (price or FREE).usd(prompt, completion, cached=cached, batch=batch)
+    cached = _tokens(_object(counted.get("prompt_tokens_details")).get("cached_tokens")) or 0
+    usd = (price or FREE).usd(prompt, completion, cached=min(cached, prompt), batch=batch)
     return Usage(prompt_tokens=prompt, completion_tokens=completion, usd=usd, seconds=seconds)
+
+
+def _tokens(count: Any) -> int | None:
+    """A number of tokens; None where ``count`` can be none."""
+    if isinstance(count, bool) or not isinstance(count, int | float) or not 0 <= count <= _MOST_TOKENS:
+        return None
+    return int(count) if count == int(count) else None
