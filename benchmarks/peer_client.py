@@ -24,6 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from memory import peak_mb
 from workload import CLIENT_CORE, write_pairs
 
 API_KEY, MODEL = "sk-x", "simulated"
@@ -224,7 +225,7 @@ def _measured(peer: Peer, url: str, concurrency: int, calls: int, folder: Path) 
     answers = peer.judge(work)
     measured = {"wall": time.time() - started, "cpu": _cpu() - cpu}
     # Of a single process the system knows the exact peak.
-    measured["rss_mb"] = max([*memory, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024])
+    measured["rss_mb"] = max([*memory, peak_mb()])
     judged = sum(str(answer).startswith("Verdict: ") for answer in answers)
     if judged != calls:
         raise SystemExit(f"{judged} verdicts for {calls} prompts")

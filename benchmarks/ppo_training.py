@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import importlib
 import json
-import resource
 import sys
 import time
 from pathlib import Path
 from typing import Any
+
+from memory import peak_mb
 
 Settings = dict[str, Any]
 KL = 0.05
@@ -183,7 +184,7 @@ def main() -> None:
     METHODS[settings["method"]](settings)
     seconds = clock() - began
     samples = settings["rollouts"] * settings["rollout"]
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    peak = peak_mb()
     if settings["device"] == "cuda":
         peak = torch.cuda.max_memory_allocated() / 2**20
     print(json.dumps({"seconds": seconds, "rate": samples / seconds, "peak_mb": peak}))

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import resource
 import subprocess
 import sys
 import time
 from typing import Any
 
 import aiohttp
+from memory import peak_mb
 from workload import CLIENT_CORE, KEY
 
 
@@ -40,7 +40,7 @@ async def _calls(url: str, concurrency: int, calls: int) -> dict[str, Any]:
         return {
             "wall": time.time() - started,
             "cpu": time.process_time() - cpu,
-            "rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+            "rss_mb": peak_mb(),
         }
 
 

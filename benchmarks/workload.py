@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import signal
 import subprocess
 import sys
@@ -13,6 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from memory import peak_mb
 
 CLIENT_CORE, SERVER_CORE = 0, 1
 KEY = "sk-planted-0123456789abcdef"
@@ -128,7 +129,7 @@ def _carry_out(settings: Mapping[str, Any]) -> dict[str, Any]:
         "imports": imported - began,
         "wall": time.time() - imported,
         "cpu": time.process_time() - cpu,
-        "rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "rss_mb": peak_mb(),
         "usd": sum(total["usd"] for total in state["totals"].values()),
         "stopped": stopped,
         "decisions": summary.get("decisions", {}),
