@@ -2,7 +2,8 @@
 
     JuristError
     ├── UsageError       the user: a recipe, an option, an input file       exit code 2
-    ├── PluginError      the author of a plugin: it cannot be loaded        exit code 2
+    ├── PluginError      the author of a plugin: it cannot be loaded,
+    │                    or an observer of it failed                     exit code 2
     ├── ContractError    the author of a component: it broke its promise    exit code 2
     ├── ProviderError    nobody, or time: a call failed; says if a retry can help
     ├── TrainingError    the user: a trainer stopped; its last good checkpoint is named
@@ -16,14 +17,21 @@ The command prints these as one message without a traceback; anything else is a 
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from jurist.records import Usage
 
 
 class JuristError(Exception):
     """Base of all errors raised on purpose.
 
     ``str(error)`` is a message for a person: what failed, who provides it, the cause and the next
-    command to try, one per line. Slots without a value are left out.
+    command to try, one per line. Slots without a value are left out. Half a character in one of them (a
+    provider's message cut inside an emoji) becomes U+FFFD, since no file or terminal takes it.
     """
 
     exit_code = 2
@@ -36,11 +44,11 @@ class JuristError(Exception):
         cause: str | BaseException | None = None,
         hint: str | None = None,
     ) -> None:
-        super().__init__(what)
-        self.what = what
-        self.provided_by = provided_by
+        self.what = whole(what)
+        super().__init__(self.what)
+        self.provided_by = provided_by and whole(provided_by)
         self.cause = _one_line(cause)
-        self.hint = hint
+        self.hint = hint and whole(hint)
 
     def __str__(self) -> str:
         slots = (("provided by", self.provided_by), ("cause", self.cause), ("try", self.hint))
@@ -66,11 +74,11 @@ class UsageError(JuristError):
 
 
 class PluginError(JuristError):
-    """A plugin cannot be loaded, or two plugins claim one name."""
+    """A plugin cannot be loaded, two plugins claim one name, or an observer of a plugin raised."""
 
 
 class ContractError(JuristError):
-    """A component did not keep the promise of its contract (say, returned the wrong type)."""
+    """A component did not keep the promise of its contract: it returned the wrong type, or raised a bug."""
 
 
 class ProviderError(JuristError):
@@ -79,7 +87,8 @@ class ProviderError(JuristError):
     ``retryable``: the same call may succeed later. ``retry_after``: seconds the provider asked us to
     wait. ``rate_limited``: it said "too many" (a 429), so fewer calls should run at once; implied by
     ``retry_after``. ``fatal``: no call of this component can succeed (a wrong key, an unknown model),
-    so the run stops with this message instead of failing every item.
+    so the run stops with this message instead of failing every item. ``usage``: what the failed call was
+    billed, where the provider says so; it counts in the budget.
     """
 
     def __init__(
@@ -90,6 +99,7 @@ class ProviderError(JuristError):
         retry_after: float | None = None,
         rate_limited: bool = False,
         fatal: bool = False,
+        usage: Usage | None = None,
         provided_by: str | None = None,
         cause: str | BaseException | None = None,
         hint: str | None = None,
@@ -99,6 +109,7 @@ class ProviderError(JuristError):
         self.retry_after = retry_after
         self.rate_limited = rate_limited or retry_after is not None
         self.fatal = fatal
+        self.usage = usage
 
 
 class TrainingError(JuristError):
@@ -127,8 +138,22 @@ class Interrupted(Stopped):
     exit_code = 130
 
 
+def whole(text: str) -> str:
+    """``text`` with U+FFFD for each half of a character (a lone surrogate)."""
+    if text.isascii():
+        return text
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def described(error: BaseException) -> str:
+    """A bug in a few words, for its author: the kind of error, its message and where it was raised."""
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else ""
+    return f"{type(error).__name__}: {error}{place}"
+
+
 def _one_line(cause: str | BaseException | None) -> str | None:
     if isinstance(cause, BaseException):
         text = cause.what if isinstance(cause, JuristError) else str(cause)
         cause = f"{type(cause).__name__}: {text}"
-    return " ".join(cause.split()) if cause else None
+    return whole(" ".join(cause.split())) if cause else None
