@@ -13,11 +13,14 @@ from jurist.contracts import BatchChatModel, BatchState, ChatModel
 from jurist.engine.batches import Batching
 from jurist.engine.budget import Budget
 from jurist.engine.engine import Engine
+from jurist.engine.keys import call_key
 from jurist.engine.ledger import BatchEntry, Ledger
+from jurist.engine.ledger_archive import LedgerArchive
 from jurist.engine.limits import Limits
 from jurist.engine.metered import BatchedChatModel, metered
 from jurist.engine.retry import Backoff
-from jurist.errors import BudgetStop, Interrupted, ProviderError, UsageError
+from jurist.errors import BudgetStop, ContractError, Interrupted, PluginError, ProviderError, UsageError
+from jurist.events import Events
 from jurist.prices import Price
 from jurist.records import Message, Usage
 
@@ -324,7 +327,7 @@ async def test_a_batch_that_died_before_it_was_handed_in_is_asked_anew(
     ledger: Ledger, provider: Provider
 ) -> None:
     model, _ = batched(provider, ledger)
-    key = model._meter._key("complete", (ask("a"),))
+    key, _ = call_key(model._meter.asked_of, "complete", (ask("a"),))
     entry = BatchEntry(
         name="jurist-lost",
         owner=model._meter.owner,
@@ -357,6 +360,169 @@ async def test_a_full_disk_is_told_to_whoever_waits(
         patched.setattr(ledger, "begin_batch", full)
         (error,) = await texts(third, "b")
     assert isinstance(error, UsageError)
+
+
+class Odd(Provider):
+    """Comes upon a row that it cannot read, after two that it can, while it is ``odd``."""
+
+    odd = True
+
+    async def results(
+        self, batch: str, choices: Mapping[str, Sequence[str]]
+    ) -> AsyncIterator[tuple[str, ChatReply | ProviderError]]:
+        read = 0
+        async for row in super().results(batch, choices):
+            if read == 2 and self.odd:
+                raise TypeError("string indices must be integers")
+            read += 1
+            yield row
+
+
+async def test_a_bug_in_reading_a_batch_ends_the_run_and_loses_nothing(ledger: Ledger) -> None:
+    provider = Odd()
+    model, engine = batched(provider, ledger)
+    errors = await texts(model, "a", "b", "c", "d")
+    assert [type(error) for error in errors] == [ContractError] * 4
+    assert "'mine' raised an error that it should have handled" in str(errors[0])
+    assert "TypeError: string indices must be integers (test_batches.py" in str(errors[0])
+    assert engine.reason is errors[0]
+    assert len(ledger.open_batches(model._meter.owner)) == 1
+    assert ledger.tallies()["mine"].calls == 2  # what was received before
+    assert engine.budget.spent.usd == 2
+    provider.odd = False
+    again, engine = batched(provider, ledger)
+    assert await texts(again, "a", "b", "c", "d") == ["re: a", "re: b", "re: c", "re: d"]
+    assert len(provider.batches) == 1
+    assert engine.budget.spent.usd == 4
+
+
+async def test_a_bug_in_reading_a_batch_ends_the_run_though_nobody_waits_for_it(ledger: Ledger) -> None:
+    provider = Odd()
+    await left_under_way(provider, ledger, "a", "b", "c")
+    model, engine = batched(provider, ledger, wait=60)
+    (error,) = await texts(model, "other")
+    assert isinstance(error, ContractError)
+    assert engine.reason is error
+
+
+async def test_a_bug_in_handing_in_ends_the_run(ledger: Ledger, provider: Provider) -> None:
+    provider.submitting = [KeyError("id")]  # type: ignore[list-item]
+    model, engine = batched(provider, ledger)
+    (error,) = await texts(model, "a")
+    assert isinstance(error, ContractError)
+    assert engine.reason is error
+    again, _ = batched(provider, ledger)
+    assert await texts(again, "a") == ["re: a"]
+
+
+async def test_an_observer_that_raises_in_a_batch_ends_the_run(ledger: Ledger, provider: Provider) -> None:
+    class Broken(Events):
+        def notice(self, component: str, text: str) -> None:
+            raise PluginError("the tracker is down")
+
+    model, engine = batched(provider, ledger)
+    engine.batches[model._meter.owner]._events = Broken()
+    (error,) = await texts(model, "a")
+    assert isinstance(error, PluginError)
+    assert engine.reason is error
+    again, _ = batched(provider, ledger)
+    assert await texts(again, "a") == ["re: a"]
+    assert len(provider.batches) == 1
+
+
+async def left_under_way(provider: Provider, ledger: Ledger, *asked: str) -> BatchedChatModel:
+    """Hand in a batch, and stop before it has ended."""
+    provider.looks = ["wait"] * 100_000
+    model, engine = batched(provider, ledger)
+    waiting = asyncio.create_task(texts(model, *asked))
+    while not provider.batches:
+        await asyncio.sleep(0.01)
+    engine.stop(Interrupted("stop"))
+    await waiting
+    provider.looks = []
+    return model
+
+
+async def test_what_nobody_waits_for_any_more_counts_against_the_cap(
+    ledger: Ledger, provider: Provider
+) -> None:
+    await left_under_way(provider, ledger, *"abcdefghij")
+    model, engine = batched(provider, ledger, Budget(max_usd=55))
+    assert await texts(model, "x") == ["re: x"]  # 50 dollars at most
+    assert engine.budget.spent.usd == ledger.totals().usd == 11
+    (stopped,) = await texts(model, "y")
+    assert isinstance(stopped, BudgetStop)
+
+
+async def test_a_reply_that_is_awaited_counts_once(ledger: Ledger, provider: Provider) -> None:
+    await left_under_way(provider, ledger, "a", "b", "c")
+    model, engine = batched(provider, ledger)
+    assert await texts(model, "a", "b", "x") == ["re: a", "re: b", "re: x"]
+    assert engine.budget.spent.usd == ledger.totals().usd == 4
+
+
+@pytest.mark.parametrize("awaited", [True, False])
+async def test_a_request_that_was_billed_and_not_answered_counts_once(
+    ledger: Ledger, provider: Provider, awaited: bool
+) -> None:
+    await left_under_way(provider, ledger, "a")
+
+    async def results(batch: str, choices: object) -> AsyncIterator[tuple[str, ChatReply | ProviderError]]:
+        for request_id, request in provider.batches[batch].items():
+            billed = ProviderError("no answer", usage=Usage(usd=3.0))
+            yield request_id, billed if batch == "b0" else provider._reply(request)
+
+    provider.results = results  # type: ignore[method-assign,assignment]
+    model, engine = batched(provider, ledger)
+    await texts(model, "a" if awaited else "x")
+    assert ledger.charged().usd == 3
+    assert engine.budget.spent.usd == (3 if awaited else 4)
+
+
+def alone(provider: Provider, ledger: Ledger) -> ChatModel:
+    """The model without batches."""
+    single = metered(
+        provider,
+        engine=Engine(ledger),
+        label="mine",
+        provided_by="lab 1.0 (lab:Provider)",
+        limits=Limits(),
+    )
+    assert isinstance(single, ChatModel)
+    return single
+
+
+async def test_requests_in_a_batch_are_not_paid_for_again_without_batches(
+    ledger: Ledger, provider: Provider
+) -> None:
+    await left_under_way(provider, ledger, "a", "b")
+    with pytest.raises(UsageError, match="'mine' has 1 batch under way") as caught:
+        await alone(provider, ledger).complete(ask("a"))
+    assert "set 'batch' again" in str(caught.value)
+    assert "jurist ledger prune RUN --batches" in str(caught.value)
+    assert provider.online == 0
+    assert (await alone(provider, ledger).complete(ask("other"))).text == "re: other"
+
+
+async def test_after_a_batch_was_given_up_its_requests_are_asked_one_by_one(
+    tmp_path: Path, provider: Provider
+) -> None:
+    with Ledger(tmp_path / "ledger.sqlite") as ledger:
+        await left_under_way(provider, ledger, "a", "b")
+    LedgerArchive(tmp_path).prune(batches=True)
+    with Ledger(tmp_path / "ledger.sqlite") as ledger:
+        assert (await alone(provider, ledger).complete(ask("a"))).text == "re: a"
+
+
+async def test_a_usage_in_a_batch_that_cannot_be_right_loses_no_reply(
+    ledger: Ledger, provider: Provider
+) -> None:
+    wrong = Usage(prompt_tokens=2**63, usd=float("nan"))
+    provider._reply = lambda request: ChatReply(text="paid", usage=wrong)  # type: ignore[method-assign]
+    model, engine = batched(provider, ledger, Budget(max_usd=1000))
+    assert await texts(model, "a", "b") == ["paid", "paid"]
+    assert ledger.tallies()["mine"].calls == 2
+    assert engine.budget.spent.usd == 100  # at most 50 each
 
 
 async def test_a_stop_does_not_wait_for_a_batch(ledger: Ledger, provider: Provider) -> None:

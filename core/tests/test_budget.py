@@ -86,6 +86,14 @@ async def test_what_was_spent_before_counts():
         await budget.reserve("judge")
 
 
+async def test_what_failed_calls_cost_before_counts_too():
+    budget = Budget(max_usd=1.0)
+    budget.begin({}, Usage(usd=0.9, prompt_tokens=7))
+    assert budget.spent == Cost(0.9, 7)
+    with pytest.raises(BudgetStop):
+        await budget.reserve("judge", Cost(0.2, 1))
+
+
 @given(
     costs=st.lists(st.integers(1, 100), min_size=1, max_size=60),
     cap=st.integers(100, 2000),

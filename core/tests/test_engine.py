@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import signal
 import subprocess
 import sys
@@ -15,11 +16,13 @@ import pytest
 
 from jurist.chat import ChatReply
 from jurist.engine.budget import Budget, Cost
-from jurist.engine.engine import SILENCE, Callee, Engine, Returned
+from jurist.engine.callee import Callee, Returned
+from jurist.engine.engine import SILENCE, Engine
 from jurist.engine.ledger import Ledger
 from jurist.engine.limits import Limits
 from jurist.engine.retry import Backoff
-from jurist.errors import BudgetStop, Interrupted, ProviderError, UsageError
+from jurist.errors import BudgetStop, ContractError, Interrupted, JuristError, ProviderError, UsageError
+from jurist.events import Events
 from jurist.records import Failure, Usage
 
 COST = Usage(prompt_tokens=3, completion_tokens=2, usd=0.01, seconds=0.1)
@@ -308,17 +311,32 @@ async def test_a_time_out_is_retried(ledger):
     assert "timed out (limits.timeout is 0.02 s)" in ledger.failures()[0][1]
 
 
-async def test_a_bug_in_a_component_fails_its_item_and_names_the_component(ledger):
+async def test_a_bug_in_a_component_ends_the_run_and_names_the_component(ledger):
     async def provider(number: int) -> ChatReply:
-        raise ZeroDivisionError("oh no")
+        if number == 5:
+            raise ZeroDivisionError("oh no")
+        return ChatReply(text=str(number))
 
     call = caller(ledger, provider)
-    with pytest.raises(ProviderError) as caught:
-        await call(1)
-    assert not caught.value.retryable
-    assert call.made == [1]
-    for part in ("'model'", "lab 1.0 (lab:Model)", "ZeroDivisionError: oh no"):
-        assert part in str(caught.value)
+    results, error = await collect_until(call.engine.map(call, range(1000), window=8), ContractError)
+    assert results == ["0", "1", "2", "3", "4"]
+    for part in ("'model'", "lab 1.0 (lab:Model)", "ZeroDivisionError: oh no (test_engine.py, line"):
+        assert part in str(error)
+    assert len(call.made) < 100
+    assert all(ledger.get(str(number)) for number in call.made if number != 5)
+
+
+async def test_an_unexpected_error_in_the_engine_ends_the_run_and_the_reply_is_kept(ledger):
+    class Broken(Events):
+        def call(self, component: str, usage: Usage, replayed: bool) -> None:
+            raise KeyError("an observer")
+
+    call = caller(ledger, events=Broken())
+    _, error = await collect_until(call.engine.map(call, range(10)), JuristError)
+    assert "A call of 'model' ended in an unexpected error" in str(error)
+    assert "KeyError: 'an observer' (test_engine.py" in str(error)
+    assert isinstance(error.__cause__, KeyError)
+    assert all(ledger.get(str(number)) for number in call.made)
 
 
 async def test_a_reply_that_cannot_be_read_back_says_so(ledger):
@@ -340,7 +358,7 @@ async def test_the_time_a_call_took_is_measured_when_the_component_does_not(ledg
 async def test_one_bad_item_never_fails_its_neighbours(ledger):
     async def provider(number: int) -> ChatReply:
         if number % 3 == 0:
-            raise ValueError(number)
+            raise ProviderError(f"no {number}")
         return ChatReply(text=str(number))
 
     call = caller(ledger, provider)
@@ -349,10 +367,10 @@ async def test_one_bad_item_never_fails_its_neighbours(ledger):
         try:
             return await call(number)
         except ProviderError as error:
-            return f"failed: {error.cause}"
+            return f"failed: {error.what}"
 
     results = await collect(call.engine.map(item, range(60)))
-    assert results == [f"failed: ValueError: {n}" if n % 3 == 0 else str(n) for n in range(60)]
+    assert results == [f"failed: no {n}" if n % 3 == 0 else str(n) for n in range(60)]
 
 
 async def test_what_nobody_waits_for_any_more_is_not_asked(ledger):
@@ -670,6 +688,85 @@ async def test_a_call_that_timed_out_may_have_cost_what_was_set_aside_for_it(led
     assert call.engine.budget.spent == Cost(0.03, 15)
 
 
+async def test_a_failed_call_that_was_billed_counts_and_is_kept_for_the_next_run(ledger):
+    async def provider(number: int) -> ChatReply:
+        raise ProviderError("no answer in it", retryable=True, usage=COST)
+
+    call = caller(ledger, provider, budget=Budget(max_usd=0.035), attempts=9)
+    with pytest.raises(BudgetStop, match=r"\$0\.0300 of \$0\.035 spent"):
+        await call(1)
+    assert (call.made, call.engine.budget.spent) == ([1] * 3, Cost(0.03, 15))
+
+    again = caller(ledger, provider, budget=Budget(max_usd=0.035), attempts=9)
+    assert again.engine.budget.spent == Cost(0.03, 15)
+    with pytest.raises(BudgetStop):
+        await again(1)
+    assert len(again.made) == 1  # the first of a run, of which nothing is known
+
+
+async def test_what_time_outs_were_charged_counts_in_the_next_run(ledger):
+    async def provider(number: int) -> ChatReply:
+        await asyncio.sleep(10 if number else 0)
+        return ChatReply(text="quick", usage=COST)
+
+    for _ in range(3):
+        call = caller(ledger, provider, budget=Budget(max_usd=0.035), timeout=0.02, attempts=9)
+        await call(0)
+        with pytest.raises(BudgetStop):
+            await call(1)
+    assert call.engine.budget.spent == Cost(0.03, 15)
+    assert call.made == []
+
+
+async def test_a_usage_of_a_failure_that_cannot_be_right_counts_as_what_was_set_aside(ledger):
+    async def provider(number: int) -> ChatReply:
+        if number:
+            raise ProviderError("400", usage=Usage(usd=math.nan, completion_tokens=-5))
+        return ChatReply(text="x", usage=COST)
+
+    call = caller(ledger, provider, budget=Budget(max_usd=1))
+    await call(0)
+    with pytest.raises(ProviderError, match="400"):
+        await call(1)
+    assert call.engine.budget.spent == Cost(0.02, 10)
+    assert ledger.charged() == Usage(usd=0.01, prompt_tokens=5)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        Usage(usd=math.nan),
+        Usage(usd=math.inf),
+        Usage(usd=-1.0),
+        Usage(completion_tokens=-(10**6)),
+        Usage(prompt_tokens=2**63, usd=10.0**12),
+        Usage(prompt_tokens=2**62, completion_tokens=2**62),
+        Usage(seconds=math.nan),
+    ],
+)
+async def test_a_usage_that_cannot_be_right_loses_no_reply_and_loosens_no_cap(ledger, wrong):
+    notices: list[tuple[str, str]] = []
+
+    class Watch(Events):
+        def notice(self, component: str, text: str) -> None:
+            notices.append((component, text))
+
+    async def provider(number: int) -> ChatReply:
+        return ChatReply(text=str(number), usage=COST if number % 10 == 0 else wrong)
+
+    call = caller(ledger, provider, budget=Budget(max_usd=0.1, max_tokens=40), events=Watch())
+    await call(0)
+    results, _ = await collect_until(call.engine.map(call, range(100)), BudgetStop)
+    assert results == [str(number) for number in range(len(results))]
+    assert all(ledger.get(str(number)) for number in call.made)
+    assert call.engine.budget.spent.tokens <= 40
+    assert call.engine.budget.spent.usd <= 0.1
+    assert [component for component, _ in notices] == ["model"]  # once
+    again = Engine(ledger, budget=Budget(max_usd=0.1))
+    assert again.budget.spent.usd == pytest.approx(call.engine.budget.spent.usd)
+    assert again.budget.spent.tokens == call.engine.budget.spent.tokens
+
+
 async def test_a_call_that_failed_without_a_reply_costs_nothing(ledger):
     async def provider(number: int) -> ChatReply:
         if len(call.made) in (2, 3):
@@ -688,7 +785,8 @@ PROGRAM = textwrap.dedent("""
     import asyncio, json, sys
     from pathlib import Path
     from jurist.chat import ChatReply
-    from jurist.engine.engine import Callee, Engine
+    from jurist.engine.callee import Callee
+    from jurist.engine.engine import Engine
     from jurist.engine.ledger import Ledger
     from jurist.engine.limits import Limits
 

@@ -4,6 +4,7 @@ import pluggy
 import pytest
 
 from jurist import hookimpl, hookspecs
+from jurist.errors import GateStop, PluginError, ProviderError
 from jurist.events import Events
 from jurist.records import Usage
 from jurist.train_jobs import TrainProgress
@@ -92,6 +93,21 @@ def test_an_observer_that_raises_is_named():
             raise KeyError(stage)
 
     events = Events(manager(good=Recorder(), tracker=Broken(), other=Recorder()).hook)
-    with pytest.raises(KeyError, match="compare") as caught:
+    with pytest.raises(PluginError) as caught:
         events.outcome("compare", "tie")
-    assert caught.value.__notes__ == ["in plugin tracker, hook jurist_outcome"]
+    assert "The hook jurist_outcome of plugin 'tracker' raised an error." in str(caught.value)
+    assert "KeyError: 'compare' (test_events.py, line" in str(caught.value)
+
+
+def test_what_an_observer_raises_on_purpose_stays_what_it_is():
+    class Strict:
+        @hookimpl
+        def jurist_outcome(self, stage, outcome):
+            raise GateStop("too many ties") if outcome == "tie" else ProviderError("503", retryable=True)
+
+    events = Events(manager(strict=Strict()).hook)
+    with pytest.raises(GateStop, match="too many ties") as caught:
+        events.outcome("compare", "tie")
+    assert caught.value.__notes__ == ["in plugin strict, hook jurist_outcome"]
+    with pytest.raises(PluginError, match="'strict'"):  # it would pass for one of a call, which is made again
+        events.outcome("compare", "preferred")

@@ -17,6 +17,11 @@ NOW = datetime(2026, 11, 23, 12, 0, 0, tzinfo=UTC)
         ({"retry-after": "Mon, 23 Nov 2026 11:00:00 GMT"}, 0.0),
         ({"retry-after": "-3"}, 0.0),
         ({"retry-after": "soon"}, None),
+        ({"retry-after": "nan"}, None),
+        ({"retry-after": "inf"}, None),
+        ({"retry-after": "1e400"}, None),
+        ({"retry-after-ms": "soon", "retry-after": "5"}, 5.0),
+        ({"retry-after-ms": "inf", "retry-after": "Mon, 23 Nov 2026 12:00:30 GMT"}, 30.0),
         ({}, None),
     ],
 )
@@ -52,3 +57,13 @@ def test_an_account_without_credit_is_fatal_whatever_its_status() -> None:
 
 def test_how_long_to_wait_is_passed_on() -> None:
     assert http_failure("x", 503, {"retry-after": "3"}, provided_by="me").retry_after == 3.0
+
+
+@pytest.mark.parametrize("asked", ["86400", "Fri, 31 Dec 9999 23:59:59 GMT"])
+def test_who_asks_to_wait_for_hours_is_not_waited_for(asked: str) -> None:
+    error = http_failure("x", 429, {"retry-after": asked}, provided_by="me", cause="daily quota")
+    assert (error.fatal, error.retryable, error.retry_after) == (True, False, None)
+    assert "asks to wait" in error.what
+    assert error.cause == "daily quota"
+    assert http_failure("x", 429, {"retry-after": "3600"}, provided_by="me").retry_after == 3600.0
+    assert http_failure("x", 400, {"retry-after": asked}, provided_by="me").what == "x (HTTP status 400)."

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 import sqlite3
 import subprocess
 import sys
@@ -116,3 +117,63 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path):
     (tmp_path / "folder.sqlite").mkdir()
     with pytest.raises(UsageError, match="unable to open"):
         Ledger.open(tmp_path / "folder.sqlite")
+
+
+def test_a_link_to_a_ledger_is_locked_with_it(path: Path, tmp_path: Path):
+    with Ledger.open(path):
+        link = tmp_path / "elsewhere.sqlite"
+        link.symlink_to(path)
+        with pytest.raises(UsageError, match="in use"):
+            Ledger.open(link)
+    Ledger.open(link).close()
+
+
+def test_what_a_failure_cost_is_kept_beside_it(path: Path):
+    with Ledger.open(path) as ledger:
+        ledger.log_failure("a", "judge", "timed out", Usage(usd=0.5, prompt_tokens=3, completion_tokens=4))
+        ledger.log_failure("b", "judge", "503")
+    with Ledger.open(path) as ledger:
+        assert ledger.charged() == Usage(usd=0.5, prompt_tokens=7)
+        assert ledger.totals() == Usage()
+
+
+def test_a_ledger_of_an_earlier_version_opens_and_keeps_its_failures(path: Path):
+    path.parent.mkdir()
+    old = sqlite3.connect(path)
+    old.execute(
+        "CREATE TABLE failures (at REAL NOT NULL, key TEXT NOT NULL, component TEXT NOT NULL, error TEXT)"
+    )
+    old.execute("INSERT INTO failures VALUES (1, 'k', 'judge', '503')")
+    old.commit()
+    old.close()
+    for _ in range(2):
+        with Ledger.open(path) as ledger:
+            ledger.log_failure("k", "judge", "504", Usage(usd=0.25))
+    with Ledger.open(path) as ledger:
+        assert ledger.failures() == [("judge", "503"), ("judge", "504"), ("judge", "504")]
+        assert ledger.charged() == Usage(usd=0.5)
+
+
+def test_a_ledger_with_amounts_that_cannot_be_right_opens(path: Path):
+    with Ledger.open(path) as ledger:
+        ledger.put("sound", "judge", "{}", Usage(prompt_tokens=3, completion_tokens=2, usd=0.5, seconds=1))
+        for key, usage in {
+            "sum too large": Usage(prompt_tokens=2**62, completion_tokens=2**62),
+            "so is this": Usage(prompt_tokens=2**63 - 1, usd=math.inf, seconds=math.inf),
+            "negative": Usage(prompt_tokens=-7, usd=-1.0),
+        }.items():
+            ledger.put(key, "judge", "{}", usage)
+    with Ledger.open(path) as ledger:
+        tally = ledger.tallies()["judge"]
+    assert tally.calls == 4
+    assert tally.usage == Usage(prompt_tokens=3, completion_tokens=2, usd=0.5, seconds=1)
+    assert (tally.largest_usd, tally.largest_tokens) == (0.5, 5)
+
+
+def test_a_second_reply_changes_nothing_and_one_that_cannot_be_stored_is_an_error(path: Path):
+    with Ledger.open(path) as ledger:
+        ledger.put("k", "judge", "first", Usage())
+        ledger.put("k", "judge", "second", Usage())
+        assert ledger.get("k") == "first"
+        with pytest.raises(UsageError, match="NOT NULL"):
+            ledger.put("other", "judge", "{}", Usage(usd=math.nan))

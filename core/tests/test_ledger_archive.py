@@ -362,6 +362,17 @@ def test_pruning_asks_first_and_keeps_everything_at_a_no(folder: Path) -> None:
     assert len(list(archive.replies("generator"))) == 2
 
 
+def test_amounts_that_cannot_be_right_are_left_out_and_can_be_pruned(folder: Path) -> None:
+    with Ledger.open(folder / "ledger.sqlite") as ledger:
+        for number in range(2):
+            ledger.put(f"x{number}", "generator", "{}", Usage(prompt_tokens=2**63 - 1, usd=-1.0))
+    archive = LedgerArchive(folder)
+    assert {each.component: each.calls for each in archive.stats().components}["generator"] == 4
+    assert archive.prune(component="generator") == Removal(
+        "replies", "generator", 4, Usage(prompt_tokens=2, usd=0.5)
+    )
+
+
 def test_pruning_gives_the_space_back(folder: Path) -> None:
     with Ledger(folder / "ledger.sqlite") as ledger:
         for number in range(50):

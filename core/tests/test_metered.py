@@ -6,9 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
+import pluggy
 import pytest
 from pydantic import SecretStr
 
+from jurist import hookimpl, hookspecs
 from jurist.chat import ChatReply, ChatRequest, Sampling
 from jurist.constitution import Principle
 from jurist.contracts import Aggregator, ChatModel, Contract, Critic, Generator, Judge, Reviser, Scorer
@@ -18,7 +20,8 @@ from jurist.engine.ledger import Ledger
 from jurist.engine.limits import Limits
 from jurist.engine.metered import metered
 from jurist.engine.retry import Backoff
-from jurist.errors import BudgetStop, ContractError, ProviderError
+from jurist.errors import BudgetStop, ContractError, PluginError, ProviderError
+from jurist.events import Events
 from jurist.options import Operational, Options
 from jurist.records import (
     Abstention,
@@ -192,7 +195,7 @@ async def test_findings_that_are_not_about_the_principles_asked_break_the_contra
     ("error", "said", "retryable"),
     [
         (ProviderError("no luck", retryable=True), "no luck", True),
-        (ValueError("a bug"), "ValueError: a bug", False),
+        (ProviderError("cut \ud83d", cause="in an emoji \ud83d"), "cut \ufffd (in an emoji \ufffd)", False),
         (TimeoutError(), "timed out", True),
     ],
 )
@@ -339,10 +342,40 @@ async def test_a_free_component_is_neither_stored_nor_budgeted(ledger):
     assert len(free.asked) == 3
     assert ledger.tallies() == {}
     assert engine.budget.spent.usd == 0
-    for error in (ValueError("a bug"), ProviderError("503", retryable=True)):
-        broken = FreeJudge(error)
-        assert isinstance(await meter(broken, engine).judge(COMPARISON, PRINCIPLES), Failure)
-        assert len(broken.asked) == 1  # retries belong to the calls inside
+    broken = FreeJudge(ProviderError("503", retryable=True))
+    assert isinstance(await meter(broken, engine).judge(COMPARISON, PRINCIPLES), Failure)
+    assert len(broken.asked) == 1  # retries belong to the calls inside
+
+
+@pytest.mark.parametrize("kind", [AJudge, FreeJudge])
+async def test_a_bug_in_a_component_is_no_failure_of_its_item(engine, kind):
+    with pytest.raises(ContractError) as caught:
+        await meter(kind(ValueError("a bug")), engine).judge(COMPARISON, PRINCIPLES)
+    for part in ("'mine'", "lab 1.0 (lab:It)", "ValueError: a bug (test_metered.py"):
+        assert part in str(caught.value)
+
+
+async def test_an_observer_that_raises_stops_the_run_whatever_role_makes_the_call(ledger):
+    class Tracker:
+        @hookimpl
+        def jurist_call(self, component):
+            raise RuntimeError(f"no room for {component}")
+
+    plugins = pluggy.PluginManager("jurist")
+    plugins.add_hookspecs(hookspecs)
+    plugins.register(Tracker(), name="tracker")
+    engine = Engine(ledger, events=Events(plugins.hook))
+    model = meter(AModel(ChatReply(text="hi")), engine, label="inside")
+
+    class Role(FreeJudge):
+        async def judge(self, comparison, principles):
+            await model.complete(REQUEST)
+            return SAME
+
+    with pytest.raises(PluginError, match="plugin 'tracker'") as caught:
+        await meter(Role(SAME), engine, label="role").judge(COMPARISON, PRINCIPLES)
+    assert "RuntimeError: no room for inside" in str(caught.value)
+    assert ledger.tallies()["inside"].calls == 1
 
 
 async def test_a_free_component_that_waits_for_metered_calls_does_not_time_out(engine):
@@ -369,6 +402,48 @@ async def test_half_an_emoji_at_the_end_of_a_text_loses_no_paid_reply(engine):
     outcomes = [await meter(judge, engine).judge(COMPARISON, PRINCIPLES) for _ in range(2)]
     assert [outcome.raw for outcome in outcomes] == ["A \U0001f600 \ufffd"] * 2
     assert len(judge.asked) == 1
+
+
+@pytest.mark.parametrize("retryable", [False, True])
+async def test_half_an_emoji_in_a_returned_failure_is_logged_retried_and_passed_on(engine, ledger, retryable):
+    failure = Failure(error="busy \ud83d", raw="<\ud83d>", retryable=retryable)
+    outcome = await meter(AJudge(failure), engine, attempts=2).judge(COMPARISON, PRINCIPLES)
+    assert (outcome.error, outcome.raw) == ("busy \ufffd", "<\ufffd>")
+    assert "busy \ufffd" in outcome.to_json()
+    assert ledger.failures() == [("mine", "busy \ufffd\n  provided by  lab 1.0 (lab:It)")] * (1 + retryable)
+
+
+@pytest.mark.parametrize("kind", [AJudge, AModel])
+async def test_half_an_emoji_in_what_is_asked_reaches_no_component(engine, kind):
+    half = "cut in an emoji \ud83d"
+    if kind is AJudge:
+        inner = AJudge(SAME)
+        asked = Comparison(prompt=Prompt.of(half), response_a=RESPONSE, response_b=OTHER)
+        await meter(inner, engine).judge(asked, PRINCIPLES)
+        ((received, _),) = inner.asked
+        assert received.prompt.messages[0].content == "cut in an emoji \ufffd"
+    else:
+        inner = AModel(ChatReply(text="hi"))
+        request = ChatRequest(messages=(Message(role="user", content=half),))
+        for _ in range(2):
+            await meter(inner, engine).complete(request)
+        ((received,),) = inner.asked
+        assert received.messages[0].content == "cut in an emoji \ufffd"
+
+
+async def test_a_usage_that_cannot_be_right_is_not_in_a_returned_failure(engine):
+    failure = Failure(error="no", usage=Usage(usd=math.nan, prompt_tokens=-3))
+    outcome = await meter(AJudge(failure), engine).judge(COMPARISON, PRINCIPLES)
+    assert outcome.usage == Usage()
+
+
+@pytest.mark.parametrize(("metadata", "calls"), [({"b": {"d": 1, "c": 2}, "a": 3}, 1), ({"a": 4}, 2)])
+async def test_the_order_of_metadata_asks_nothing_anew(engine, metadata, calls):
+    judge = AJudge(SAME)
+    for given in ({"a": 3, "b": {"c": 2, "d": 1}}, metadata):
+        asked = COMPARISON.model_copy(update={"prompt": PROMPT.model_copy(update={"metadata": given})})
+        await meter(judge, engine).judge(asked, PRINCIPLES)
+    assert len(judge.asked) == calls
 
 
 async def test_infinite_log_probabilities_come_back_as_they_were(engine):

@@ -520,17 +520,17 @@ class WatchingTrainer(Trainer):
 
 class BrokenJudge(ConstantJudge):
     async def judge(self, comparison: Any, principles: Any) -> Any:
-        raise RuntimeError("out of order")
+        raise ProviderError("out of order")
 
 
 class BrokenGenerator(EchoGenerator):
     async def generate(self, prompt: Any, sampling: Any) -> Any:
-        raise RuntimeError("out of order")
+        raise ProviderError("out of order")
 
 
 class BrokenScorer(LengthScorer):
     async def score(self, prompt: Any, response: Any, principles: Any) -> Any:
-        raise RuntimeError("out of order")
+        raise ProviderError("out of order")
 
 
 class MoodyJudge(ConstantJudge):
@@ -594,3 +594,18 @@ async def test_a_run_whose_task_is_cancelled_is_called_interrupted(
         await execute(wanted, tmp_path / "run", source, events=Watch())
     assert json.loads((tmp_path / "run/run.json").read_text())["status"] == "interrupted"
     assert ended == ["interrupted"]
+
+
+def test_the_error_that_ended_a_run_is_not_hidden_by_one_of_its_end(
+    source: Any, write_rows: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(run: Run) -> None:
+        raise UsageError("cannot write run.json")
+
+    class Full(Events):
+        def stage_started(self, stage: str, total: int | None) -> None:
+            monkeypatch.setattr("jurist.run.write_state", full)
+            raise UsageError("ledger.sqlite could not be written")
+
+    with pytest.raises(UsageError, match="ledger"):
+        run(recipe(write_rows("p"), COMPARE), tmp_path / "run", source, events=Full())

@@ -12,7 +12,7 @@ What a component that answers (all but aggregators and trainers) may raise, and 
     ProviderError(fatal=True)       ends the run: no call of this component can succeed
     TimeoutError                    like a retryable ProviderError
     ContractError, UsageError       end the run, as does an outcome of the wrong type
-    any other exception             a bug: the item gets a Failure that names the component
+    any other exception             a bug: it ends the run, which names the component
 
 Whatever an aggregator raises ends the run; of trainers, see :class:`Trainer`.
 

@@ -46,7 +46,7 @@ class JuristError(Exception):
     ) -> None:
         self.what = whole(what)
         super().__init__(self.what)
-        self.provided_by = provided_by
+        self.provided_by = provided_by and whole(provided_by)
         self.cause = _one_line(cause)
         self.hint = hint and whole(hint)
 

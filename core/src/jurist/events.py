@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pluggy
 
+from jurist.errors import JuristError, PluginError, ProviderError, described
+
 if TYPE_CHECKING:
     from jurist.records import Usage
     from jurist.run_directory import Run
@@ -16,7 +18,9 @@ if TYPE_CHECKING:
 class Events:
     """Tells every observer what happens; without observers it does nothing.
 
-    An observer that raises stops the run, and the error carries a note that names the plugin.
+    An observer that raises stops the run with a :class:`PluginError` that names the plugin. What it raises on
+    purpose, such as :class:`GateStop`, stays what it is; only a ProviderError would pass for one of the call
+    that it is told of, which would then be made again.
     """
 
     def __init__(self, hooks: pluggy.HookRelay | None = None) -> None:
@@ -61,8 +65,14 @@ class Events:
         try:
             hook(**arguments)
         except Exception as error:
-            error.add_note(f"in plugin {_culprit(hook, error)}, hook {name}")
-            raise
+            if isinstance(error, JuristError) and not isinstance(error, ProviderError):
+                error.add_note(f"in plugin {_culprit(hook, error)}, hook {name}")
+                raise
+            raise PluginError(
+                f"The hook {name} of plugin '{_culprit(hook, error)}' raised an error.",
+                cause=described(error),
+                hint="report this to the author of the plugin, or do without it: jurist --no-plugin NAME",
+            ) from error
 
 
 def _culprit(hook: pluggy.HookCaller, error: Exception) -> str:

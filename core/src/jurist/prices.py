@@ -30,9 +30,11 @@ class Price(Options):
         self, prompt: float, completion: float, *, cached: float = 0, written: float = 0, batch: bool = False
     ) -> float:
         """What a call costs; ``prompt`` counts all prompt tokens, ``cached`` and ``written`` ones too."""
+        cached = min(max(0, cached), prompt)  # a provider may say anything
+        written = min(max(0, written), prompt - cached)
         cached_input = self.input if self.cached_input is None else self.cached_input
         cache_write = self.input if self.cache_write is None else self.cache_write
-        plain = max(0, prompt - cached - written)
+        plain = prompt - cached - written
         cost = plain * self.input + cached * cached_input + written * cache_write + completion * self.output
         share = self.batch if batch and self.batch is not None else 1.0
         return share * cost / _MILLION

@@ -6,7 +6,7 @@ import asyncio
 import signal
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, cast
 
@@ -18,7 +18,7 @@ from jurist.engine.budget import Budget
 from jurist.engine.engine import Engine
 from jurist.engine.garbage import rare_collections
 from jurist.engine.ledger import Ledger
-from jurist.errors import Interrupted, UsageError
+from jurist.errors import Interrupted, JuristError, UsageError
 from jurist.events import Events
 from jurist.files.jsonl import write_json
 from jurist.fingerprint import file_digest
@@ -153,7 +153,8 @@ class _Execution:
             with self._stopped_by_signal():
                 await self._work_through()
         except BaseException as error:
-            self._finish(_STATUS.get(type(error).__name__, "failed"))
+            with suppress(JuristError):  # a full disk, say: the first error is the one that counts
+                self._finish(_STATUS.get(type(error).__name__, "failed"))
             raise
         finally:
             if not self._at_once:

@@ -10,19 +10,26 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Coroutine, Iterable
-from typing import Any
+from collections.abc import Callable, Coroutine, Iterable
+from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
 from jurist.chat import ChatReply, ChatRequest
 from jurist.contracts import BatchChatModel, BatchState
-from jurist.engine.engine import storable
-from jurist.engine.ledger import BatchEntry, Ledger
+from jurist.engine.budget import Cost
+from jurist.engine.callee import Callee, guarded, unexpected
+from jurist.engine.ledger import BatchEntry
+from jurist.engine.replies import storable, with_usage
 from jurist.errors import JuristError, ProviderError
-from jurist.events import Events
 from jurist.options import Options
 from jurist.records import Usage
+
+if TYPE_CHECKING:
+    from jurist.engine.engine import Engine
+
+Outcomes = dict[str, ChatReply | ProviderError]
+"""What came of each call, by its key in the ledger."""
 
 _PATIENCE = 20
 """How often in a row a batch may fail to be looked at before the run ends."""
@@ -43,39 +50,37 @@ class Batching(Options):
 class Batches:
     """The batches of one chat model, whatever roles it plays; ``size`` is the most requests in one.
 
-    ``owner`` tells apart the models whose batches are in one ledger. ``stopped`` waits until the run is
-    stopped and raises the reason; what is under way then goes on at the provider.
+    ``owner`` tells apart the models whose batches are in one ledger. When the engine is stopped, what is
+    under way goes on at the provider. Replies are counted in the budget when they are stored: those that an
+    earlier process asked for may be awaited by nobody.
     """
 
     def __init__(
-        self,
-        model: BatchChatModel,
-        *,
-        owner: str,
-        label: str,
-        ledger: Ledger,
-        events: Events,
-        stopped: Callable[[], Awaitable[None]],
-        settings: Batching,
+        self, model: BatchChatModel, *, owner: str, callee: Callee, engine: Engine, settings: Batching
     ) -> None:
         self._model = model
         self._owner = owner
-        self._label = label
-        self._ledger = ledger
-        self._events = events
-        self._stopped = stopped
+        self._callee = callee
+        self._label = callee.label
+        self._engine = engine
+        self._ledger = engine.ledger
+        self._events = engine.events
         self._settings = settings
         self.size = min(settings.size, model.batch_size)
         self._awaited: dict[str, asyncio.Future[ChatReply]] = {}
+        self._bounds: dict[str, Cost] = {}
         self._gathered: dict[str, ChatRequest] = {}
         self._arrived = 0.0
         self._tasks: set[asyncio.Task[None]] = set()
 
-    async def complete(self, key: str, request: ChatRequest) -> ChatReply:
+    async def complete(self, key: str, request: ChatRequest, bound: Cost) -> ChatReply:
         """The reply to ``request``, which the ledger knows as ``key``, from the batch it is or will be in.
+
+        ``bound`` is what it may cost at most.
 
         Raises:
             ProviderError: the batch was not taken, or this request of it was not answered.
+            ContractError: a bug in the model.
             Stopped: the run was stopped.
         """
         if not self._tasks:
@@ -89,7 +94,11 @@ class Batches:
             self._arrived = time.monotonic()
             if len(self._gathered) >= self.size:
                 self._hand_in()
-        return await asyncio.shield(self._awaited[key])
+        self._bounds[key] = bound
+        try:
+            return await asyncio.shield(self._awaited[key])
+        finally:
+            self._bounds.pop(key, None)
 
     async def close(self) -> None:
         """Stop waiting; batches that are under way stay in the ledger for the next time."""
@@ -116,7 +125,7 @@ class Batches:
 
     async def _end_when_stopped(self) -> None:
         try:
-            await self._stopped()
+            await self._engine.stopped()
         except JuristError as reason:
             self._gathered.clear()
             self._fail(list(self._awaited), reason)
@@ -135,7 +144,7 @@ class Batches:
         try:
             self._start_batch(requests)
         except Exception as error:  # it could not be written down
-            self._fail(requests, error)
+            self._end(requests, error)
 
     def _start_batch(self, requests: dict[str, ChatRequest]) -> None:
         name = f"jurist-{uuid.uuid4().hex[:16]}"
@@ -155,26 +164,53 @@ class Batches:
             await self._ended(entry, batch)
             self._keep(entry, await self._patiently(lambda: self._results(entry, batch)))
         except Exception as error:  # whoever waits must be told, whatever it was
-            self._fail(entry.keys.values(), error)
+            self._end(entry.keys.values(), error)
 
-    def _keep(self, entry: BatchEntry, outcomes: dict[str, ChatReply | ProviderError]) -> None:
+    def _keep(self, entry: BatchEntry, outcomes: Outcomes) -> None:
         """Store what came of a batch, then give it to whoever waits."""
-        stored: dict[str, tuple[str, Usage]] = {}
-        for key, outcome in outcomes.items():
-            if isinstance(outcome, ChatReply):
-                outcomes[key], text = storable(outcome, ChatReply.model_validate_json)
-                stored[key] = text, outcome.usage
-        self._ledger.end_batch(entry.name, self._label, stored)
+        self._store(outcomes, ended=entry.name)
         for key, outcome in outcomes.items():
             if isinstance(outcome, ProviderError):
+                self._charge(key, outcome)
                 self._fail([key], outcome)
             elif (future := self._awaited.pop(key, None)) is not None:
                 future.set_result(outcome)
 
+    def _store(self, outcomes: Outcomes, ended: str | None = None) -> None:
+        """Store the replies and count them; strike the batch of the name ``ended`` off with that.
+
+        In ``outcomes`` they are as they were stored.
+        """
+        stored: dict[str, tuple[str, Usage]] = {}
+        for key, outcome in outcomes.items():
+            if isinstance(outcome, ChatReply):
+                bound = self._bounds.get(key, Cost())
+                usage = self._engine.bills.checked(self._label, outcome.usage, bound)
+                reply, text = storable(with_usage(outcome, usage), ChatReply.model_validate_json)
+                outcomes[key] = reply
+                stored[key] = text, usage
+        new = [usage for key, (_, usage) in stored.items() if self._ledger.get(key) is None]
+        if ended is None:
+            self._ledger.put_all([(key, self._label, text, usage) for key, (text, usage) in stored.items()])
+        else:
+            self._ledger.end_batch(ended, self._label, stored)
+        for usage in new:
+            self._engine.budget.count(self._label, usage)
+
+    def _charge(self, key: str, error: ProviderError) -> None:
+        """Count what a failed request cost, if nobody waits for it who would."""
+        if error.usage is None or key in self._bounds:
+            return
+        usage = self._engine.bills.checked(self._label, error.usage, Cost())
+        error.usage = None  # who asks for it later has nothing to count
+        self._ledger.log_failure(key, self._label, str(error), usage)
+        self._engine.budget.count(self._label, usage)
+
     async def _submitted(self, entry: BatchEntry, requests: dict[str, ChatRequest]) -> str:
         """The provider's id of a batch that is handed in now."""
         try:
-            batch = await self._model.submit(entry.name, {i: requests[key] for i, key in entry.keys.items()})
+            asked = {i: requests[key] for i, key in entry.keys.items()}
+            batch = await guarded(lambda: self._model.submit(entry.name, asked), self._callee)
         except ProviderError as error:
             if error.retryable and not error.rate_limited:  # a broken connection may have carried it over
                 await asyncio.sleep(self._settings.poll)
@@ -211,13 +247,17 @@ class Batches:
                 return
             await asyncio.sleep(self._settings.poll)
 
-    async def _results(self, entry: BatchEntry, batch: str) -> dict[str, ChatReply | ProviderError]:
-        """What came of each call of a batch, by its key in the ledger."""
+    async def _results(self, entry: BatchEntry, batch: str) -> Outcomes:
+        """What came of each call of a batch. What was received before an error is stored all the same."""
         silence = ProviderError(f"'{self._label}' got no answer in batch {batch}.", retryable=True)
-        outcomes: dict[str, ChatReply | ProviderError] = dict.fromkeys(entry.keys.values(), silence)
-        async for request_id, outcome in self._model.results(batch, entry.choices):
-            if request_id in entry.keys:
-                outcomes[entry.keys[request_id]] = outcome
+        outcomes: Outcomes = dict.fromkeys(entry.keys.values(), silence)
+        try:
+            async for request_id, outcome in self._model.results(batch, entry.choices):
+                if request_id in entry.keys:
+                    outcomes[entry.keys[request_id]] = outcome
+        except Exception:
+            self._store(outcomes)
+            raise
         return outcomes
 
     async def _patiently(self, ask: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
@@ -225,11 +265,12 @@ class Batches:
 
         Raises:
             ProviderError: fatal, and the batch stays: asking for its calls again would pay for them twice.
+            ContractError: a bug in the model; the batch stays too.
         """
         failures = 0
         while True:
             try:
-                return await ask()
+                return await guarded(ask, self._callee)
             except ProviderError as error:
                 failures += 1
                 if not error.retryable or failures == _PATIENCE:
@@ -257,6 +298,13 @@ class Batches:
     def _expect(self, keys: Iterable[str]) -> None:
         for key in keys:
             self._awaited.setdefault(key, asyncio.get_running_loop().create_future())
+
+    def _end(self, keys: Iterable[str], error: Exception) -> None:
+        """Tell whoever waits; what no call can be blamed for ends the run, also when nobody waits."""
+        fault = error if isinstance(error, JuristError) else unexpected(error, self._callee)
+        self._fail(keys, fault)
+        if not isinstance(fault, ProviderError):
+            self._engine.stop(fault)
 
     def _fail(self, keys: Iterable[str], error: BaseException) -> None:
         """Tell whoever waits, or will; only calls that may be asked again are forgotten."""

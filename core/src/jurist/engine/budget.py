@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from jurist.engine.ledger import Tally
 from jurist.errors import BudgetStop
-from jurist.records import Usage
+from jurist.records import NO_USAGE, Usage
 
 
 @dataclass(slots=True)  # not frozen: every call makes several, and frozen ones take five times as long
@@ -51,8 +51,12 @@ class Budget:
         self._dearest: dict[str, Cost] = {}
         self._changed = asyncio.Event()
 
-    def begin(self, tallies: Mapping[str, Tally]) -> None:
-        """Count what was spent before, so that running again does not start the caps anew."""
+    def begin(self, tallies: Mapping[str, Tally], failed: Usage = NO_USAGE) -> None:
+        """Count what was spent before, so that running again does not start the caps anew.
+
+        ``failed``: what calls cost that were not answered.
+        """
+        self.spent += Cost.of(failed)
         for component, tally in tallies.items():
             self.spent += Cost.of(tally.usage)
             self._dearest[component] = Cost(tally.largest_usd, tally.largest_tokens)
@@ -83,17 +87,21 @@ class Budget:
         return reserved
 
     def settle(self, component: str, reserved: Cost, usage: Usage | None) -> None:
-        """A call is over: ``usage`` is what it cost, or None if it was not answered."""
+        """A call is over: ``usage`` is what it cost, or None if that is nothing, or counted by itself."""
         if usage is not None:
-            cost = Cost.of(usage)
-            self.spent += cost
-            self._dearest[component] = self._dearest.get(component, Cost()).most(cost)
+            self.count(component, usage)
         if self.max_usd is None and self.max_tokens is None:
             return
         self._in_flight -= reserved
         self._calls[component] -= 1
         changed, self._changed = self._changed, asyncio.Event()
         changed.set()
+
+    def count(self, component: str, usage: Usage) -> None:
+        """Add what a call cost."""
+        cost = Cost.of(usage)
+        self.spent += cost
+        self._dearest[component] = self._dearest.get(component, Cost()).most(cost)
 
     def _fits(self, cost: Cost) -> bool:
         if self.max_usd is not None and cost.usd > self.max_usd + 1e-9:

@@ -3,27 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import time
 from collections import Counter
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Coroutine, Iterable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from pydantic import ValidationError
-from pydantic_core import PydanticSerializationError
 
-from jurist.chat import ChatReply
 from jurist.engine.budget import Budget, Cost
+from jurist.engine.callee import Callee, guarded, unexpected
 from jurist.engine.commits import Commits
 from jurist.engine.ledger import Ledger
 from jurist.engine.limits import Limiter, Limits, Slot
+from jurist.engine.replies import Bills, Reply, storable, timed, with_usage
 from jurist.engine.retry import Backoff
 from jurist.engine.served import Served
 from jurist.engine.stream import stream
 from jurist.errors import BudgetStop, JuristError, ProviderError, UsageError
 from jurist.events import Events
-from jurist.records import Failure, Outcome, Usage
+from jurist.records import Usage
 
 if TYPE_CHECKING:
     from jurist.engine.batches import Batches
@@ -33,24 +32,6 @@ SILENCE = 20
 
 T = TypeVar("T")
 R = TypeVar("R")
-Reply = TypeVar("Reply", bound=ChatReply | Outcome)
-
-
-@dataclass(frozen=True)
-class Callee:
-    """Who is called: the label it has in the recipe, where it comes from, and its limiter."""
-
-    label: str
-    provided_by: str
-    limiter: Limiter
-
-
-class Returned(ProviderError):
-    """A Failure that a component returned, on its way through the retries."""
-
-    def __init__(self, failure: Failure) -> None:
-        super().__init__(failure.error, retryable=failure.retryable)
-        self.failure = failure
 
 
 @dataclass
@@ -96,6 +77,7 @@ class Engine:
         self.events = events or Events()
         self.budget = budget or Budget()
         self.served = Served(self.events)
+        self.bills = Bills(self.events)
         self.window = window
         self.given_up = 0
         self._silent: Counter[str] = Counter()
@@ -106,7 +88,7 @@ class Engine:
         self._stopping = asyncio.Event()
         self._limiters: list[Limiter] = []
         self.batches: dict[str, Batches] = {}
-        self.budget.begin(ledger.tallies())
+        self.budget.begin(ledger.tallies(), ledger.charged())
 
     # --- calls -----------------------------------------------------------------------------------
 
@@ -135,10 +117,12 @@ class Engine:
 
         Equal calls at the same time become one. A call that has reached the provider goes on even when
         nobody waits for it any more; one that has not is dropped. ``stored``: ``perform`` stores its replies
-        itself. ``bound``: what the call may cost at most, where the dearest so far says too little.
+        and counts their cost itself. ``bound``: what the call may cost at most, where the dearest so far says
+        too little.
 
         Raises:
             ProviderError: the call failed for good.
+            ContractError: a bug in the component.
             Stopped: the engine was stopped before the call began.
         """
         known = self.ledger.get(key)
@@ -185,7 +169,7 @@ class Engine:
             flight.land(lambda caller: caller.cancel())
             raise
         except Exception as error:
-            fault = error
+            fault = error if isinstance(error, JuristError) else unexpected(error, flight.callee)
             flight.land(lambda caller: caller.set_exception(fault))
         else:
             flight.land(lambda caller: caller.set_result(reply))
@@ -203,7 +187,7 @@ class Engine:
                 if error is self._reason:
                     raise  # another component's error ended the run before this call began
                 failures += 1
-                self.ledger.log_failure(flight.key, flight.callee.label, str(error))
+                self.ledger.log_failure(flight.key, flight.callee.label, str(error), error.usage)
                 if error.fatal:
                     self.stop(error)
                 if not error.retryable or error.fatal:
@@ -223,7 +207,7 @@ class Engine:
             reply, seconds = await self._paid(flight, slot)
             slot.answered(reply.usage.prompt_tokens + reply.usage.completion_tokens)
             if not flight.stored:
-                reply, text = storable(_timed(reply, seconds), flight.read)
+                reply, text = storable(timed(reply, seconds), flight.read)
                 committed = self._commits.store((flight.key, label, text, reply.usage))
         if not flight.stored:  # the slot is free already: the commit comes before whoever takes it runs
             await committed
@@ -240,16 +224,30 @@ class Engine:
             flight.asking = True
             started = time.monotonic()
             reply = await guarded(flight.perform, callee, timeout=callee.limiter.limits.timeout)
-            usage = reply.usage
-            return reply, time.monotonic() - started
+            seconds = time.monotonic() - started
+            if not flight.stored:
+                usage = self.bills.checked(callee.label, reply.usage, _estimate(flight, reserved))
+                reply = with_usage(reply, usage)
+            return reply, seconds
         except ProviderError as error:
             flight.asking = False
-            usage = _charged(error, reserved)
+            usage = error.usage = self._charged(error, flight, reserved)
             if error.rate_limited:
                 slot.refused(error.retry_after)
             raise
         finally:
             self.budget.settle(callee.label, reserved, usage)
+
+    def _charged(self, error: ProviderError, flight: _Flight[Any], reserved: Cost) -> Usage | None:
+        """What a failed call cost, as far as is known: what was set aside for it where it timed out."""
+        if error is self._reason:
+            return None  # of the call that ended the run, which has counted it
+        if error.usage is not None:
+            return self.bills.checked(flight.callee.label, error.usage, _estimate(flight, reserved))
+        timed_out = type(error.__cause__) is TimeoutError  # not a subclass, such as a time-out of connecting
+        if timed_out and not flight.stored:  # a batch that was not taken in time costs nothing
+            return Usage(usd=reserved.usd, prompt_tokens=reserved.tokens)
+        return None
 
     async def _reserve(self, component: str, bound: Cost | None) -> Cost:
         try:
@@ -347,57 +345,6 @@ class Engine:
         return stream(function, items, window or max(self.window, fullest), self)
 
 
-async def guarded(perform: Callable[[], Awaitable[R]], callee: Callee, timeout: float | None = None) -> R:
-    """Perform a component's call; whatever goes wrong in it becomes a ProviderError that names it."""
-    try:
-        if timeout is None:
-            return await perform()
-        async with asyncio.timeout(timeout):
-            return await perform()
-    except ProviderError as error:
-        error.provided_by = error.provided_by or callee.provided_by
-        raise
-    except JuristError:
-        raise
-    except TimeoutError as error:
-        limit = "" if timeout is None else f" (limits.timeout is {timeout:g} s)"
-        raise ProviderError(
-            f"'{callee.label}' timed out{limit}.",
-            retryable=True,
-            provided_by=callee.provided_by,
-            hint="raise limits.timeout if it is only slow",
-        ) from error
-    except Exception as error:
-        raise ProviderError(
-            f"'{callee.label}' raised an error that it should have handled.",
-            provided_by=callee.provided_by,
-            cause=error,
-            hint="report this to the author of the component",
-        ) from error
-
-
-def _charged(error: ProviderError, reserved: Cost) -> Usage | None:
-    """What a failed call cost, as far as is known; one that timed out may have cost what was set aside."""
-    if isinstance(error, Returned):
-        return error.failure.usage
-    if type(error.__cause__) is TimeoutError:  # not a subclass of it, such as a time-out of connecting
-        return Usage(usd=reserved.usd, prompt_tokens=reserved.tokens)
-    return None
-
-
-def _timed(reply: Reply, seconds: float) -> Reply:
-    """The reply with the time it took, unless its component measured that itself."""
-    if reply.usage.seconds:
-        return reply
-    usage = reply.usage.model_copy(update={"seconds": seconds})
-    return cast(Reply, reply.model_copy(update={"usage": usage}))
-
-
-def storable(reply: Reply, read: Callable[[str], Reply]) -> tuple[Reply, str]:
-    """The reply and its JSON. Half a character (a text cut inside an emoji) becomes U+FFFD in both."""
-    try:
-        return reply, reply.model_dump_json()
-    except PydanticSerializationError:
-        text = json.dumps(reply.model_dump(mode="json"), ensure_ascii=False)
-        text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-        return read(text), text
+def _estimate(flight: _Flight[Any], reserved: Cost) -> Cost:
+    """What a call may cost, as far as is known; without caps nothing is set aside."""
+    return reserved if flight.bound is None else reserved.most(flight.bound)

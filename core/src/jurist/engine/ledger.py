@@ -16,7 +16,7 @@ from pathlib import Path
 from types import TracebackType
 
 from jurist.errors import UsageError
-from jurist.records import Usage
+from jurist.records import NO_USAGE, Usage
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS replies (
@@ -25,7 +25,8 @@ CREATE TABLE IF NOT EXISTS replies (
     usd REAL NOT NULL, seconds REAL NOT NULL
 );
 CREATE TABLE IF NOT EXISTS failures (
-    at REAL NOT NULL, key TEXT NOT NULL, component TEXT NOT NULL, error TEXT NOT NULL
+    at REAL NOT NULL, key TEXT NOT NULL, component TEXT NOT NULL, error TEXT NOT NULL,
+    usd REAL NOT NULL DEFAULT 0, tokens INTEGER NOT NULL DEFAULT 0
 );
 CREATE TABLE IF NOT EXISTS batches (
     name TEXT PRIMARY KEY, owner TEXT NOT NULL, begun REAL NOT NULL, batch TEXT, ended REAL
@@ -36,7 +37,26 @@ CREATE TABLE IF NOT EXISTS batch_requests (
 ) WITHOUT ROWID;
 """
 
-_PUT = "INSERT OR IGNORE INTO replies VALUES (?, ?, ?, ?, ?, ?, ?)"
+MOST = 2**53
+"""The most dollars, tokens or seconds that are stored of one call: more is not counted exactly."""
+
+_ADDED = (("usd", "REAL"), ("tokens", "INTEGER"))
+"""Columns of ``failures`` that files of earlier versions do not have."""
+
+_PUT = "INSERT INTO replies VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (key) DO NOTHING"
+
+
+def possible(column: str) -> str:
+    """SQL for what ``column`` says, or NULL where no call can have cost that; earlier versions stored it."""
+    return f"CASE WHEN {column} BETWEEN 0 AND {MOST} THEN {column} END"
+
+
+# TOTAL, since SUM raises an error when it overflows.
+_TALLIES = f"""
+SELECT component, COUNT(*), TOTAL({possible("prompt_tokens")}), TOTAL({possible("completion_tokens")}),
+    TOTAL({possible("usd")}), TOTAL({possible("seconds")}),
+    IFNULL(MAX({possible("usd")}), 0), IFNULL(MAX({possible("prompt_tokens + completion_tokens")}), 0)
+FROM replies GROUP BY component"""
 
 
 StoredReply = tuple[str, str, str, Usage]
@@ -87,6 +107,7 @@ class Ledger:
                 # A commit survives the death of the process; only power loss can undo the newest.
                 self._connection.execute("PRAGMA synchronous = NORMAL")
                 self._connection.executescript(_SCHEMA)
+                self._add_columns()
         except UsageError:
             self._lock.close()
             raise
@@ -108,6 +129,12 @@ class Ledger:
     ) -> None:
         self.close()
 
+    def _add_columns(self) -> None:
+        known = {row[1] for row in self._connection.execute("PRAGMA table_info(failures)")}
+        for name, kind in _ADDED:
+            if name not in known:
+                self._connection.execute(f"ALTER TABLE failures ADD {name} {kind} NOT NULL DEFAULT 0")
+
     def get(self, key: str) -> str | None:
         """The reply stored under ``key``, as JSON, or None."""
         try:  # not by the context manager: this is asked for every call
@@ -122,16 +149,22 @@ class Ledger:
 
     def put_all(self, replies: Sequence[StoredReply]) -> None:
         """Store replies; they are committed when this returns, all or none."""
-        rows = [(key, component, text, *_cost(usage)) for key, component, text, usage in replies]
         with self._readable_errors("written"), self._transaction() as connection:
-            connection.executemany(_PUT, rows)
+            connection.executemany(_PUT, _rows(replies))
 
-    def log_failure(self, key: str, component: str, error: str) -> None:
-        """Write down that a call failed; the failure answers nothing."""
+    def log_failure(self, key: str, component: str, error: str, usage: Usage | None = None) -> None:
+        """Write down that a call failed, and what it cost if it did; the failure answers nothing."""
+        prompt, completion, usd, _ = _cost(usage or NO_USAGE)
+        values = (time.time(), key, component, error, usd, prompt + completion)
         with self._readable_errors("written"):
-            self._connection.execute(
-                "INSERT INTO failures VALUES (?, ?, ?, ?)", (time.time(), key, component, error)
-            )
+            self._connection.execute("INSERT INTO failures VALUES (?, ?, ?, ?, ?, ?)", values)
+
+    def charged(self) -> Usage:
+        """What all failed calls cost together, as far as is known."""
+        with self._readable_errors("read"):
+            query = "SELECT TOTAL(usd), TOTAL(tokens) FROM failures"
+            usd, tokens = self._connection.execute(query).fetchone()
+        return Usage(usd=usd, prompt_tokens=int(tokens))
 
     def failures(self) -> list[tuple[str, str]]:
         """Every failed call so far, oldest first, as component and error."""
@@ -162,7 +195,7 @@ class Ledger:
 
     def end_batch(self, name: str, component: str, replies: Mapping[str, tuple[str, Usage]]) -> None:
         """Store what came of a batch (key → reply as JSON, usage) and strike it off, both or neither."""
-        rows = [(key, component, text, *_cost(usage)) for key, (text, usage) in replies.items()]
+        rows = _rows([(key, component, text, usage) for key, (text, usage) in replies.items()])
         with self._readable_errors("written"), self._transaction() as connection:
             connection.executemany(_PUT, rows)
             connection.execute("UPDATE batches SET ended = ? WHERE name = ?", (time.time(), name))
@@ -203,15 +236,13 @@ class Ledger:
     def tallies(self) -> dict[str, Tally]:
         """What each component's calls cost."""
         with self._readable_errors("read"):
-            rows = self._connection.execute(
-                "SELECT component, COUNT(*), SUM(prompt_tokens), SUM(completion_tokens), SUM(usd),"
-                " SUM(seconds), MAX(usd), MAX(prompt_tokens + completion_tokens)"
-                " FROM replies GROUP BY component"
-            ).fetchall()
+            rows = self._connection.execute(_TALLIES).fetchall()
         return {
             name: Tally(
                 calls=calls,
-                usage=Usage(prompt_tokens=prompt, completion_tokens=completion, usd=usd, seconds=seconds),
+                usage=Usage(
+                    prompt_tokens=int(prompt), completion_tokens=int(completion), usd=usd, seconds=seconds
+                ),
                 largest_usd=most_usd,
                 largest_tokens=most_tokens,
             )
@@ -228,9 +259,11 @@ class Ledger:
 
         It is an open transaction on an empty database beside the ledger: SQLite knows how to lock on
         every platform, forked children do not inherit the lock, and readers of the ledger are not kept out.
+        A link to the ledger has the lock of the file that it leads to.
         """
+        file = self.path.resolve()
         with self._readable_errors("locked"):
-            lock = _connect(self.path.with_name(self.path.name + ".lock"), patience=0)
+            lock = _connect(file.with_name(file.name + ".lock"), patience=0)
         try:
             lock.execute("BEGIN EXCLUSIVE")
         except sqlite3.Error as error:
@@ -257,6 +290,10 @@ class Ledger:
             cause=error,
             hint="free or enlarge the disk, check the permissions, and run the same command again",
         )
+
+
+def _rows(replies: Sequence[StoredReply]) -> list[tuple[str | int | float, ...]]:
+    return [(key, component, text, *_cost(usage)) for key, component, text, usage in replies]
 
 
 def _cost(usage: Usage) -> tuple[int, int, float, float]:

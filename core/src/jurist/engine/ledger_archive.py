@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from jurist.engine.ledger import Ledger
+from jurist.engine.ledger import Ledger, possible
 from jurist.engine.ledger_stats import LedgerStats
 from jurist.errors import UsageError
 from jurist.options import near_miss
@@ -18,8 +18,10 @@ from jurist.records import Usage
 
 _REPLIES = "SELECT key, component, reply, prompt_tokens, completion_tokens, usd, seconds FROM replies"
 _FAILURES = "SELECT at, key, component, error FROM failures"
-_COST = """
-SELECT COUNT(*), IFNULL(SUM(prompt_tokens), 0), IFNULL(SUM(completion_tokens), 0), TOTAL(usd), TOTAL(seconds)
+_COST = f"""
+SELECT COUNT(*), CAST(TOTAL({possible("prompt_tokens")}) AS INTEGER),
+    CAST(TOTAL({possible("completion_tokens")}) AS INTEGER), TOTAL({possible("usd")}),
+    TOTAL({possible("seconds")})
 FROM replies"""
 
 
@@ -173,7 +175,8 @@ class LedgerArchive:
     @property
     def _log(self) -> Path:
         """What is committed and not yet in the file itself; exists while somebody has the ledger open."""
-        return self.path.with_name(self.path.name + "-wal")
+        file = self.path.resolve()  # SQLite puts it beside the file that a link leads to
+        return file.with_name(file.name + "-wal")
 
     def _size(self) -> int:
         return sum(path.stat().st_size for path in (self.path, self._log) if path.exists())

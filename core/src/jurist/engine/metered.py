@@ -14,18 +14,21 @@ from functools import cached_property
 from typing import Any, TypeVar
 
 from pydantic import JsonValue, TypeAdapter
-from pydantic_core import PydanticSerializationError
 
 from jurist.chat import ChatReply, ChatRequest, Sampling
 from jurist.constitution import Principle
 from jurist.contracts import BatchChatModel, ChatModel, Contract, Critic, Generator, Judge, Reviser, Scorer
 from jurist.engine.batches import Batches, Batching
 from jurist.engine.budget import Cost
-from jurist.engine.engine import Callee, Engine, Reply, Returned, guarded
+from jurist.engine.callee import Callee, Returned, guarded
+from jurist.engine.engine import Engine
+from jurist.engine.keys import call_key
 from jurist.engine.limits import Limits
-from jurist.errors import ContractError, ProviderError
+from jurist.engine.replies import Reply
+from jurist.errors import ContractError, ProviderError, UsageError
 from jurist.prices import FREE, Price
 from jurist.records import (
+    NO_USAGE,
     Abstention,
     Comparison,
     Critique,
@@ -35,7 +38,6 @@ from jurist.records import (
     Judgment,
     Outcome,
     Prompt,
-    Record,
     Response,
     ResponseOutcome,
     Score,
@@ -50,10 +52,6 @@ _RESPONSE: TypeAdapter[ResponseOutcome] = TypeAdapter(ResponseOutcome)
 _CRITIQUE: TypeAdapter[CritiqueOutcome] = TypeAdapter(CritiqueOutcome)
 _JUDGE: TypeAdapter[JudgeOutcome] = TypeAdapter(JudgeOutcome)
 _SCORE: TypeAdapter[ScoreOutcome] = TypeAdapter(ScoreOutcome)
-
-_SEPARATOR = b"\x1f"
-_PROVENANCE = {"source", "usage"}
-_IN_COMPARISON = dict.fromkeys(("response_a", "response_b", "critique_a", "critique_b"), _PROVENANCE)
 
 
 def metered(
@@ -73,7 +71,9 @@ def metered(
     ``Component.provided_by``), so renaming a component or updating its plugin asks nothing anew.
     """
     meter = Meter(inner, engine, Callee(label, provided_by, engine.limiter(limits, label)))
-    if batching is not None and isinstance(inner, BatchChatModel):
+    if isinstance(inner, BatchChatModel):
+        if batching is None:
+            return UnbatchedChatModel(meter, engine)
         return BatchedChatModel(meter, engine, batching)
     for contract, wrapper in _WRAPPERS.items():
         if isinstance(inner, contract):
@@ -98,7 +98,7 @@ class Meter:
     @cached_property
     def owner(self) -> str:
         """Whose batches are whose in a ledger: the same for the same model, whatever it is called."""
-        return hashlib.sha256(self._asked_of).hexdigest()[:32]
+        return hashlib.sha256(self.asked_of).hexdigest()[:32]
 
     def seen(self, reply: ChatReply) -> ChatReply:
         """The same reply, when it was noted who wrote it."""
@@ -107,10 +107,10 @@ class Meter:
 
     async def call_in_batch(self, batches: Batches, request: ChatRequest, bound: Cost) -> ChatReply:
         """The same call as :meth:`call` makes of ``complete``, as part of a provider's batch."""
-        key = self._key("complete", (request,))
+        key, (request,) = call_key(self.asked_of, "complete", (request,))
         return await self._engine.call(
             key,
-            lambda: batches.complete(key, request),
+            lambda: batches.complete(key, request, bound),
             callee=self.callee,
             read=ChatReply.model_validate_json,
             stored=True,
@@ -147,7 +147,7 @@ class Meter:
         if self.inner.free:
             # Nothing to keep or pace: what it waits for, if anything, are metered calls inside it.
             return await guarded(perform, self.callee)
-        key = self._key(method.__name__, arguments)
+        key, arguments = call_key(self.asked_of, method.__name__, arguments)
         return await self._engine.call(key, perform, callee=self.callee, read=read)
 
     async def ask(
@@ -166,15 +166,11 @@ class Meter:
         except ProviderError as error:
             if error.fatal:
                 raise
-            outcome = error.failure if isinstance(error, Returned) else _failure(error)
+            outcome = _failure(error)
         return outcome.model_copy(update={"source": self.callee.label})
 
-    def _key(self, method: str, arguments: tuple[Any, ...]) -> str:
-        asked = [self._asked_of, method.encode(), *map(_plain, arguments)]
-        return hashlib.sha256(_SEPARATOR.join(asked)).hexdigest()[:32]
-
     @cached_property
-    def _asked_of(self) -> bytes:
+    def asked_of(self) -> bytes:
         """The beginning of every key: who is asked."""
         return canonical_json([self._origin, self.identity])
 
@@ -197,29 +193,10 @@ class Meter:
 
 
 def _failure(error: ProviderError) -> Failure:
+    if isinstance(error, Returned):
+        return error.failure.model_copy(update={"usage": error.usage or NO_USAGE})
     text = f"{error.what} ({error.cause})" if error.cause else error.what
     return Failure(error=text, retryable=error.retryable)
-
-
-def _plain(argument: Any) -> bytes:
-    """What an argument asks, without who gave it and what that cost.
-
-    Fields are written in the order in which they are declared, so records need no sorting.
-    """
-    if isinstance(argument, Comparison):
-        return _json(argument, _IN_COMPARISON)
-    if isinstance(argument, Outcome):
-        return _json(argument, _PROVENANCE)
-    if isinstance(argument, Record):
-        return _json(argument, None)
-    return _SEPARATOR.join([_plain(part) for part in argument])
-
-
-def _json(record: Record, exclude: Any) -> bytes:
-    try:
-        return record.model_dump_json(exclude=exclude).encode()
-    except PydanticSerializationError:  # half a character in a text
-        return canonical_json(record.model_dump(mode="json", exclude=exclude))
 
 
 class _Metered(Contract):
@@ -277,10 +254,8 @@ class BatchedChatModel(MeteredChatModel):
             engine.batches[meter.owner] = Batches(
                 meter.inner,
                 owner=meter.owner,
-                label=meter.callee.label,
-                ledger=engine.ledger,
-                events=engine.events,
-                stopped=engine.stopped,
+                callee=meter.callee,
+                engine=engine,
                 settings=batching,
             )
         self._batches = engine.batches[meter.owner]
@@ -291,6 +266,41 @@ class BatchedChatModel(MeteredChatModel):
         prompt, most = estimate_tokens(request.messages), self.most_tokens(request)
         bound = Cost(self._price.usd(prompt, most, batch=True), prompt + most)
         return self._meter.seen(await self._meter.call_in_batch(self._batches, request, bound))
+
+
+class UnbatchedChatModel(MeteredChatModel):
+    """A chat model that could be asked in batches, and is not.
+
+    A request that is in a batch of an earlier run is refused: asked by itself it would be paid for twice.
+    """
+
+    def __init__(self, meter: Meter, engine: Engine) -> None:
+        super().__init__(meter)
+        self._engine = engine
+
+    @cached_property
+    def _under_way(self) -> dict[str, str]:
+        """The key of each request in a batch that has not ended → the name of the batch."""
+        entries = self._engine.ledger.open_batches(self._meter.owner)
+        return {key: entry.name for entry in entries for key in entry.keys.values()}
+
+    async def complete(self, request: ChatRequest) -> ChatReply:
+        """Answer one request."""
+        if self._under_way and self._meter.owner not in self._engine.batches:
+            key, _ = call_key(self._meter.asked_of, "complete", (request,))
+            self._check_not_under_way(key)
+        return await super().complete(request)
+
+    def _check_not_under_way(self, key: str) -> None:
+        if key not in self._under_way or self._engine.ledger.get(key) is not None:
+            return
+        names = set(self._under_way.values())
+        raise UsageError(
+            f"'{self._meter.callee.label}' has {len(names)} {'batch' if len(names) == 1 else 'batches'} under"
+            " way, and a run without 'batch' would pay for the same requests again.",
+            hint="set 'batch' again, and what came of them is taken; or give them up, so that all of it is"
+            " asked and paid for anew: jurist ledger prune RUN --batches",
+        )
 
 
 class MeteredGenerator(_Metered, Generator):
