@@ -34,6 +34,12 @@ Outcomes = dict[str, ChatReply | ProviderError]
 _PATIENCE = 20
 """How often in a row a batch may fail to be looked at before the run ends."""
 
+_FOUND_AGAIN = (
+    "run the same command again: it is found again; to give it up, so that all of it is asked and paid for "
+    "anew: jurist ledger prune RUN --batches"
+)
+"""What to do about a batch that cannot be looked at."""
+
 
 class Batching(Options):
     """How calls are gathered into batches.
@@ -251,10 +257,17 @@ class Batches:
         """What came of each call of a batch. What was received before an error is stored all the same."""
         silence = ProviderError(f"'{self._label}' got no answer in batch {batch}.", retryable=True)
         outcomes: Outcomes = dict.fromkeys(entry.keys.values(), silence)
+        stranger = None
         try:
             async for request_id, outcome in self._model.results(batch, entry.choices):
                 if request_id in entry.keys:
                     outcomes[entry.keys[request_id]] = outcome
+                else:
+                    stranger = request_id
+            missing = sum(outcome is silence for outcome in outcomes.values())
+            if stranger is not None and missing:  # the answer to one of ours may go by that name
+                what = f"batch {batch} answers '{stranger}', which was not asked, and not {missing:,} of ours"
+                raise ProviderError(what, retryable=True)
         except Exception:
             self._store(outcomes)
             raise
@@ -274,12 +287,8 @@ class Batches:
             except ProviderError as error:
                 failures += 1
                 if not error.retryable or failures == _PATIENCE:
-                    hint = (
-                        "run the same command again: it is found again; to give it up, so that all of it is "
-                    )
-                    hint += "asked and paid for anew: jurist ledger prune RUN --batches"
                     raise self._ending(
-                        "cannot be looked at; it stays with the provider", error, hint
+                        "cannot be looked at; it stays with the provider", error, _FOUND_AGAIN
                     ) from error
                 await asyncio.sleep(error.retry_after or self._settings.poll)
 
