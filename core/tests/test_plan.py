@@ -65,10 +65,11 @@ class WordModel(ChatModel):
     async def complete(self, request: ChatRequest) -> ChatReply:
         prompt = await self.prompt_tokens(request)
         words = min(self.options.says, request.sampling.max_tokens)
-        text = " ".join([f"w{len(self.asked)}", *["w"] * (words - 1)])
+        chosen = request.choices if self.options.choices else ()
+        text = " ".join([*chosen[:1] or [f"w{len(self.asked)}"], *["w"] * (words - 1)])
         self.asked.append((prompt, words))
         usage = Usage(prompt_tokens=prompt, completion_tokens=words)
-        logprobs = (-1.0,) * len(request.choices) if self.options.choices and request.choices else None
+        logprobs = (-1.0,) * len(chosen) or None
         return ChatReply(text=text, usage=usage, choice_logprobs=logprobs)
 
     async def prompt_tokens(self, request: ChatRequest) -> int:

@@ -83,8 +83,10 @@ class LogprobChatModel(ScriptedChatModel):
 
     async def complete(self, request: ChatRequest) -> ChatReply:
         reply = await super().complete(request)
-        scores = tuple(-float(len(choice)) for choice in request.choices) or None
-        return reply.model_copy(update={"choice_logprobs": scores})
+        if not request.choices:
+            return reply
+        scores = tuple(-float(len(choice)) for choice in request.choices)
+        return reply.model_copy(update={"text": min(request.choices, key=len), "choice_logprobs": scores})
 
 
 class TestLogprobChatModel(ChatModelContract):
