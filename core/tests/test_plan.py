@@ -66,7 +66,8 @@ class WordModel(ChatModel):
         prompt = await self.prompt_tokens(request)
         words = min(self.options.says, request.sampling.max_tokens)
         chosen = request.choices if self.options.choices else ()
-        text = " ".join([*chosen[:1] or [f"w{len(self.asked)}"], *["w"] * (words - 1)])
+        first = chosen[0] if chosen else f"w{len(self.asked)}"
+        text = " ".join([first, *["w"] * (words - 1)])
         self.asked.append((prompt, words))
         usage = Usage(prompt_tokens=prompt, completion_tokens=words)
         logprobs = (-1.0,) * len(chosen) or None
