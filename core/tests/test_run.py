@@ -190,6 +190,16 @@ def test_a_changed_setting_runs_the_stage_again_from_the_ledger_and_keeps_the_ol
     assert not done.stages[0].skipped
     assert len(log.calls) == 6  # two samples of two prompts, two judgments
     assert all(replayed for _, replayed in log.calls)
+    folder, moved = sorted((tmp_path / "run/stages").iterdir())
+    assert [each for each in log.notices if each[0] == "compare"] == [
+        ("compare", f"what other settings or inputs made is kept in {moved}, and comes back with these")
+    ]
+
+    back = run(recipe(write_rows("p", "q"), COMPARE), tmp_path / "run", source)
+    assert back.stages[0].skipped, "what the first settings made was moved back"
+    assert back.stages[0].folder == folder
+    again = run(recipe(write_rows("p", "q"), changed), tmp_path / "run", source)
+    assert again.stages[0].skipped
     assert len(list((tmp_path / "run/stages").iterdir())) == 2
 
 
@@ -312,6 +322,10 @@ class Recorder(Events):
     def __init__(self) -> None:
         super().__init__()
         self.calls: list[tuple[str, bool]] = []
+        self.notices: list[tuple[str, str]] = []
+
+    def notice(self, component: str, text: str) -> None:
+        self.notices.append((component, text))
 
     def call(self, component: str, usage: Any, replayed: bool) -> None:
         self.calls.append((component, replayed))

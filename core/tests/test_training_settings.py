@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import os
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pluggy
 import pytest
@@ -16,7 +17,7 @@ import pytest
 from jurist import hookimpl, hookspecs
 from jurist.constitution import Constitution
 from jurist.contracts import Trainer
-from jurist.errors import UsageError
+from jurist.errors import Interrupted, UsageError
 from jurist.events import Events
 from jurist.options import Options
 from jurist.planning.bounds import Bounds
@@ -334,3 +335,42 @@ def test_training_without_scorers_is_planned_as_before(known: Any, write_rows: A
     data = {"path": write_rows({"prompt": "a", "completion": "b"}, name="data.jsonl")}
     stage = {"stage": "train", "trainer": "memory", "data": data}
     assert plan(recipe(None, stage), known).stages[0].components == ()
+
+
+class StoppingTrainer(RewardedTrainer):
+    """Is interrupted when it has written its checkpoints."""
+
+    checkpoints: ClassVar[tuple[str, ...]] = ()
+
+    def train(self, job: Any, progress: Any) -> Artifact:
+        for age, name in enumerate(self.checkpoints):
+            path = job.output / "checkpoints" / name
+            path.mkdir(parents=True)
+            os.utime(path, (0, 1000 - age))
+        raise Interrupted("interrupted")
+
+
+@pytest.mark.parametrize(
+    ("checkpoints", "says"),
+    [
+        ((), "it was stopped before its first checkpoint (see its option save_steps), so it begins anew"),
+        (("checkpoint-50", "checkpoint-9"), "it was stopped, and goes on from checkpoint-50"),
+    ],
+)
+def test_a_training_that_is_stopped_says_what_it_goes_on_from(
+    known: Any,
+    write_rows: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    checkpoints: tuple[str, ...],
+    says: str,
+) -> None:
+    monkeypatch.setattr(StoppingTrainer, "checkpoints", checkpoints)
+    known.offer("trainer", "stopping", f"{__name__}:StoppingTrainer")
+    hooks, notices = pluggy.PluginManager("jurist"), Notices()
+    hooks.add_hookspecs(hookspecs)
+    hooks.register(notices)
+    asked = recipe(write_rows("a"), training(trainer="stopping"))
+    with pytest.raises(Interrupted):
+        run(asked, tmp_path / "run", known, events=Events(hooks.hook), in_process=True)
+    assert notices.seen == [("stopping", says)]

@@ -203,6 +203,19 @@ def test_plan_counts_calls_makes_none_and_writes_the_numbers(
     assert (folder / "elsewhere/plan.json").exists()
 
 
+def test_a_plan_of_other_settings_leaves_the_run_its_own(
+    jurist: Any, capsys: pytest.CaptureFixture[str], folder: Path
+) -> None:
+    assert jurist("plan", "recipe.yaml") == jurist("run", "recipe.yaml") == 0
+    kept = (folder / "runs/tiny/plan.json").read_text()
+    capsys.readouterr()
+    assert jurist("plan", "recipe.yaml", "--set", "seed=3") == 0
+    assert "not kept: runs/tiny is a run of other settings" in capsys.readouterr().err
+    assert (folder / "runs/tiny/plan.json").read_text() == kept
+    assert jurist("plan", "recipe.yaml") == 0
+    assert "kept: runs/tiny/plan.json" in capsys.readouterr().err
+
+
 def test_run_stops_before_a_cap_and_continues_when_it_is_raised(
     jurist: Any, capsys: pytest.CaptureFixture[str], folder: Path
 ) -> None:

@@ -30,6 +30,7 @@ from jurist.run_directory import (
     Run,
     StageRecord,
     begin_stage,
+    exchange_stage,
     finished_stage,
     make_directory,
     relative_artifact,
@@ -187,6 +188,9 @@ class _Execution:
         if self._engine.reason is not None:
             raise self._engine.reason
         fingerprint = self._fingerprint(stage)
+        if (moved := exchange_stage(folder, fingerprint)) is not None:
+            text = f"what other settings or inputs made is kept in {moved}, and comes back with these"
+            self._engine.events.notice(stage.name, text)
         record = finished_stage(folder, stage.name, fingerprint)
         if record is None:
             await self._check_fit()

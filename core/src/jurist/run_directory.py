@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import json
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -22,6 +23,10 @@ _WATCHED = (
     *("pydantic", "pluggy"),
 )
 """Distributions whose version can change what a run makes."""
+
+
+_MARKER = "fingerprint"
+"""The file of a stage that says which settings and inputs it is of."""
 
 
 @dataclass(frozen=True)
@@ -62,20 +67,39 @@ def write_recipe(run: Run) -> None:
         lines.write(yaml.safe_dump(data, sort_keys=False, allow_unicode=True).rstrip())
 
 
-def begin_stage(folder: Path, fingerprint: str) -> None:
-    """An empty folder for the stage, or the one an earlier attempt with the same inputs left.
+def exchange_stage(folder: Path, fingerprint: str) -> Path | None:
+    """See to it that ``folder`` holds what an earlier attempt with the same inputs made, or nothing.
 
-    What other settings made is moved aside rather than deleted: it may have been expensive.
+    What other settings made is moved aside rather than deleted, since it may have been expensive, and moved
+    back when the settings are as they were. Gives the folder that it was moved to.
     """
-    marker = folder / "fingerprint"
+    moved = None
     try:
-        if folder.exists() and (not marker.exists() or marker.read_text() != fingerprint):
-            earlier = marker.read_text()[:8] if marker.exists() else "unknown"
-            folder.rename(_unused(folder.with_name(f"{folder.name}.{earlier}")))
-        folder.mkdir(parents=True, exist_ok=True)
-        marker.write_text(fingerprint)
+        if folder.exists() and _marked(folder) != fingerprint:
+            moved = _unused(folder.with_name(f"{folder.name}.{_marked(folder)[:8] or 'unknown'}"))
+            folder.rename(moved)
+        aside = sorted(folder.parent.glob(f"{glob.escape(folder.name)}.*"))
+        earlier = [each for each in aside if _marked(each) == fingerprint]
+        if earlier and not folder.exists():
+            earlier[-1].rename(folder)
     except OSError as error:
         raise unwritable(folder, error) from error
+    return moved
+
+
+def begin_stage(folder: Path, fingerprint: str) -> None:
+    """A folder for the stage, with what an earlier attempt has left there."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / _MARKER).write_text(fingerprint)
+    except OSError as error:
+        raise unwritable(folder, error) from error
+
+
+def _marked(folder: Path) -> str:
+    """The fingerprint of what a stage's folder holds; empty where none is written down."""
+    marker = folder / _MARKER
+    return marker.read_text() if marker.is_file() else ""
 
 
 def _unused(path: Path) -> Path:

@@ -58,7 +58,7 @@ async def test_tokens_are_counted_as_the_model_sees_them_without_its_weights(che
     reply = await model.complete(REQUEST)
     await model.close()
     assert counted == reply.usage.prompt_tokens > 0
-    assert await TransformersChatModel(TransformersOptions(model="/no/such")).prompt_tokens(REQUEST) is None
+    assert await TransformersChatModel(TransformersOptions(model="no/such")).prompt_tokens(REQUEST) is None
 
 
 def test_importing_the_class_loads_nothing_heavy() -> None:
@@ -79,12 +79,24 @@ def test_remote_code_cannot_be_asked_for() -> None:
         TransformersOptions(model="x", trust_remote_code=True)
 
 
-async def test_a_missing_folder_is_fatal_and_says_what_to_give(tmp_path: Path) -> None:
-    error = await failure(model=str(tmp_path / "none"))
-    assert error.fatal
-    assert not error.retryable
-    assert f"There is no folder {tmp_path / 'none'}" in str(error)
-    assert "save_pretrained" in str(error)
+@pytest.mark.parametrize("option", ["model", "tokenizer", "adapter"])
+def test_a_missing_folder_is_a_fault_of_the_option(tmp_path: Path, option: str) -> None:
+    for name in (str(tmp_path / "none"), "./none", "~/no/such", "runs/demo/model"):
+        with pytest.raises(ValidationError, match=f"there is no folder {Path(name).expanduser().absolute()}"):
+            TransformersOptions(**{"model": "owner/name", option: name})
+
+
+async def test_a_folder_that_is_gone_is_fatal_and_says_what_to_give(tmp_path: Path) -> None:
+    folder = tmp_path / "gone"
+    folder.mkdir()
+    options = TransformersOptions(model=str(folder))
+    folder.rmdir()
+    with pytest.raises(ProviderError) as caught:
+        await TransformersChatModel(options).complete(REQUEST)
+    assert caught.value.fatal
+    assert not caught.value.retryable
+    assert f"There is no folder {folder}" in str(caught.value)
+    assert "save_pretrained" in str(caught.value)
 
 
 async def test_a_name_that_is_neither_folder_nor_on_the_hub_is_fatal() -> None:

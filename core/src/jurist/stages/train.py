@@ -11,7 +11,7 @@ from pydantic import JsonValue
 
 from jurist.artifacts import StageArtifact
 from jurist.contracts import Trainer
-from jurist.errors import UsageError
+from jurist.errors import Stopped, UsageError
 from jurist.files.jsonl import append_line, read_rows
 from jurist.files.record_file import RecordFile
 from jurist.files.training_data import ROWS, RevisionRow, read_training_data
@@ -189,7 +189,11 @@ class TrainStage(Stage):
         for which, references in self.scorers().items():
             scorers = ResponseScorers(self, which, references, context)
             scores[which] = TrainScores(scorers, context.engine, log, known)
-        artifact = await context.worker.train(trainer, job, progress, scores, self.settings.processes)
+        try:
+            artifact = await context.worker.train(trainer, job, progress, scores, self.settings.processes)
+        except Stopped:
+            context.events.notice(trainer.label, _goes_on_from(folder / "checkpoints"))
+            raise
         summary: dict[str, Any] = {"metrics": artifact.metrics}
         if scores:
             summary["scores"] = log.summary()
@@ -289,3 +293,11 @@ class TrainStage(Stage):
         """The artifact to learn from, where it is no file."""
         data = self.settings.data
         return data if isinstance(data, str) else self.consumes()
+
+
+def _goes_on_from(checkpoints: Path) -> str:
+    """What a training that was stopped goes on from."""
+    kept = sorted(checkpoints.glob("*"), key=lambda path: path.stat().st_mtime)
+    if not kept:
+        return "it was stopped before its first checkpoint (see its option save_steps), so it begins anew"
+    return f"it was stopped, and goes on from {kept[-1].name}"

@@ -65,9 +65,14 @@ def find_checkpoint(name: str, marker: str = "config.json") -> Checkpoint:
         if not (folder / marker).is_file():
             raise _missing(f"The folder {folder} holds no {marker}.", None)
         return Checkpoint(str(folder))
-    if folder.is_absolute() or name.startswith((".", "~")):
+    if names_folder(name):
         raise _missing(f"There is no folder {folder}.", None)
     return _hub_checkpoint(name, marker)
+
+
+def names_folder(name: str) -> bool:
+    """Whether a name can only be that of a folder here: a model of the hub is ``name`` or ``owner/name``."""
+    return Path(name).is_absolute() or name.startswith((".", "~")) or name.count("/") > 1
 
 
 def _hub_checkpoint(name: str, marker: str) -> Checkpoint:

@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
-from pydantic import Field, JsonValue
+from pydantic import Field, JsonValue, field_validator
 
 from jurist.chat import ChatReply, ChatRequest
 from jurist.contracts import ChatModel
@@ -17,7 +17,7 @@ from jurist.engine.limits import Limits
 from jurist.errors import ProviderError
 from jurist.options import LocalPath, Operational, Options
 from jurist.prices import FREE, Price
-from jurist_hf.checkpoint import PROVIDED_BY, find_checkpoint
+from jurist_hf.checkpoint import PROVIDED_BY, find_checkpoint, names_folder
 
 if TYPE_CHECKING:
     from jurist_hf.batching import BatchFunction
@@ -51,6 +51,13 @@ class TransformersOptions(Options):
     device: Annotated[str, Operational] = "auto"
     batch_size: Annotated[int, Operational, Field(ge=1)] = 16
     batch_tokens: Annotated[int, Operational, Field(ge=1)] = 32768
+
+    @field_validator("model", "tokenizer", "adapter")
+    @classmethod
+    def _is_there(cls, name: str | None) -> str | None:
+        if name is not None and names_folder(name) and not Path(name).expanduser().is_dir():
+            raise ValueError(f"there is no folder {Path(name).expanduser().absolute()}")
+        return name
 
     @property
     def template_text(self) -> str | None:

@@ -111,10 +111,7 @@ def read_run(folder: Path, browsed: int = BYTES) -> RunReading:
 def _plan(files: RunFiles, problems: Problems) -> Plan | None:
     """What ``jurist plan`` left in the folder, if it is of the settings that ran."""
     plan = read_record(files.folder / "plan.json", Plan, problems)
-    if plan is not None and plan.settings != content_id(files.recipe):
-        problems.add("plan.json is of other settings than the run's, so nothing is held against it")
-        return None
-    return plan
+    return plan if plan is not None and plan.settings == content_id(files.recipe) else None
 
 
 def _size(stage: StageReading) -> int:

@@ -287,6 +287,10 @@ def test_faults_at_the_start_are_said(run: Path, tmp_path: Path) -> None:
         Desk(tmp_path, Sampling())
     with pytest.raises(UsageError, match=r"no stage is called 'compar'.*compare"):
         Desk(run, Sampling(stage="compar"))
+    recipe = (run / "recipe.yaml").read_text()
+    (run / "recipe.yaml").write_text(recipe + "\n- {stage: train, name: ppo, trainer: x}\n")
+    with pytest.raises(UsageError, match=r"'ppo' compares nothing; stages that do: compare"):
+        Desk(run, Sampling(stage="ppo"))
 
 
 def test_an_index_that_is_locked_waits(desk: Desk) -> None:

@@ -68,6 +68,10 @@ class Desk:
         if asked and asked not in {stage.name for stage in stages}:
             known = [stage.name for stage in stages]
             raise UsageError(f"{self.folder}: no stage is called '{asked}'{near_miss(asked, known)}")
+        comparing = [stage.name for stage in stages if stage.kind == "compare"]
+        if asked and asked not in comparing:
+            names = ", ".join(comparing) or "none"
+            raise UsageError(f"{self.folder}: '{asked}' compares nothing; stages that do: {names}")
         if self._drawn in {stage.name for stage in stages}:
             return self._drawn
         labelling = [stage.name for stage in stages if stage.has_labels]
