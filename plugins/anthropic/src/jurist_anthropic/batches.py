@@ -12,10 +12,10 @@ import anthropic
 from anthropic import AsyncAPIResponse
 from pydantic import BaseModel, JsonValue, ValidationError
 
+from jurist.bodies import read_json, rows
 from jurist.chat import ChatReply, ChatRequest
 from jurist.contracts import BatchState
 from jurist.errors import ProviderError
-from jurist_anthropic.bodies import read_json, rows
 from jurist_anthropic.failures import Failures
 from jurist_anthropic.replies import BatchLine, BatchResult, ReplyMaker
 from jurist_anthropic.requests import RequestWriter

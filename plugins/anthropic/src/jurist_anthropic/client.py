@@ -6,10 +6,10 @@ from time import perf_counter
 
 import anthropic
 
+from jurist.bodies import read_json
 from jurist.chat import ChatReply, ChatRequest
 from jurist.prices import Price
 from jurist_anthropic.batches import MessageBatches
-from jurist_anthropic.bodies import read_json
 from jurist_anthropic.failures import Failures, missing_key
 from jurist_anthropic.listing import Listing
 from jurist_anthropic.options import AnthropicOptions

@@ -9,11 +9,11 @@ import openai
 import orjson
 from openai.types import Batch
 
+from jurist.bodies import rows
 from jurist.chat import ChatReply, ChatRequest
 from jurist.contracts import BatchState
 from jurist.errors import ProviderError
 from jurist.prices import Price
-from jurist_openai.bodies import rows
 from jurist_openai.failures import (
     PROVIDED_BY,
     connection_error,

@@ -15,10 +15,10 @@ import aiohttp
 import orjson
 from yarl import URL
 
+from jurist.bodies import read_json
 from jurist.chat import ChatReply, ChatRequest
 from jurist.prices import Price
 from jurist.records import Usage
-from jurist_openai.bodies import read_json
 from jurist_openai.failures import connection_error, is_refusal, missing_key, no_reply, status_error
 from jurist_openai.options import OpenAIOptions
 from jurist_openai.replies import reply_of

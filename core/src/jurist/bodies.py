@@ -1,4 +1,4 @@
-"""JSON that a server sends: bodies of replies, and the rows of a batch's files."""
+"""JSON that a server sends: bodies of replies, and the rows of what comes of a batch."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 from collections.abc import AsyncIterator
 from typing import Any
 
-import orjson
+from pydantic_core import from_json
 
 from jurist.errors import whole
 
@@ -21,8 +21,8 @@ def read_json(sent: bytes) -> Any:
         ValueError: it is no JSON.
     """
     try:
-        return orjson.loads(sent)
-    except orjson.JSONDecodeError:  # it refuses half characters, which JSON may have
+        return from_json(sent)
+    except ValueError:  # it refuses half characters, which JSON may have
         try:
             value = json.loads(sent.decode("utf-8", "replace"))
             return json.loads(whole(json.dumps(value, ensure_ascii=False)))
