@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from jurist.engine.budget import Budget, Cost
 from jurist.engine.ledger import Tally
 from jurist.errors import BudgetStop
+from jurist.money import in_usd
 from jurist.records import Usage
 
 
@@ -128,3 +129,21 @@ def test_calls_no_dearer_than_the_first_never_pass_the_cap(costs, cap, workers):
         assert spent > cap - 100  # it does not give up while there is room for one more
     else:
         assert spent == sum(costs)
+
+
+async def test_small_amounts_are_told_with_two_digits():
+    budget = Budget(max_usd=0.001)
+    budget.begin({"judge": Tally(calls=9, usage=usd(0.00099), largest_usd=0.000031, largest_tokens=7)})
+    with pytest.raises(BudgetStop) as stopped:
+        await budget.reserve("judge")
+    said = str(stopped.value)
+    assert "$0.00099 of $0.001 spent" in said
+    assert "may cost $0.000031 and 7 tokens" in said
+
+
+@pytest.mark.parametrize(
+    ("amount", "text"),
+    [(0, "0.00"), (0.05, "0.05"), (0.0034, "0.0034"), (0.000031, "0.000031"), (1234.5, "1,234.50")],
+)
+def test_money_is_written_without_powers_of_ten(amount, text):
+    assert in_usd(amount) == text

@@ -101,6 +101,13 @@ def test_a_missing_file_names_what_comes_with_jurist(tmp_path):
         Constitution.load(tmp_path / "defualt")
 
 
+def test_a_file_that_is_not_there_may_be_another_of_its_folder(tmp_path):
+    (tmp_path / "rules.yaml").touch()
+    with pytest.raises(UsageError) as caught:
+        Constitution.load(tmp_path / "rule.yaml")
+    assert caught.value.hint.endswith(f"; did you mean '{tmp_path / 'rules.yaml'}'?")
+
+
 def test_what_is_not_yaml_is_a_usage_error(tmp_path):
     path = tmp_path / "rules.yaml"
     path.write_text("principles: [", "utf-8")

@@ -2,15 +2,34 @@
 
 from __future__ import annotations
 
+from typing import Annotated, Literal
+
 import pytest
-from pydantic import ValidationError, field_validator
+from pydantic import Field, ValidationError, field_validator
 
 from jurist.options import Options, faults_of
+
+
+class Price(Options):
+    prompt: float = 0
+    completion: float = 0
+
+
+class Round(Options):
+    kind: Literal["round"]
+
+
+class Square(Options):
+    kind: Literal["square"]
 
 
 class Settings(Options):
     size: int = 1
     name: str = ""
+    price: Price | None = None
+    prices: tuple[Price, ...] = ()
+    either: str | Price | Square = ""
+    shape: Annotated[Round | Square, Field(discriminator="kind")] = Round(kind="round")
 
     @field_validator("name")
     @classmethod
@@ -26,9 +45,30 @@ class Settings(Options):
         ({"name": "long"}, "here.name: a name has three letters at most (given: 'long')"),
         ({"name": None}, "here.name: Input should be a valid string (given: null)"),
         ({"size": {"a": 1}}, "here.size: Input should be a valid integer"),
+        (
+            {"siz": 1},
+            "here.siz: unknown option; did you mean 'size'? "
+            "(known: either, name, price, prices, shape, size)",
+        ),
+        (
+            {"price": {"promt": 1}},
+            "here.price.promt: unknown option; did you mean 'prompt'? (known: completion, prompt)",
+        ),
+        ({"prices": [{}, {"x": 1}]}, "here.prices.1.x: unknown option (known: completion, prompt)"),
+        (
+            {"shape": {"kind": "squar"}},
+            "here.shape: unknown kind 'squar'; did you mean 'square'? (known: round, square)",
+        ),
+        ({"shape": {}}, "here.shape.kind: required, but not given"),
     ],
 )
 def test_a_fault_says_what_is_wrong_and_what_was_given(row, line):
     with pytest.raises(ValidationError) as caught:
         Settings.model_validate(row)
     assert faults_of(caught.value, Settings.model_fields, "here") == [line]
+
+
+def test_where_a_type_does_not_say_which_model_is_meant_no_names_are_guessed() -> None:
+    with pytest.raises(ValidationError) as caught:
+        Settings.model_validate({"either": {"promt": 1}})
+    assert "here.either.Price.promt: unknown option" in faults_of(caught.value, Settings.model_fields, "here")

@@ -44,6 +44,9 @@ def test_overrides_leave_the_given_settings_alone() -> None:
     [
         ("seed", "write it as a.b=value"),
         ("stages.stf.model=x", "there is no 'stf'"),
+        ("stages.compar.samples=2", "there is no 'compar'; did you mean 'compare'?"),
+        ("stages.9.samples=2", r"there is no '9'\n  cause        known: compare, .*the numbers 0 to 1$"),
+        ("stages.compare.judges.1.use=x", r"there is no '1'\n  cause        known: the number 0$"),
         ("seed=[", "not valid YAML"),
     ],
 )
@@ -57,16 +60,19 @@ def test_all_faults_are_listed_at_once_with_the_stage_and_the_near_miss() -> Non
         {"stage": "compare", "judges": ["one"], "sampels": 4, "orders": "all"},
         {"stage": "revise", "rounds": 0},
         {"stage": "trane"},
+        {"stage": "train", "trainer": "ppo", "held_out": {"prompts": "p.jsonl", "scorer": []}},
     ]
     with pytest.raises(UsageError) as caught:
-        Recipe.of({"stages": stages, "sede": 1, "name": "a/b"})
+        Recipe.of({"stages": stages, "sede": 1, "name": "a/b", "budget": {"usdd": 1}})
     text = str(caught.value)
     for part in (
-        "6 faults",
+        "8 faults",
         "stages.compare.sampels: unknown option; did you mean 'samples'?",
         "stages.compare.orders",
         "stages.revise.rounds",
-        "'trane'",
+        "stages.trane: unknown stage 'trane'; did you mean 'train'? (known: best_of, compare, ",
+        "stages.train.held_out.scorer: unknown option; did you mean 'scorers'? (known: prompts, scorers)",
+        "recipe.budget.usdd: unknown option; did you mean 'usd'? (known: tokens, usd)",
         "recipe.sede: unknown option; did you mean 'seed'?",
         "recipe.name",
     ):
@@ -87,6 +93,20 @@ def test_a_file_that_is_no_recipe_is_a_usage_error(content: str | None, tmp_path
         Recipe.load(path)
 
 
+def test_a_recipe_that_is_not_there_may_be_another_file_of_its_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "recipe.yaml").touch()
+    (tmp_path / "unlike.yml").touch()
+    with pytest.raises(UsageError) as caught:
+        Recipe.load(tmp_path / "recipe.yml")
+    assert caught.value.hint == f"did you mean '{tmp_path / 'recipe.yaml'}'?"
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError) as caught:
+        Recipe.load("other/recipe.yml")
+    assert caught.value.hint == f"a relative path is taken from the working directory, {tmp_path}"
+
+
 def test_environment_variables_are_put_in_at_the_moment_of_use(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("JURIST_TEST_WORD", "said")
     monkeypatch.delenv("JURIST_TEST_NONE", raising=False)
@@ -99,6 +119,9 @@ def test_package_paths_point_into_installed_packages() -> None:
     assert resolve_path("package:jurist/py.typed").is_file()
     with pytest.raises(UsageError, match="pip install no-such"):
         resolve_path("package:no_such/file")
+    with pytest.raises(UsageError, match="no installed package 'jursit'") as caught:
+        resolve_path("package:jursit/py.typed")
+    assert caught.value.hint == "did you mean 'jurist'?"
 
 
 def test_what_people_cost_can_be_said_and_is_checked() -> None:

@@ -163,7 +163,7 @@ def test_faults_are_told_once_and_where_they_are_written() -> None:
         "stages.0.rounds: Input should be greater than or equal to 1",
         "stages.0.roundz: unknown option; did you mean 'rounds'?",
         "stages.compare.sampels: unknown option; did you mean 'samples'?",
-        "stages.trane: Input tag 'trane'",
+        "stages.trane: unknown stage 'trane'; did you mean 'train'?",
         "stages.revise.rounds: Input",
     ):
         assert part in text

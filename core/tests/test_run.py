@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -18,11 +19,12 @@ from jurist.contracts import ChatModel, Generator, Trainer
 from jurist.errors import BudgetStop, ProviderError, UsageError
 from jurist.events import Events
 from jurist.options import Operational, Options
+from jurist.prices import Price
 from jurist.recipe import Recipe
 from jurist.records import Judgment, Prompt, Response
 from jurist.run import execute, run
 from jurist.run_directory import Run
-from jurist.testing import ConstantJudge, EchoGenerator, LengthScorer
+from jurist.testing import ConstantJudge, EchoGenerator, LengthScorer, MemoryTrainer
 from jurist.train_jobs import Artifact
 
 Write = Callable[..., str]
@@ -256,6 +258,63 @@ def test_all_faults_are_found_before_anything_is_spent(
                  "no/such/file.jsonl", "no generator 'reward'", "kl_to", "nowhere.yaml"):  # fmt: skip
         assert part in text, part
     assert not (tmp_path / "run").exists()
+
+
+def test_a_file_that_is_not_there_is_named_with_its_setting_and_the_near_one(
+    source: Any, write_rows: Write, tmp_path: Path
+) -> None:
+    prompts = Path(write_rows("p"))
+    absent = prompts.with_name(f"{prompts.stem}s.jsonl")
+    stages = (
+        REVISE,
+        {**REVISE, "name": "own", "prompts": "own.jsonl"},
+        {**COMPARE, "pairs": "pairs.jsonl"},
+        {**COMPARE, "name": "again"},
+    )
+    with pytest.raises(UsageError, match="3 faults") as caught:
+        run(recipe(str(absent), *stages), tmp_path / "run", source)
+    text = str(caught.value)
+    near = f"did you mean '{prompts}'?"
+    assert re.search(rf"- recipe.prompts: cannot read {absent}\n +cause .*\n +try +{re.escape(near)}\n", text)
+    assert "- stages.own.prompts: cannot read own.jsonl" in text
+    assert "- stages.compare.pairs: cannot read pairs.jsonl" in text
+
+
+def test_a_misspelt_artifact_gets_the_near_one_first(source: Any, write_rows: Write, tmp_path: Path) -> None:
+    stages = (REVISE, {**TRAIN, "name": "ppo"}, {**EVALUATE, "policies": {"x": "pp0"}})
+    with pytest.raises(UsageError, match=r"no generator 'pp0'(.|\n)*try +the artifact 'ppo'; or "):
+        run(recipe(write_rows("p"), *stages), tmp_path / "run", source)
+
+
+class PricedOptions(Options):
+    price: Price | None = None
+
+
+class PricedModel(ChatModel):
+    Options = PricedOptions
+
+
+def test_options_inside_of_options_get_the_near_miss(source: Any, write_rows: Write, tmp_path: Path) -> None:
+    source.offer("chat_model", "chat", f"{__name__}:PricedModel")
+    policy = {"use": "chat", "price": {"input": 1, "output": 2, "cachd_input": 0.25}}
+    with pytest.raises(UsageError, match=r"policy\.price\.cachd_input: unknown option; did you mean 'cached"):
+        run(recipe(write_rows("p"), REVISE, policy=policy), tmp_path / "run", source)
+
+
+class PairTrainer(MemoryTrainer):
+    consumes = "preferences"
+
+
+def test_where_nothing_is_left_to_train_on_it_says_what_became_of_the_pairs(
+    source: Any, write_rows: Write, tmp_path: Path
+) -> None:
+    undecided = {**COMPARE, "judges": [{"use": "constant", "preference": 0.5}]}
+    training = {**TRAIN, "data": "preferences", "model": {"use": "local", "model": "start"}}
+    source.offer("chat_model", "local", f"{__name__}:ModelWithPath")
+    known = recipe(write_rows("p", "q"), undecided, training)
+    source.offer("trainer", "memory", f"{__name__}:PairTrainer")
+    with pytest.raises(UsageError, match=r"nothing to train on: .*preferences\.jsonl is empty \(2 tie\)\n"):
+        run(known, tmp_path / "run", source)
 
 
 def test_what_follows_from_a_fault_is_not_a_fault_of_its_own(

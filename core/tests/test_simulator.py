@@ -773,3 +773,9 @@ def test_a_process_ends_by_itself(arguments: list[str], closes: bool) -> None:
             assert process.poll() is None
             process.stdin.close()
         assert process.wait(10) == 0
+
+
+def test_the_help_explains_every_argument_and_how_it_judges() -> None:
+    parser = settings_parser()
+    assert [action.dest for action in parser._actions if not action.help] == []
+    assert 'the one that has "(good)" in it' in " ".join(parser.format_help().split())

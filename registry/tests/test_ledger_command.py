@@ -195,7 +195,13 @@ def test_prune_with_yes_does_not_ask(jurist: Any, folder: Path, capsys: pytest.C
 @pytest.mark.parametrize(
     ("arguments", "shown"),
     [
-        (["stats", "runn"], "error: runn is not the folder of a run: it has no ledger.sqlite."),
+        (
+            ["stats", "runn"],
+            "error: runn is not the folder of a run: there is no such folder\n"
+            "  try          did you mean 'run'?\n",
+        ),
+        (["stats", "mine"], "is no such folder\n  try          name one of these: run\n"),
+        (["stats", "run/ledger.sqlite"], "is not the folder of a run: it is a file\n"),
         (["export", "."], "error: . is not the folder of a run: it has no ledger.sqlite."),
         (["prune", "run"], "error: Nothing says what to prune.\n  try          --component NAME"),
         (["prune", "run", "--yes"], "error: Nothing says what to prune."),

@@ -79,7 +79,7 @@ def test_a_chat_model_is_found_in_every_role_it_can_play(registry: Registry, rol
 @pytest.mark.parametrize("kind", ["aggregator", "trainer"])
 def test_a_chat_model_plays_no_other_role(registry: Registry, kind: str) -> None:
     registry.register(Plugin(jurist_chat_models=lambda: [Component("talker", FAKE_CHAT_MODEL, "A fake.")]))
-    with pytest.raises(UsageError, match=f"no {kind} is called 'talker'"):
+    with pytest.raises(UsageError, match=f"'talker' is a chat model, no {kind}"):
         registry.find(kind, "talker")
 
 
@@ -107,6 +107,17 @@ def test_an_unknown_name_gets_the_near_miss_and_what_is_there(registry: Registry
         "(known: cascade, criteria, good, other, repeat, route)",
         "  try          jurist plugins list, to see what each plugin offers",
     ]
+
+
+def test_a_name_of_another_kind_says_which(registry: Registry) -> None:
+    registry.register(judge_named("strict"))
+    scorer = Component("strictest", "jurist.testing.fakes:LengthScorer", "A fake.")
+    registry.register(Plugin(jurist_scorers=lambda: [scorer]), "scorers")
+    with pytest.raises(UsageError) as caught:
+        registry.find("scorer", "strict")
+    assert caught.value.what == "'strict' is a judge, no scorer (known: strictest)"
+    with pytest.raises(UsageError, match="'majority' is an aggregator, no judge"):
+        registry.find("judge", "majority")
 
 
 def test_a_name_of_the_catalogue_says_what_to_install(registry: Registry) -> None:

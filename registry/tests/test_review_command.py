@@ -101,6 +101,32 @@ def test_without_a_plugin_it_says_what_to_install(
     assert "pip install jurist-review" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    "arguments", [("report",), ("review",), ("ledger", "export"), ("spot-check", "sample")], ids=" ".join
+)
+def test_a_run_that_is_not_there_may_be_another_of_its_folder(
+    jurist: Any,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: tuple[str, ...],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("mine", "other"):
+        (tmp_path / "runs" / name).mkdir(parents=True)
+        (tmp_path / "runs" / name / "run.json").write_text("{}")
+    (tmp_path / "runs" / "mein").touch()  # no folder, so no run
+    for asked, hint in (
+        ("runs/mime", "did you mean 'runs/mine'?"),
+        ("mime", "did you mean 'runs/mine'?"),
+        ("runs/x", "name one of these: runs/mine, runs/other"),
+    ):
+        assert jurist(*arguments, asked) == 2
+        assert capsys.readouterr().err == (
+            f"error: {asked} is not the folder of a run: there is no such folder\n  try          {hint}\n"
+        )
+
+
 def test_a_folder_that_is_no_run_is_a_mistake(
     jurist: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -86,7 +86,15 @@ def test_contract_fails_on_a_class_that_breaks_it(started: Path, tmp_path: Path)
     ("arguments", "message"),
     [
         (["jurist_my_judge.judge"], "names no class"),
-        (["jurist_my_judge.judge:Missing"], "cannot be imported"),
+        (
+            ["jurist_my_judge.judge:MyJugde"],
+            "jurist_my_judge.judge has no 'MyJugde'; did you mean 'MyJudge'? (known: MyJudge)\n"
+            "  try          jurist contract jurist_my_judge.judge:MyJudge\n",
+        ),
+        (
+            ["jurist_my_judge.jugde:MyJudge"],
+            "  try          install its package (pip install -e FOLDER), or run ",
+        ),
         (["pathlib:Path"], "is not a component"),
         (["jurist_my_judge.judge:MyJudge", "--options", "{"], "not valid JSON"),
         (["jurist_my_judge.judge:MyJudge", "--options", "[]"], "must be a JSON object"),

@@ -16,6 +16,7 @@ import yaml
 from pydantic import Field, StringConstraints, ValidationError, field_validator, model_validator
 
 from jurist.errors import UsageError
+from jurist.files.missing import missing_hint
 from jurist.files.yaml_text import load_yaml
 from jurist.options import near_miss
 from jurist.records import Finding, Record
@@ -194,10 +195,12 @@ def _document(path: Path) -> Any:
         text = path.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         known = near_miss(str(path), SHIPPED)
+        hint = f"give the path of a file, or the name of one that comes with Jurist{known}"
+        missing = missing_hint(path)
         raise UsageError(
             f"constitution '{path}' cannot be read.",
             cause=error,
-            hint=f"give the path of a file, or the name of one that comes with Jurist{known}",
+            hint=f"{hint}; {missing}" if missing else hint,
         ) from error
     return _parsed(text, str(path))
 

@@ -8,6 +8,7 @@ import yaml
 
 from jurist.errors import UsageError
 from jurist.files.yaml_text import load_yaml
+from jurist.options import nearest
 from jurist.rounds import called, is_block
 
 
@@ -60,5 +61,11 @@ def _found(items: list[Any], part: str, override: str) -> tuple[list[Any], int]:
                 items[number] = {**block, "stages": list(block["stages"])}
                 return items[number]["stages"], inside.index(part)
             names += inside
-    known = ", ".join(filter(None, names))
-    raise UsageError(f"--set {override}: there is no '{part}'", cause=f"known: {known}")
+    named = [name for name in names if name]
+    near = nearest(part, named)
+    numbers = "the number 0" if len(items) == 1 else f"the numbers 0 to {len(items) - 1}" if items else "none"
+    known = ", ".join([*named, numbers])
+    raise UsageError(
+        f"--set {override}: there is no '{part}'" + (f"; did you mean '{near}'?" if near else ""),
+        cause=f"known: {known}",
+    )

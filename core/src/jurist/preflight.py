@@ -11,6 +11,7 @@ from jurist.artifacts import Artifacts, StageArtifact
 from jurist.constitution import Constitution
 from jurist.contracts import ChatModel
 from jurist.errors import JuristError, PluginError, UsageError
+from jurist.options import nearest
 from jurist.planning.rehearsal import UnmeteredModels
 from jurist.recipe import Recipe, resolve_path
 from jurist.selection import ComponentSource, Selection, select
@@ -232,7 +233,10 @@ def _selected(
         return select(kind, reference, source, where)
     except UsageError as error:
         if isinstance(reference, str) and not error.faults and (names := artifacts.askable()):
-            error.hint = f"{error.hint}; or name an artifact: {', '.join(names)}"
+            near = nearest(reference, names)
+            meant = f"the artifact '{near}'" if near else None
+            hints = (meant, error.hint, f"name an artifact: {', '.join(names)}")
+            error.hint = "; or ".join(filter(None, hints))
         raise
 
 

@@ -13,6 +13,7 @@ import re
 from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
+from pkgutil import iter_modules
 from typing import Any
 
 import yaml
@@ -20,8 +21,9 @@ from pydantic import Field, JsonValue, ValidationError, field_validator
 
 from jurist.artifacts import ARTIFACTS
 from jurist.errors import UsageError
+from jurist.files.missing import missing_hint
 from jurist.files.yaml_text import load_yaml
-from jurist.options import Options, fault_line
+from jurist.options import Options, fault_line, nearest
 from jurist.overrides import apply_override
 from jurist.rounds import Unrolled
 from jurist.stage_settings import SETTINGS, AnyStage, PromptSource, Reference
@@ -116,9 +118,9 @@ def resolve_path(text: str) -> Path:
     try:
         return Path(str(resources.files(package))) / inside
     except ModuleNotFoundError as error:
-        raise UsageError(
-            f"{text}: no installed package '{package}'", hint=f"pip install {package.replace('_', '-')}"
-        ) from error
+        near = nearest(package, (module.name for module in iter_modules() if module.ispkg), cutoff=0.8)
+        hint = f"did you mean '{near}'?" if near else f"pip install {package.replace('_', '-')}"
+        raise UsageError(f"{text}: no installed package '{package}'", hint=hint) from error
 
 
 def expand(text: str) -> str:
@@ -143,7 +145,7 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     try:
         data = load_yaml(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"cannot read the recipe {path}", cause=error) from error
+        raise UsageError(f"cannot read the recipe {path}", cause=error, hint=missing_hint(path)) from error
     except yaml.YAMLError as error:
         raise UsageError(f"{path} is not valid YAML", cause=error) from error
     if not isinstance(data, dict):

@@ -187,7 +187,7 @@ def _validate(models: list[type[Options]], given: Any, where: str) -> tuple[list
     """Split ``given`` over ``models`` by option name; what none of them knows is a fault."""
     if not isinstance(given, Mapping):
         return [], [f"{where}: must be a mapping of options"]
-    known = {name for model in models for name in model.model_fields}
+    known = {name: field for model in models for name, field in model.model_fields.items()}
     faults = [
         fault_line({"type": "extra_forbidden", "loc": (name,), "input": None, "msg": ""}, known, where)
         for name in given

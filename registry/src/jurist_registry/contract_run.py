@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import inspect
 import os
 import subprocess
 import sys
@@ -13,9 +14,9 @@ from pathlib import Path
 
 from pydantic import JsonValue, ValidationError
 
-from jurist.contracts import Contract
+from jurist.contracts import CONTRACTS, Contract
 from jurist.errors import ContractError, UsageError
-from jurist.options import faults_of
+from jurist.options import faults_of, near_miss, nearest
 
 _TEST_FILE = '''"""Generated: the contract tests of {target}."""
 
@@ -27,6 +28,7 @@ component = getattr(importlib.import_module({module!r}), {attribute!r})
 TestContract = contract_test(component, options={options!r})
 '''
 _TESTS_FAILED = 1
+_WRITTEN = "write it as package.module:Class, with a class that subclasses one of jurist.contracts"
 
 
 def run_contract(target: str, options: Mapping[str, JsonValue]) -> None:
@@ -43,7 +45,7 @@ def run_contract(target: str, options: Mapping[str, JsonValue]) -> None:
         )
     module, _, attribute = target.partition(":")
     if not module or not attribute:
-        raise UsageError(f"'{target}' names no class", hint="write it as package.module:Class")
+        raise UsageError(f"'{target}' names no class", hint=_WRITTEN)
     _check(target, module, attribute, options)
     text = _TEST_FILE.format(target=target, module=module, attribute=attribute, options=dict(options))
     code = _pytest(text)
@@ -59,17 +61,30 @@ def _check(target: str, module: str, attribute: str, options: Mapping[str, JsonV
     if str(Path.cwd()) not in sys.path:
         sys.path.insert(0, str(Path.cwd()))
     try:
-        found = getattr(importlib.import_module(module), attribute)
+        imported = importlib.import_module(module)
     except (ImportError, AttributeError) as error:
-        raise UsageError(f"{target} cannot be imported", cause=error) from error
+        hint = "install its package (pip install -e FOLDER), or run this in the folder that holds it"
+        raise UsageError(f"{target} cannot be imported", cause=error, hint=hint) from error
+    components = [name for name, value in vars(imported).items() if _is_component(value)]
+    found = getattr(imported, attribute, None)
+    if found is None:
+        what = f"{module} has no '{attribute}'{near_miss(attribute, components)}"
+        near = nearest(attribute, components)
+        raise UsageError(what, hint=f"jurist contract {module}:{near}" if near else _WRITTEN)
     if not (isinstance(found, type) and issubclass(found, Contract)):
         cause = "it subclasses none of the contracts in jurist.contracts"
-        raise UsageError(f"{target} is not a component", cause=cause)
+        known = f"name one of its components: {', '.join(components)}" if components else _WRITTEN
+        raise UsageError(f"{target} is not a component", cause=cause, hint=known)
     try:
         found.Options.model_validate(options)
     except ValidationError as error:
         faults = faults_of(error, found.Options.model_fields, "options")
         raise UsageError.of_faults(target, faults, hint="--options '{\"name\": value}'") from error
+
+
+def _is_component(value: object) -> bool:
+    kinds = tuple(CONTRACTS.values())
+    return isinstance(value, type) and issubclass(value, kinds) and not inspect.isabstract(value)
 
 
 def _pytest(test_file: str) -> int:

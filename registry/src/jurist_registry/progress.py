@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Protocol
 
 from jurist import hookimpl
+from jurist.money import in_usd
 from jurist.records import Usage
 
 if TYPE_CHECKING:
@@ -28,7 +29,10 @@ HEADLINE = ("loss", "reward", "kl", "length", "accuracy", "eval_loss", "eval_acc
 
 @dataclass
 class StageProgress:
-    """How far a stage is: items by outcome, or training steps with the newest metrics, and its calls."""
+    """How far a stage is: items by outcome, or training steps with the newest metrics, and its calls.
+
+    ``over``: it ended or stopped, so nothing is to go.
+    """
 
     name: str
     total: int | None
@@ -38,6 +42,7 @@ class StageProgress:
     spent: Usage = field(default_factory=Usage)
     calls: int = 0
     replayed: int = 0
+    over: bool = False
     _past: deque[tuple[float, int]] = field(default_factory=deque)
 
     def reached(self, done: int, now: float) -> None:
@@ -57,9 +62,11 @@ class StageProgress:
         return (self.done - done) / (now - start)
 
     def seconds_left(self, now: float) -> float | None:
-        """The time to go at this rate; None when it or the total is unknown."""
+        """The time to go at this rate; None when it or the total is unknown, or the stage is over."""
         rate = self.rate(now)
-        return max(0, self.total - self.done) / rate if self.total is not None and rate > 0 else None
+        if self.over or self.total is None or rate <= 0:
+            return None
+        return max(0, self.total - self.done) / rate
 
     def position(self) -> str:
         """``120/400 (30%)``, or ``120`` when nobody knows how many there will be."""
@@ -197,6 +204,7 @@ class Progress:
 
     def _end_stage(self) -> None:
         if self._stage is not None:
+            self._stage.over = True
             self._display.end(self._stage, self._clock())
             self._stage = None
 
@@ -206,15 +214,11 @@ def cost_text(spent: Usage, calls: int, replayed: int = 0, projected: float | No
     if not calls:
         return ""
     tokens = spent.prompt_tokens + spent.completion_tokens
-    in_all = "" if projected is None else f" (about {_usd(projected)} in all)"
-    parts = [_usd(spent.usd) + in_all]
+    in_all = "" if projected is None else f" (about ${in_usd(projected)} in all)"
+    parts = [f"${in_usd(spent.usd)}{in_all}"]
     noun = "call" if calls == 1 else "calls"
     parts += [f"{tokens:,} tokens", f"{calls:,} {noun}" + (f" ({replayed:,} replayed)" if replayed else "")]
     return ", ".join(parts)
-
-
-def _usd(amount: float) -> str:
-    return f"${amount:.2f}" if amount >= 0.01 or not amount else f"${amount:.2g}"
 
 
 def metrics_text(metrics: Mapping[str, float]) -> str:

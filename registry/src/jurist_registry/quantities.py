@@ -6,6 +6,8 @@ import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from jurist.money import in_usd
+
 if TYPE_CHECKING:
     from jurist.planning.bounds import Bounds
 
@@ -39,7 +41,7 @@ def usd_text(dollars: float) -> str:
     """``0``, ``0.0034``, ``1.25``, ``12.5``, ``1,234``."""
     if not dollars:
         return "0"
-    return f"{dollars:.2g}" if dollars < 0.01 else _three_digits(dollars)
+    return in_usd(dollars) if dollars < 0.01 else _three_digits(dollars)
 
 
 def time_text(seconds: float) -> str:

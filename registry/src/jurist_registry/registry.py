@@ -141,8 +141,11 @@ class Registry:
         ):
             hint = f"pip install {distribution}"
         suspects = ", ".join(f"{plugin.name} ({plugin.distribution})" for plugin in self._broken)
+        what = f"no {kind} is called '{name}'{near_miss(bare, known)}"
+        if others := [other for other in CONTRACTS if next(self._offers(other, name), None)]:
+            what = f"'{name}' is {_either(others)}, no {kind} (known: {', '.join(sorted(known)) or 'none'})"
         return UsageError(
-            f"no {kind} is called '{name}'{near_miss(bare, known)}",
+            what,
             cause=f"perhaps of a broken plugin: {suspects}" if suspects else None,
             hint=hint,
         )
@@ -171,6 +174,11 @@ class Registry:
             )
         self._manager.register(plugin.hooks, f"{plugin.project}:{plugin.name}")
         self._plugins.insert(0 if first else len(self._plugins), plugin)
+
+
+def _either(kinds: Iterable[str]) -> str:
+    """``a judge or an aggregator``."""
+    return " or ".join(f"{'an' if kind[0] in 'aeiou' else 'a'} {kind.replace('_', ' ')}" for kind in kinds)
 
 
 def _ambiguous(kind: str, name: str, offers: list[tuple[Plugin, Component]]) -> PluginError:

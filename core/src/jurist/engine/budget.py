@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from jurist.engine.ledger import Tally
 from jurist.errors import BudgetStop
+from jurist.money import in_usd
 from jurist.records import NO_USAGE, Usage
 
 
@@ -111,11 +112,11 @@ class Budget:
     def _stop(self, component: str, estimate: Cost) -> BudgetStop:
         caps = []
         if self.max_usd is not None:
-            caps.append(f"${self.spent.usd:.4f} of ${self.max_usd:g}")
+            caps.append(f"${in_usd(self.spent.usd, 4)} of ${self.max_usd:g}")
         if self.max_tokens is not None:
             caps.append(f"{self.spent.tokens:,} of {self.max_tokens:,} tokens")
         return BudgetStop(
             f"The budget is used up: {' and '.join(caps)} spent, and the next call of '{component}' may cost"
-            f" ${estimate.usd:.4f} and {estimate.tokens:,} tokens.",
+            f" ${in_usd(estimate.usd, 4)} and {estimate.tokens:,} tokens.",
             hint="raise the cap and run the same command again; what was paid for is kept",
         )

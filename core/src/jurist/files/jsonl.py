@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from jurist.errors import UsageError
+from jurist.files.missing import missing_hint
 
 
 def read_rows(path: Path) -> Iterator[tuple[int, Any]]:
@@ -38,7 +39,7 @@ def read_lines(path: Path) -> Iterator[tuple[int, str]]:
                 if line.strip():
                     yield number, line
     except (OSError, UnicodeDecodeError, EOFError) as error:
-        raise UsageError(f"cannot read {path}", cause=error) from error
+        raise UsageError(f"cannot read {path}", cause=error, hint=missing_hint(path)) from error
 
 
 def parse_line(line: str) -> Any:

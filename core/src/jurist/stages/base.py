@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Coroutine, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,6 +16,7 @@ from jurist.chat import ChatRequest, Sampling
 from jurist.constitution import Constitution, Principle
 from jurist.contracts import Contract
 from jurist.engine.engine import Engine
+from jurist.errors import UsageError
 from jurist.events import Events
 from jurist.files.prompts import load_prompts, selected
 from jurist.files.record_file import RecordFile
@@ -128,7 +130,8 @@ class Stage(ABC):
                 narrowed = selected(prompt, self.settings.tags, self.settings.without_tags)
                 return narrowed and source.keeps(prompt)
 
-            self._prompts = load_prompts(resolve_path(source.path), keep=keep, limit=source.limit)
+            with naming(f"stages.{self.name}.prompts" if self.settings.prompts else "recipe.prompts"):
+                self._prompts = load_prompts(resolve_path(source.path), keep=keep, limit=source.limit)
         return self._prompts
 
     def records(self) -> RecordFile[Any]:
@@ -180,6 +183,16 @@ class Stage(ABC):
         """How a response to a prompt is sampled: each ``number`` has a seed of its own."""
         sampling: Sampling = self.settings.sampling
         return sampling.model_copy(update={"seed": self.seed(self.name, prompt.id, number)})
+
+
+@contextmanager
+def naming(setting: str) -> Iterator[None]:
+    """Have what is wrong with a file begin with the setting that names the file."""
+    try:
+        yield
+    except UsageError as error:
+        error.what = f"{setting}: {error.what}"
+        raise
 
 
 def choose_principles(constitution: Constitution, how: Principles, seed: str) -> tuple[Principle, ...]:

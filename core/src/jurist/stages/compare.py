@@ -16,7 +16,7 @@ from jurist.recipe import Recipe, resolve_path
 from jurist.records import Comparison, Message, Preference, Prompt, Response, ResponseOutcome
 from jurist.stage_records import Judged, SetAside
 from jurist.stage_settings import CompareSettings
-from jurist.stages.base import ComponentUse, StageContext, StageResult, Work
+from jurist.stages.base import ComponentUse, StageContext, StageResult, Work, naming
 from jurist.stages.compare_tallies import Sampled, Tallies
 from jurist.stages.judging import JudgingStage
 from jurist.stages.jury import Jury
@@ -63,7 +63,8 @@ class CompareStage(JudgingStage):
         if self._comparisons is None:
             tags = self.settings.tags, self.settings.without_tags
             path = resolve_path(self.settings.pairs)
-            self._comparisons = load_comparisons(path, keep=lambda c: selected(c.prompt, *tags))
+            with naming(f"stages.{self.name}.pairs"):
+                self._comparisons = load_comparisons(path, keep=lambda c: selected(c.prompt, *tags))
         return self._comparisons
 
     def records(self) -> RecordFile[Any]:

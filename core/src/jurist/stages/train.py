@@ -23,7 +23,7 @@ from jurist.stages.base import ComponentUse, Stage, StageContext, StageResult
 from jurist.stages.lineage import lineage
 from jurist.stages.scorers import scorer_faults, scorer_references
 from jurist.stages.surroundings import Surroundings
-from jurist.stages.train_data import faults_of_file, held_out_prompts, write_prompts, write_rows
+from jurist.stages.train_data import decisions_in, faults_of_file, held_out_prompts, write_prompts, write_rows
 from jurist.stages.train_faults import train_faults
 from jurist.stages.train_scores import ResponseScorers, ScoreLog, TrainScores
 from jurist.train_jobs import Artifact, ArtifactKind, Samples, TrainJob, TrainProgress
@@ -229,7 +229,8 @@ class TrainStage(Stage):
         assert artifact.path is not None
         if next(read_rows(artifact.path), None) is None:
             raise UsageError(
-                f"stages.{self.name}: there is nothing to train on: {artifact.path} is empty",
+                f"stages.{self.name}: there is nothing to train on: {artifact.path} is empty"
+                + decisions_in(artifact.path.parent),
                 hint=f"see why in {artifact.path.parent / 'summary.json'}",
             )
         return artifact.path

@@ -45,6 +45,16 @@ def write_rows(rows: Iterable[TrainingRow], path: Path) -> Path:
     return path
 
 
+def decisions_in(folder: Path) -> str:
+    """`` (107 tie, 73 unpaired)``: what a stage decided, as its summary has it; empty where it has none."""
+    try:
+        summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return ""
+    counts = [f"{count:,} {decision}" for decision, count in summary.get("decisions", {}).items()]
+    return f" ({', '.join(counts)})" if counts else ""
+
+
 def faults_of_file(read: Callable[[], object], where: str) -> list[str]:
     """What is wrong with a file, as one fault of the setting that names it."""
     try:

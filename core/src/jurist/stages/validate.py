@@ -21,7 +21,7 @@ from jurist.recipe import Recipe, resolve_path
 from jurist.records import JudgeOutcome, Judgment
 from jurist.selection import ComponentSource
 from jurist.stage_settings import ValidateSettings
-from jurist.stages.base import StageContext, StageResult, Work
+from jurist.stages.base import StageContext, StageResult, Work, naming
 from jurist.stages.judge_counts import JudgeCounts
 from jurist.stages.judging import JudgingStage
 from jurist.stages.panel import Panel
@@ -81,11 +81,12 @@ class ValidateStage(JudgingStage):
         """
         if self._labelled is None:
             tags = self.settings.tags, self.settings.without_tags
-            self._labelled = labelled_file(
-                resolve_path(self.settings.labelled),
-                keep=lambda item: selected(item.comparison.prompt, *tags),
-                limit=self.settings.limit,
-            )
+            with naming(f"stages.{self.name}.labelled"):
+                self._labelled = labelled_file(
+                    resolve_path(self.settings.labelled),
+                    keep=lambda item: selected(item.comparison.prompt, *tags),
+                    limit=self.settings.limit,
+                )
         return self._labelled
 
     def anchors(self) -> list[LabelledItem]:
@@ -96,7 +97,8 @@ class ValidateStage(JudgingStage):
         """
         if self._anchors is None:
             path = self.settings.anchors
-            self._anchors = load_labelled(resolve_path(path)) if path else []
+            with naming(f"stages.{self.name}.anchors"):
+                self._anchors = load_labelled(resolve_path(path)) if path else []
         return self._anchors
 
     def items(self, records: Iterable[LabelledItem]) -> Iterable[LabelledItem]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from jurist.records import Usage
+from jurist_registry.commands.run_folder import RunFolder
 from jurist_registry.progress import cost_text
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ _WIDTH = 300
 
 def run_argument(command: Command) -> Command:
     """Add ``RUN``, the folder of a run."""
-    return click.argument("run", type=click.Path(path_type=Path))(command)
+    return click.argument("run", type=RunFolder())(command)
 
 
 @click.group()

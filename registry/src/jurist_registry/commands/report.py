@@ -9,13 +9,12 @@ import click
 from jurist.errors import JuristError, UsageError
 from jurist.run_files import STATE
 from jurist_registry.commands.execution import no_plugin_option
+from jurist_registry.commands.run_folder import RunFolder
 from jurist_registry.registry import Registry
 
 
 @click.command()
-@click.argument(
-    "runs", nargs=-1, required=True, type=click.Path(exists=True, file_okay=False, path_type=Path)
-)
+@click.argument("runs", nargs=-1, required=True, type=RunFolder())
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="The file to write.")
 @no_plugin_option
 def report(runs: tuple[Path, ...], out: Path | None, no_plugin: tuple[str, ...]) -> None:

@@ -10,6 +10,7 @@ import click
 from jurist.errors import UsageError
 from jurist_registry.commands.execution import no_plugin_option
 from jurist_registry.commands.report import unanswered
+from jurist_registry.commands.run_folder import RunFolder
 from jurist_registry.registry import Registry
 
 Direction = Literal["export", "to-argilla", "from-argilla"]
@@ -18,7 +19,7 @@ _folder = click.Path(file_okay=False, path_type=Path)
 
 
 @click.command()
-@click.argument("run", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument("run", type=RunFolder())
 @click.option("--stage", default="", metavar="NAME", help="The stage whose labels are judged, if several.")
 @click.option("--reviewer", default="", metavar="NAME", help="Who votes; by default the user.")
 @click.option(

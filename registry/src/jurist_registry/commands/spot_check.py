@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from jurist.errors import UsageError
+from jurist_registry.commands.run_folder import RunFolder
 
 if TYPE_CHECKING:
     from jurist.intervals import Estimate
@@ -24,7 +25,7 @@ def spot_check() -> None:
 
 
 @spot_check.command()
-@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("run", type=RunFolder())
 @click.option("--size", type=click.IntRange(min=1), default=100, help="How many comparisons; default 100.")
 @click.option("--seed", type=int, default=0, help="Another seed draws others; default 0.")
 @_stage_option
@@ -57,7 +58,7 @@ def sample(run: Path, size: int, seed: int, stage: str, out: Path | None) -> Non
 
 
 @spot_check.command("import")
-@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("run", type=RunFolder())
 @click.argument("labels", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @_stage_option
 @click.option(

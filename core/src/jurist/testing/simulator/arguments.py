@@ -10,29 +10,70 @@ from jurist.testing.simulator.faults import Faults
 from jurist.testing.simulator.latency import Latency
 from jurist.testing.simulator.settings import Settings
 
+_FAULTS = {
+    "rate_limited": "429, at once",
+    "server_error": "500",
+    "overloaded": "529",
+    "reset": "the connection is reset before anything is sent",
+    "stall": "no answer, until --stall-seconds are over",
+    "truncated": "the connection closes in the middle of the answer",
+    "not_json": "200, with an HTML page",
+    "garbage": "a well-formed answer of words that mean nothing",
+    "refusal": "the model refuses",
+    "batch_expired": "a request in a batch expires",
+    "batch_errored": "a request in a batch fails",
+    "retry_after": "what 429 has in the header Retry-After, or none; default 1",
+    "retry_after_date": "write Retry-After as an HTTP date",
+    "insufficient_quota": "429 means an account without credit, which no waiting mends",
+    "stall_seconds": "when a stalled connection is closed; default 60",
+}
+"""What each fault is, in a few words; ``Faults`` says more."""
+
 
 def settings_parser() -> argparse.ArgumentParser:
     """A parser that knows every setting."""
     parser = argparse.ArgumentParser(
         prog="python -m jurist.testing.simulator",
-        description="Serve a simulated provider on 127.0.0.1. The first line printed is its URL.",
+        description="Serve a simulated provider on 127.0.0.1. The first line printed is its URL. Of two "
+        'responses it prefers the one that has "(good)" in it; where both or none have it, it says a tie. '
+        "Prompts that hold no pair of responses it repeats. A SHARE of requests goes from 0 to 1.",
     )
     shapes = parser.add_mutually_exclusive_group()
-    shapes.add_argument("--latency", type=float, metavar="SECONDS")
-    shapes.add_argument("--latency-uniform", type=float, nargs=2, metavar=("LOW", "HIGH"))
-    shapes.add_argument("--latency-lognormal", type=float, nargs=2, metavar=("MEDIAN", "SIGMA"))
+    shapes.add_argument("--latency", type=float, metavar="SECONDS", help="of each answer; default 0")
+    shapes.add_argument(
+        "--latency-uniform", type=float, nargs=2, metavar=("LOW", "HIGH"), help="drawn between two numbers"
+    )
+    shapes.add_argument(
+        "--latency-lognormal", type=float, nargs=2, metavar=("MEDIAN", "SIGMA"), help="drawn with a long tail"
+    )
     for each in fields(Faults):
+        option, text = _option(each.name), _FAULTS[each.name]
         if isinstance(each.default, bool):
-            parser.add_argument(_option(each.name), action="store_true")
+            parser.add_argument(option, action="store_true", help=text)
         else:
             unit = "SECONDS" if each.name in ("retry_after", "stall_seconds") else "SHARE"
-            parser.add_argument(_option(each.name), type=_number, default=each.default, metavar=unit)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--requests-per-minute", type=float)
-    parser.add_argument("--capacity", type=int)
-    parser.add_argument("--batch-seconds", type=float, default=1.0)
+            parser.add_argument(option, type=_number, default=each.default, metavar=unit, help=text)
+    parser.add_argument("--seed", type=int, default=0, help="of latencies and faults; default 0")
+    parser.add_argument(
+        "--requests-per-minute",
+        type=float,
+        metavar="NUMBER",
+        help="more generations get 429; by default none do",
+    )
+    parser.add_argument(
+        "--capacity", type=int, metavar="NUMBER", help="the most generations served at once; more get 429"
+    )
+    parser.add_argument(
+        "--batch-seconds",
+        type=float,
+        default=1.0,
+        metavar="SECONDS",
+        help="how long a batch takes; default 1",
+    )
     parser.add_argument("--hold-batches", action="store_true", help="until POST /simulator/release")
-    parser.add_argument("--served-model", metavar="NAME")
+    parser.add_argument(
+        "--served-model", metavar="NAME", help="named in answers; default the one asked for, with a date"
+    )
     parser.add_argument("--key", action="append", dest="keys", help="a good key; without one, all are good")
     parser.add_argument("--keep-last", type=int, default=0, help="requests that /simulator/stats shows")
     return parser
