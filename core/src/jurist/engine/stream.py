@@ -8,8 +8,9 @@ from typing import Any, Protocol, TypeVar
 
 from jurist.errors import JuristError, ProviderError
 
-_FINISHED = 512
-"""How many results may wait, beyond the window, for an earlier item that takes long."""
+_ROOM = 3500
+"""How many results there is memory for while they wait for an earlier item that takes long; an item in
+flight takes the room of three of them."""
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -53,7 +54,7 @@ class _Places:
         self._ended = 0
         self._queued = False
         self._running = asyncio.Semaphore(window)
-        self.taken = asyncio.Semaphore(self._most + _FINISHED)
+        self.taken = asyncio.Semaphore(self._most + max(self._most // 2, _ROOM - 3 * self._most))
 
     async def take(self) -> None:
         """Wait until one more item may begin."""
