@@ -390,6 +390,18 @@ def test_what_begins_with_a_choice_is_one(text):
     assert (outcome.preference, outcome.method) == (pytest.approx(0.75), "logprobs")
 
 
+def test_words_are_no_choice_whatever_the_usage_says():
+    """A usage that cannot be right is replaced, and some servers count nothing at all."""
+    said = ChatReply(text="I'm sorry.", choice_logprobs=(-9.2, -12.5))
+    outcome, _ = judge(said, model=LogprobsModel, labels="logprobs")
+    assert (outcome.kind, outcome.reason) == ("abstention", "unparsed")
+
+
+def test_a_model_that_writes_nothing_is_taken_by_its_log_probabilities_and_its_note_is_kept():
+    outcome, _ = judge(ChatReply(choice_logprobs=(0.0, 0.0), note="cut"), model=LogprobsModel)
+    assert (outcome.preference, outcome.raw) == (0.5, "cut")
+
+
 def test_a_verdict_in_words_is_read_where_no_choice_was_written():
     outcome, _ = judge(logprobs(-9.2, -12.5, text="Response B is better."), model=LogprobsModel)
     assert (outcome.preference, outcome.method) == (0.0, "verdict")

@@ -44,10 +44,12 @@ class ChatReply(Record):
     ``choice_logprobs`` has one natural log-probability per choice of the request, or is None when the
     provider gives none (then ``text`` holds what the model wrote). ``finish_reason``: ``stop``,
     ``length`` (cut at ``max_tokens``), ``refusal`` (the model declined, or a content filter did).
-    ``served_model`` and ``fingerprint`` are what the provider says it ran.
+    ``served_model`` and ``fingerprint`` are what the provider says it ran. ``note`` is what is to be
+    kept of how a reply without text came about.
     """
 
     text: str = ""
+    note: str = ""
     choice_logprobs: tuple[float, ...] | None = None
     finish_reason: Literal["stop", "length", "refusal"] = "stop"
     usage: Usage = Usage()

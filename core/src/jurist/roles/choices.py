@@ -16,7 +16,7 @@ def chose(reply: ChatReply, choices: Sequence[str]) -> bool:
     Of a model that goes on to write "I'm sorry …", they only say which choice is the less absurd. A model
     that reads its prompt and writes nothing, as local ones do, says nothing else.
     """
-    said = reply.text.strip() if reply.usage.completion_tokens else ""
+    said = reply.text.strip()
     begun = any(re.match(rf"{re.escape(choice)}(?![A-Za-z0-9])", said) for choice in choices)
     return reply.choice_logprobs is not None and (begun or not said)
 

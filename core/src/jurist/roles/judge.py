@@ -212,7 +212,7 @@ def _soft(reply: ChatReply, usage: Usage) -> Judgment | Abstention:
     if distribution is None:
         detail = "none of the choices has a probability"
         return Abstention(reason="unparsed", detail=detail, raw=reply.text, usage=usage)
-    return Judgment(preference=distribution[0], method="logprobs", raw=reply.text, usage=usage)
+    return Judgment(preference=distribution[0], method="logprobs", raw=reply.text or reply.note, usage=usage)
 
 
 def _not_chosen(reply: ChatReply, usage: Usage) -> Abstention:

@@ -95,4 +95,4 @@ def _expected(reply: ChatReply) -> Score | Abstention:
 
 def _scored(score: float, reply: ChatReply, usage: Usage) -> Score:
     value = 2 * (score - LOW) / (HIGH - LOW) - 1
-    return Score(value=value, metrics={"score": score}, raw=reply.text, usage=usage)
+    return Score(value=value, metrics={"score": score}, raw=reply.text or reply.note, usage=usage)

@@ -31,12 +31,12 @@ _POSITIONS = 512
 def score_choices(loaded: LoadedModel, batch: Sequence[Item]) -> list[ChatReply]:
     """One reply per item, with the log-probability of each of its choices.
 
-    Its text, which is kept as the outcome's ``raw``, says how much of the prompt was left out.
+    Its note, which is kept as the outcome's ``raw``, says how much of the prompt was left out.
     """
     totals = choice_logprobs(loaded, batch)
     return [
         ChatReply(
-            text=f"[… {item.left_out} tokens of the prompt left out …]" if item.left_out else "",
+            note=f"[… {item.left_out} tokens of the prompt left out …]" if item.left_out else "",
             choice_logprobs=tuple(row),
             usage=Usage(prompt_tokens=len(item.prompt)),
             served_model=loaded.name,

@@ -35,7 +35,7 @@ class TransformersOptions(Options):
     Jinja text; ``chat_template_kwargs`` are variables for it, such as ``enable_thinking: false``.
     ``max_length`` overrides the context length that the checkpoint states. A longer prompt is refused; with
     ``too_long: shorten`` one with choices loses the middle of its longest paragraphs, which the prompt says
-    in their place and the reply in its text. With ``dtype: auto`` it is float32 on a CPU and the
+    in their place and the reply in its note. With ``dtype: auto`` it is float32 on a CPU and the
     checkpoint's own elsewhere. A batch has at most ``batch_size`` requests and ``batch_tokens`` tokens, with
     padding and with what may be generated.
     """
