@@ -117,6 +117,7 @@ def test_export_prints_a_line_of_json_for_each_reply(
     usage = {"prompt_tokens": 1000, "completion_tokens": 20, "usd": 0.5, "seconds": 2.0}
     reply = {
         "text": "你好 2",
+        "note": "",
         "choice_logprobs": None,
         "finish_reason": "stop",
         "usage": usage,
