@@ -293,3 +293,14 @@ def test_a_disk_that_is_really_full(jurist: Jurist, tmp_path: Path, rows: Rows) 
         assert len(rows(disk / "run" / "stages" / "01-compare" / "judgments.jsonl")) == 150
     finally:
         subprocess.run(["umount", str(disk)], check=True)
+
+
+def test_a_plan_ends_as_the_run_does_that_is_refused(jurist: Jurist, tmp_path: Path) -> None:
+    generator = {"use": "openai", "model": "of-nobody", "base_url": "http://127.0.0.1:9/v1"}
+    recipe = write_recipe(tmp_path, budget={"usd": 1}, stages=[{**GOOD["stages"][0], "generator": generator}])
+    planned, run = jurist("plan", recipe, "--out", "out"), jurist("run", recipe, "--out", "out")
+    assert "$1: the run will not begin" in planned.stdout
+    assert (tmp_path / "out/plan.json").exists()
+    Refusal(run).names("a cap of $1 cannot be held", "stages.compare.generator: the price of 'openai'")
+    assert planned.stderr.endswith(run.stderr)
+    Refusal(planned)

@@ -24,7 +24,7 @@ from jurist.judges.of_judges import inner_references
 from jurist.judges.orders import BothOrders, inside
 from jurist.options import LocalPath, Options
 from jurist.planning.planner import plan
-from jurist.preflight import check, check_prices
+from jurist.preflight import check, check_start
 from jurist.recipe import Recipe
 from jurist.records import (
     Abstention,
@@ -561,7 +561,7 @@ def test_a_plan_counts_the_judges_inside(
 
 
 async def test_a_cap_in_dollars_asks_for_the_prices_of_chat_models_inside(
-    source: Any, write_rows: Write, monkeypatch: pytest.MonkeyPatch
+    source: Any, write_rows: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Priceless(ScriptedChatModel):
         def price(self) -> Any:
@@ -574,7 +574,7 @@ async def test_a_cap_in_dollars_asks_for_the_prices_of_chat_models_inside(
     judge = {"use": "cascade", "judges": ["chat", {"use": "priceless", "name": "p"}]}
     checked = check(recipe(pairs(write_rows), judge), source)
     with pytest.raises(UsageError, match=r"judges\.0\.judges\.1: the price of 'p' is not known"):
-        await check_prices(checked, source, 1.0)
+        await check_start(checked, source, tmp_path, 1.0)
 
 
 # --- the contract --------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TypeVar, cast
 
 from jurist.artifacts import Artifacts, StageArtifact
@@ -65,12 +66,33 @@ def check(recipe: Recipe, source: ComponentSource) -> Checked:
     return Checked(recipe, constitution, tuple(stages), tuple(handed), tuple(overlaps(stages)))
 
 
-async def check_prices(checked: Checked, source: ComponentSource, max_usd: float) -> None:
-    """Refuse a cap in dollars that could not be held, since nobody knows what some model costs.
+async def check_start(
+    checked: Checked, source: ComponentSource, folder: Path, max_usd: float | None = None
+) -> None:
+    """Refuse a run that could not keep its word in ``folder``, or could not hold a cap of ``max_usd``.
 
     Raises:
-        UsageError: names all chat models whose price is not known, and where the recipe has them.
+        UsageError: names all anchors that are the run's own, or all chat models whose price is not known, and
+            where the recipe has them.
     """
+    faults = [fault for stage in checked.stages for fault in stage.faults_in(folder)]
+    if faults:
+        raise UsageError.of_faults(
+            f"recipe '{checked.recipe.name}' cannot run in {folder}",
+            faults,
+            hint="run it in another folder: --out DIR",
+        )
+    if max_usd is not None and (faults := await _price_faults(checked, source)):
+        raise UsageError.of_faults(
+            f"a cap of ${max_usd:g} cannot be held",
+            faults,
+            hint="give each a price: {input: …, output: …} (USD per million tokens), or cap tokens instead: "
+            "budget: {tokens: …} or --max-tokens",
+        )
+
+
+async def _price_faults(checked: Checked, source: ComponentSource) -> list[str]:
+    """The chat models whose price is not known."""
     models = UnmeteredModels()
     faults = []
     try:
@@ -86,13 +108,7 @@ async def check_prices(checked: Checked, source: ComponentSource, max_usd: float
                         faults.append(f"{place}: the price of '{each.label}' is not known")
     finally:
         await models.close()
-    if faults:
-        raise UsageError.of_faults(
-            f"a cap of ${max_usd:g} cannot be held",
-            faults,
-            hint="give each a price: {input: …, output: …} (USD per million tokens), or cap tokens instead: "
-            "budget: {tokens: …} or --max-tokens",
-        )
+    return faults
 
 
 def load_constitution(recipe: Recipe) -> Constitution:

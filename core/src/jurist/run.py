@@ -23,7 +23,7 @@ from jurist.events import Events
 from jurist.files.jsonl import write_json
 from jurist.fingerprint import file_digest
 from jurist.fit import check_fit
-from jurist.preflight import Checked, base_policy, check, check_prices
+from jurist.preflight import Checked, base_policy, check, check_start
 from jurist.recipe import Recipe
 from jurist.records import content_id
 from jurist.run_directory import (
@@ -99,15 +99,7 @@ async def execute(
     events = events or Events()
     caps = recipe.budget
     max_usd = caps.usd if max_usd is None else max_usd
-    if max_usd is not None:
-        await check_prices(checked, source, max_usd)
-    faults = [fault for stage in checked.stages for fault in stage.faults_in(folder)]
-    if faults:
-        raise UsageError.of_faults(
-            f"recipe '{recipe.name}' cannot run in {folder}",
-            faults,
-            hint="run it in another folder: --out DIR",
-        )
+    await check_start(checked, source, folder, max_usd)
     make_directory(folder)
     budget = Budget(max_usd=max_usd, max_tokens=caps.tokens if max_tokens is None else max_tokens)
     with Ledger(folder / "ledger.sqlite") as ledger:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import click
@@ -23,22 +24,26 @@ def plan(recipe: str, overrides: tuple[str, ...], out: Path | None, no_plugin: t
     Checks all of the recipe, and calls nothing. Beside it stands what people would cost for the same labels.
     The numbers are kept as plan.json in the folder --out, by default runs/NAME as of jurist run: the
     report of the run holds what it came to against them. A run of other settings keeps its own.
+    Where jurist run would not begin, this ends with its error and code 2.
     """
     from jurist.files.jsonl import write_json
-    from jurist.planning.planner import plan as plan_of
+    from jurist.planning.planner import make_plan
+    from jurist.preflight import check, check_start
     from jurist.recipe import Recipe
     from jurist.records import content_id
     from jurist.run_directory import make_directory
     from jurist.run_files import RECIPE, RunFiles
     from jurist_registry.plan_text import plan_text
 
-    loaded = Recipe.load(recipe, overrides)
-    planned = plan_of(loaded, Registry.discover(disabled=no_plugin))
+    loaded, registry = Recipe.load(recipe, overrides), Registry.discover(disabled=no_plugin)
+    checked = check(loaded, registry)
+    planned = asyncio.run(make_plan(checked, registry))
     click.echo(plan_text(planned))
     folder = run_folder(loaded, recipe, out)
     if (folder / RECIPE).exists() and content_id(RunFiles.read(folder).recipe) != planned.settings:
         click.echo(f"\nnot kept: {folder} is a run of other settings", err=True)
-        return
-    make_directory(folder)
-    write_json(folder / "plan.json", planned.model_dump(mode="json"))
-    click.echo(f"\nkept: {folder / 'plan.json'}", err=True)
+    else:
+        make_directory(folder)
+        write_json(folder / "plan.json", planned.model_dump(mode="json"))
+        click.echo(f"\nkept: {folder / 'plan.json'}", err=True)
+    asyncio.run(check_start(checked, registry, folder, loaded.budget.usd))
