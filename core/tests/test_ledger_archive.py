@@ -347,6 +347,32 @@ def test_pruning_failures_forgets_all_or_those_of_one_component(folder: Path) ->
     assert len(list(archive.replies())) == 22
 
 
+def test_what_failed_tries_cost_is_counted_exported_and_told_before_they_are_forgotten(folder: Path) -> None:
+    with Ledger(folder / "ledger.sqlite") as ledger:
+        ledger.log_failure("g1", "generator", "cut", Usage(usd=0.25, prompt_tokens=30, completion_tokens=4))
+        ledger.log_failure("j1", "judge", "cut", Usage(usd=0.5, prompt_tokens=6))
+        charged = ledger.charged()
+    archive = LedgerArchive(folder)
+    assert archive.stats().charged == charged == Usage(usd=0.75, prompt_tokens=40)
+    costs = [(row["usd"], row["tokens"]) for row in archive.failures("generator")]
+    assert costs == [(0, 0), (0, 0), (0.25, 34)]
+    removed = archive.prune(component="generator", failures=True)
+    assert removed == Removal("failures", "generator", 3, Usage(usd=0.25, prompt_tokens=34))
+    assert archive.stats().charged == Usage(usd=0.5, prompt_tokens=6)
+
+
+def test_failed_tries_of_an_earlier_version_cost_nothing_that_is_known(tmp_path: Path) -> None:
+    Ledger.open(tmp_path / "ledger.sqlite").close()
+    with closing(sqlite3.connect(tmp_path / "ledger.sqlite")) as connection:
+        for column in ("usd", "tokens"):
+            connection.execute(f"ALTER TABLE failures DROP COLUMN {column}")
+        connection.execute("INSERT INTO failures VALUES (1, 'k', 'judge', '503')")
+        connection.commit()
+    archive = LedgerArchive(tmp_path)
+    assert archive.stats().charged == Usage()
+    assert list(archive.failures()) == [{"at": 1, "key": "k", "component": "judge", "error": "503"}]
+
+
 def test_pruning_asks_first_and_keeps_everything_at_a_no(folder: Path) -> None:
     archive = LedgerArchive(folder)
     asked: list[Removal] = []

@@ -16,9 +16,9 @@ from jurist.engine.ledger import BatchEntry, Ledger
 from jurist.records import Usage
 
 STATS = """\
-component  calls  failed tries  prompt tokens  completion tokens     USD  mean s  median s  95% s
-generator      1             1              0                  0  0.0000       -         -      -
-judge          3            12          3,000                 60  1.5000    2.00      2.00   3.00
+component  calls  failed tries  prompt tokens  completion tokens   USD  mean s  median s  95% s
+generator      1             1              0                  0  0.00       -         -      -
+judge          3            12          3,000                 60  1.50    2.00      2.00   3.00
 in all: $1.50, 3,060 tokens, 4 calls
 
 failed tries, the most frequent first:
@@ -179,6 +179,18 @@ def test_prune_forgets_nothing_without_a_yes(
     assert jurist("ledger", "prune", "run", "--component", "judge") == code
     assert capsys.readouterr().out == ("nothing was forgotten\n" if code == 0 else "")
     assert keys(folder) == ["j1", "j2", "j3", "g"]
+
+
+def test_what_failed_tries_cost_is_shown_and_told_before_they_are_forgotten(
+    jurist: Any, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with Ledger(folder / "ledger.sqlite") as ledger:
+        ledger.log_failure("g", "generator", "cut", Usage(usd=0.25, prompt_tokens=3000))
+    assert jurist("ledger", "stats", "run") == 0
+    assert "  billed: $0.25, 3,000 tokens, which counts towards the budget too\n" in capsys.readouterr().out
+    assert jurist("ledger", "prune", "run", "--failures", "--yes") == 0
+    billed = "(billed $0.25, 3,000 tokens, which no longer counts towards the budget)"
+    assert capsys.readouterr().out == f"forgotten: 14 failed tries {billed}\n"
 
 
 def test_prune_with_yes_does_not_ask(jurist: Any, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -17,7 +17,7 @@ from jurist.options import near_miss
 from jurist.records import Usage
 
 _REPLIES = "SELECT key, component, reply, prompt_tokens, completion_tokens, usd, seconds FROM replies"
-_FAILURES = "SELECT at, key, component, error FROM failures"
+_FAILURES = "SELECT * FROM failures"  # files of earlier versions lack some columns
 _COST = f"""
 SELECT COUNT(*), CAST(TOTAL({possible("prompt_tokens")}) AS INTEGER),
     CAST(TOTAL({possible("completion_tokens")}) AS INTEGER), TOTAL({possible("usd")}),
@@ -27,7 +27,7 @@ FROM replies"""
 
 @dataclass(frozen=True)
 class Removal:
-    """How many replies, failed tries or open batches pruning removes, and what the replies cost."""
+    """How many replies, failed tries or open batches pruning removes, and what replies or tries cost."""
 
     what: Literal["replies", "failures", "batches"]
     component: str | None
@@ -71,13 +71,13 @@ class LedgerArchive:
             yield {"key": key, "component": name, "reply": said, "usage": usage.model_dump()}
 
     def failures(self, component: str | None = None) -> Iterator[dict[str, Any]]:
-        """Every failed try, oldest first: when (seconds since 1970), the key, the component, the error.
+        """Every failed try, oldest first: ``at`` (seconds since 1970), key, component, error, usd, tokens.
 
         Raises:
             UsageError: no component is called so.
         """
-        for at, key, name, error in self._rows(_FAILURES, component):
-            yield {"at": at, "key": key, "component": name, "error": error}
+        for row in self._rows(_FAILURES, component):
+            yield dict(row)
 
     def prune(
         self,
@@ -132,8 +132,9 @@ class LedgerArchive:
                 hint="free as much space on the disk as it takes, then run the same command again",
             ) from error
 
-    def _rows(self, query: str, component: str | None) -> Iterator[tuple[Any, ...]]:
+    def _rows(self, query: str, component: str | None) -> Iterator[sqlite3.Row]:
         with self._reading() as connection:
+            connection.row_factory = sqlite3.Row
             where, values = _condition(connection, component)
             yield from connection.execute(f"{query}{where} ORDER BY rowid", values)
 
@@ -213,8 +214,9 @@ def _removal(
         (open_ones,) = connection.execute(f"SELECT COUNT(*) FROM batches{where}").fetchone()
         return Removal("batches", None, open_ones, Usage())
     if failures:
-        (tries,) = connection.execute(f"SELECT COUNT(*) FROM failures{where}", values).fetchone()
-        return Removal("failures", component, tries, Usage())
+        query = f"SELECT COUNT(*), TOTAL(usd), TOTAL(tokens) FROM failures{where}"
+        tries, usd, tokens = connection.execute(query, values).fetchone()
+        return Removal("failures", component, tries, Usage(usd=usd, prompt_tokens=int(tokens)))
     calls, prompt, completion, usd, seconds = connection.execute(f"{_COST}{where}", values).fetchone()
     usage = Usage(prompt_tokens=prompt, completion_tokens=completion, usd=usd, seconds=seconds)
     return Removal("replies", component, calls, usage)

@@ -91,10 +91,15 @@ class BatchCounts(Record):
 
 
 class LedgerStats(Record):
-    """All of it. ``bytes`` is the size of the file, with what was not yet moved into it."""
+    """All of it.
+
+    ``charged`` is what failed tries cost, tokens of prompts and answers together; ``bytes`` the size of the
+    file, with what was not yet moved into it.
+    """
 
     components: tuple[ComponentStats, ...]
     failures: tuple[FailureGroup, ...]
+    charged: Usage
     models: tuple[ServedModel, ...]
     batches: BatchCounts
     bytes: int
@@ -115,6 +120,7 @@ class LedgerStats(Record):
                 counts[name].stats(name, failed[name]) for name in sorted(counts.keys() | failed.keys())
             ),
             failures=_most_frequent(groups),
+            charged=_charged(connection),
             models=tuple(
                 ServedModel(component=component, model=model, fingerprint=fingerprint, calls=calls)
                 for (component, model, fingerprint), calls in models.most_common()
@@ -185,6 +191,14 @@ def _most_frequent(groups: dict[str, Counter[str]]) -> tuple[FailureGroup, ...]:
         FailureGroup(text=text, tries=by.total(), components=tuple(sorted(by))) for text, by in groups.items()
     ]
     return tuple(sorted(found, key=lambda group: (-group.tries, group.text)))
+
+
+def _charged(connection: sqlite3.Connection) -> Usage:
+    """What failed tries cost; a ledger of a version that did not count it has no such columns."""
+    if "usd" not in {row[1] for row in connection.execute("PRAGMA table_info(failures)")}:
+        return Usage()
+    usd, tokens = connection.execute("SELECT TOTAL(usd), TOTAL(tokens) FROM failures").fetchone()
+    return Usage(usd=usd, prompt_tokens=int(tokens))
 
 
 def _batches(connection: sqlite3.Connection) -> BatchCounts:

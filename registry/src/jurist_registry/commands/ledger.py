@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from jurist.money import in_usd
 from jurist.records import Usage
 from jurist_registry.commands.run_folder import RunFolder
 from jurist_registry.progress import cost_text
@@ -122,7 +123,9 @@ def prune(run: Path, component: str | None, failures: bool, batches: bool, yes: 
 def _removal_text(removal: Removal) -> str:
     whose = f" of {removal.component}" if removal.component else ""
     if removal.what == "failures":
-        return f"{_count(removal.count, 'failed try', 'failed tries')}{whose}"
+        tries = f"{_count(removal.count, 'failed try', 'failed tries')}{whose}"
+        cost = _charge_text(removal.usage)
+        return f"{tries} (billed {cost}, which no longer counts towards the budget)" if cost else tries
     if removal.what == "batches":
         given_up = _count(removal.count, "batch", "batches")
         return (
@@ -142,6 +145,8 @@ def _stats_text(found: LedgerStats) -> str:
         lines += [_failure_text(group) for group in found.failures[:_SHOWN]]
     if len(found.failures) > _SHOWN:
         lines.append(f"  and {len(found.failures) - _SHOWN:,} other causes")
+    if billed := _charge_text(found.charged):
+        lines.append(f"  billed: {billed}, which counts towards the budget too")
     if found.models:
         lines += ["", "replies by the model that served:"]
         lines += [_model_text(served) for served in found.models]
@@ -174,7 +179,7 @@ def _row(stats: ComponentStats) -> tuple[str, ...]:
         f"{stats.failed_tries:,}",
         f"{stats.usage.prompt_tokens:,}",
         f"{stats.usage.completion_tokens:,}",
-        f"{stats.usage.usd:,.4f}",
+        in_usd(stats.usage.usd),
         *seconds,
     )
 
@@ -182,6 +187,12 @@ def _row(stats: ComponentStats) -> tuple[str, ...]:
 def _failure_text(group: FailureGroup) -> str:
     text = group.text if len(group.text) <= _WIDTH else f"{group.text[:_WIDTH]}…"
     return f"  {group.tries:,} of {', '.join(group.components)}: {text}"
+
+
+def _charge_text(charged: Usage) -> str:
+    """What failed tries cost; empty where nothing is known of that."""
+    tokens = charged.prompt_tokens + charged.completion_tokens
+    return f"${in_usd(charged.usd)}, {tokens:,} tokens" if charged.usd or tokens else ""
 
 
 def _model_text(served: ServedModel) -> str:
