@@ -18,9 +18,10 @@ export LITELLM_LOCAL_MODEL_COST_MAP ?= True
 demo: .venv/installed
 	$(BIN)/python -m jurist_demo
 
+# Two at a time, as on the two cores that suffice; each takes 1 GB, and what it starts as much again.
 test: .venv/installed
-	$(BIN)/python -m pytest -q -m "not slow and not browser"
-	$(BIN)/python -m pytest -q -m "slow and not browser"
+	$(BIN)/python -m pytest -q -n 2 --dist worksteal -m "not slow and not browser"
+	$(BIN)/python -m pytest -q -n 2 --dist worksteal -m "slow and not browser"
 
 test-browser: .venv/installed
 	$(BIN)/python -m pytest -q -m browser plugins/review/tests
