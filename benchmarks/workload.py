@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ KEY = "sk-planted-0123456789abcdef"
 LATENCY = 0.2
 
 _MODELS = {"openai": "simulated", "litellm": "hosted_vllm/simulated", "anthropic": "claude-haiku-4-5"}
+_CLIENTS = {"openai": "aiohttp", "litellm": "litellm", "anthropic": "anthropic"}
+"""What the plugins import with their first call."""
 _GOOD = "(good) Keep it cool and dry, at about half charge, and away from metal. "
 _BAD = "Anywhere will do, really; a battery is a battery, whatever people may say. "
 
@@ -55,9 +58,7 @@ class Job:
         judge: dict[str, Any] = {
             "use": self.use,
             "name": "judge",
-            "model": {"openai": "simulated", "litellm": "hosted_vllm/simulated"}.get(
-                self.use, "claude-haiku-4-5"
-            ),
+            "model": _MODELS[self.use],
             "api_key": "${BENCHMARK_KEY}",
             "labels": "verdict",
             "price": {"input": 0.25, "output": 2.0, "batch": 0.5},
@@ -75,7 +76,12 @@ class Job:
 
 def start(job: Job) -> subprocess.Popen[str]:
     """A child process that carries out ``job``, on a core of its own."""
-    settings = {"recipe": job.recipe(), "folder": str(job.folder), "max_usd": job.max_usd}
+    settings = {
+        "recipe": job.recipe(),
+        "use": job.use,
+        "folder": str(job.folder),
+        "max_usd": job.max_usd,
+    }
     return subprocess.Popen(
         [sys.executable, __file__, json.dumps(settings)],
         stdout=subprocess.PIPE,
@@ -117,6 +123,8 @@ def _carry_out(settings: Mapping[str, Any]) -> dict[str, Any]:
     # The report is a work of its own, after the labelling.
     registry = Registry.discover(disabled=("review",))
     recipe, folder = Recipe.of(settings["recipe"]), Path(settings["folder"])
+    # Imports count for nobody: neither for plain aiohttp nor for other tools.
+    import_module(_CLIENTS[settings["use"]])
     imported, cpu = time.time(), time.process_time()
     stopped, summary = False, {}
     try:

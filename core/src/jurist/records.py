@@ -46,16 +46,22 @@ Reason = Literal[
 
 def content_id(*parts: Any) -> str:
     """Sixteen hex digits that depend on nothing but ``parts`` (JSON values or records)."""
-    plain = [part.model_dump(mode="json") if isinstance(part, BaseModel) else part for part in parts]
-    return hashlib.sha256(canonical_json(plain)).hexdigest()[:16]
+    return hashlib.sha256(canonical_json(parts)).hexdigest()[:16]
 
 
 def canonical_json(value: Any) -> bytes:
-    """``value`` as JSON that depends on nothing but its content."""
+    """``value``, of JSON values and records, as JSON that depends on nothing but its content."""
     return _ENCODER.encode(value).encode("utf-8", "surrogatepass")
 
 
-_ENCODER = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+def _plain(value: Any) -> Any:
+    """A record as JSON values."""
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="json")
+    raise TypeError(f"{value!r} is neither a JSON value nor a record")
+
+
+_ENCODER = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"), default=_plain)
 
 
 class Record(BaseModel):
@@ -103,7 +109,9 @@ class Prompt(Record):
 
     messages: tuple[Message, ...] = Field(min_length=1)
     tags: tuple[str, ...] = ()
-    metadata: dict[str, JsonValue] = {}
+    metadata: dict[str, JsonValue] = Field(
+        default_factory=dict
+    )  # a plain {} would be copied deeply each time
 
     @model_validator(mode="before")
     @classmethod

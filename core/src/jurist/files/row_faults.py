@@ -27,17 +27,19 @@ class RowFaults:
 
     def of(self, number: int, row: Any, check: Callable[[Any], T]) -> T | None:
         """What ``check`` makes of the row in line ``number``, or None when it found faults."""
-        place = f"{self._path.name}:{number}"
         try:
             return check(row)
         except ValidationError as error:
-            found = [fault_line(entry, (), place) for entry in error.errors()]
+            found = [fault_line(entry, (), self._place(number)) for entry in error.errors()]
         except ValueError as error:
-            found = [f"{place}: {error}"]
+            found = [f"{self._place(number)}: {error}"]
         room = _SHOWN - len(self._lines)
         self._lines += found[:room]
         self._more += len(found[room:])
         return None
+
+    def _place(self, number: int) -> str:
+        return f"{self._path.name}:{number}"
 
     def raise_if_any(self) -> None:
         """Raise one error with every fault.

@@ -26,6 +26,7 @@ Verdict = Literal["a", "b", "tie"]
 PREFERENCE: MappingProxyType[Verdict, float] = MappingProxyType({"a": 1.0, "tie": 0.5, "b": 0.0})
 """Verdict → P(A is better)."""
 
+_WORD = re.compile(r"\w")
 _SHORT = 80
 """Characters up to which a text is remembered with its verdict."""
 
@@ -125,6 +126,8 @@ class _Reader:
                 yield _Found(line.start(), line.end(), self._verdict(found), formal=True)
 
     def _statements(self, plain: str, start: int) -> Iterator[_Found]:
+        if _WORD.search(plain, start) is None:
+            return
         for match in self.grammar.better.finditer(plain, start):
             before = plain[max(0, match.start() - _BEFORE) : match.start()]
             compared = phrases.COMPARED_WITH.search(before) is not None
@@ -207,4 +210,4 @@ def _beside(plain: str, earlier: _Found, last: _Found) -> bool:
     between = plain[earlier.end : last.start]
     if earlier is last or phrases.RETRACTED.search(between):
         return False
-    return "\n" not in between or not re.search(r"\w", between)
+    return "\n" not in between or not _WORD.search(between)
