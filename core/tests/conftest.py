@@ -11,7 +11,7 @@ import pytest
 
 from jurist.component import Component
 from jurist.errors import UsageError
-from jurist.options import near_miss
+from jurist.near_names import near_miss
 
 FAKES = {
     "chat_model": {"chat": "ScriptedChatModel"},

@@ -7,7 +7,8 @@ from typing import Annotated, Literal
 import pytest
 from pydantic import Field, ValidationError, field_validator
 
-from jurist.options import Options, faults_of
+from jurist.fault_lines import faults_of
+from jurist.options import Options
 
 
 class Price(Options):
@@ -29,6 +30,7 @@ class Settings(Options):
     price: Price | None = None
     prices: tuple[Price, ...] = ()
     either: str | Price | Square = ""
+    many: dict[str, list[str | Price]] | None = None
     shape: Annotated[Round | Square, Field(discriminator="kind")] = Round(kind="round")
 
     @field_validator("name")
@@ -48,7 +50,7 @@ class Settings(Options):
         (
             {"siz": 1},
             "here.siz: unknown option; did you mean 'size'? "
-            "(known: either, name, price, prices, shape, size)",
+            "(known: either, many, name, price, prices, shape, size)",
         ),
         (
             {"price": {"promt": 1}},
@@ -60,15 +62,23 @@ class Settings(Options):
             "here.shape: unknown kind 'squar'; did you mean 'square'? (known: round, square)",
         ),
         ({"shape": {}}, "here.shape.kind: required, but not given"),
+        ({"shape": {"kind": "round", "x": 1}}, "here.shape.x: unknown option (known: kind)"),
+        ({"prices": 3}, "here.prices: Input should be a list (given: 3)"),
+        ({"price": 3}, "here.price: Input should be a mapping (given: 3)"),
+        ({"either": 5}, "here.either: Input should be a valid string or a mapping (given: 5)"),
+        (
+            {"either": {"promt": 1}},
+            "here.either.promt: unknown option; did you mean 'prompt'? (known: completion, prompt)",
+        ),
+        ({"either": {"kind": "square", "x": 1}}, "here.either.x: unknown option (known: kind)"),
+        (
+            {"many": {"a": [{"prompt": []}]}},
+            "here.many.a.0.prompt: Input should be a valid number (given: [])",
+        ),
+        ({"many": {"a": ["", 4]}}, "here.many.a.1: Input should be a valid string or a mapping (given: 4)"),
     ],
 )
 def test_a_fault_says_what_is_wrong_and_what_was_given(row, line):
     with pytest.raises(ValidationError) as caught:
         Settings.model_validate(row)
     assert faults_of(caught.value, Settings.model_fields, "here") == [line]
-
-
-def test_where_a_type_does_not_say_which_model_is_meant_no_names_are_guessed() -> None:
-    with pytest.raises(ValidationError) as caught:
-        Settings.model_validate({"either": {"promt": 1}})
-    assert "here.either.Price.promt: unknown option" in faults_of(caught.value, Settings.model_fields, "here")

@@ -202,7 +202,7 @@ def test_without_prompts_there_is_nothing_to_divide() -> None:
     assert "stages.0.split: needs prompts to divide; set 'prompts:' in the recipe" in text
     wrong = faults(block(COMPARE, split=True), prompts={"path": "p", "part": "half"})
     assert "split" not in wrong
-    assert "recipe.prompts.PromptSource.part" in wrong
+    assert "recipe.prompts.part: Input should be a list" in wrong
 
 
 @pytest.mark.parametrize("part", [[0, 2], [3, 2], [-1, -1]])

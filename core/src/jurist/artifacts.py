@@ -9,7 +9,7 @@ from typing import Literal, get_args
 from pydantic import Field, JsonValue
 
 from jurist.errors import UsageError
-from jurist.options import near_miss
+from jurist.near_names import near_miss
 from jurist.records import Record
 from jurist.stage_settings import Reference
 from jurist.train_jobs import ArtifactKind

@@ -18,7 +18,7 @@ from pydantic import Field, StringConstraints, ValidationError, field_validator,
 from jurist.errors import UsageError
 from jurist.files.missing import missing_hint
 from jurist.files.yaml_text import load_yaml
-from jurist.options import near_miss
+from jurist.near_names import near_miss
 from jurist.records import Finding, Record
 
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]

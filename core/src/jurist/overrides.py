@@ -8,7 +8,7 @@ import yaml
 
 from jurist.errors import UsageError
 from jurist.files.yaml_text import load_yaml
-from jurist.options import nearest
+from jurist.near_names import nearest
 from jurist.rounds import called, is_block
 
 

@@ -12,7 +12,7 @@ from jurist.artifacts import Artifacts, StageArtifact
 from jurist.constitution import Constitution
 from jurist.contracts import ChatModel
 from jurist.errors import JuristError, PluginError, UsageError
-from jurist.options import nearest
+from jurist.near_names import nearest
 from jurist.planning.rehearsal import UnmeteredModels
 from jurist.recipe import Recipe, resolve_path
 from jurist.selection import ComponentSource, Selection, select

@@ -21,12 +21,14 @@ from pydantic import Field, JsonValue, ValidationError, field_validator
 
 from jurist.artifacts import ARTIFACTS
 from jurist.errors import UsageError
+from jurist.fault_lines import faults_of
 from jurist.files.missing import missing_hint
 from jurist.files.yaml_text import load_yaml
-from jurist.options import Options, fault_line, nearest
+from jurist.near_names import nearest
+from jurist.options import Options
 from jurist.overrides import apply_override
 from jurist.rounds import Unrolled
-from jurist.stage_settings import SETTINGS, AnyStage, PromptSource, Reference
+from jurist.stage_settings import AnyStage, PromptSource, Reference
 
 
 class Budget(Options):
@@ -154,15 +156,6 @@ def _read_yaml(path: Path) -> dict[str, Any]:
 
 
 def _faults(error: ValidationError, places: Sequence[str]) -> list[str]:
-    """Readable faults, each once; those inside a stage say where it is written, and name its settings."""
-    faults = []
-    for entry in error.errors():
-        loc = entry["loc"]
-        model: type[Options] = Recipe
-        where = "recipe"
-        if len(loc) >= 2 and loc[0] == "stages":
-            model = SETTINGS.get(str(loc[2]), Recipe) if len(loc) > 2 else Recipe
-            where = places[int(loc[1])]
-            loc = loc[3:]
-        faults.append(fault_line({**entry, "loc": loc}, model.model_fields, where))
-    return list(dict.fromkeys(faults))
+    """Readable faults, each once; those of a stage say where it is written."""
+    lines = faults_of(error, Recipe.model_fields, "recipe")
+    return [re.sub(r"^recipe\.stages\.(\d+)", lambda stage: places[int(stage[1])], line) for line in lines]

@@ -8,7 +8,8 @@ from typing import Any
 
 from pydantic import Field, ValidationError
 
-from jurist.options import Options, faults_of
+from jurist.fault_lines import faults_of
+from jurist.options import Options
 
 REFERENCES = frozenset(
     {

@@ -14,9 +14,10 @@ from jurist.contracts import BatchChatModel, Contract
 from jurist.engine.batches import Batching
 from jurist.engine.limits import Limits
 from jurist.errors import PluginError, UsageError
+from jurist.fault_lines import faults_of, unknown_option
 from jurist.fingerprint import settings_fingerprint
 from jurist.judges.of_judges import JudgeOfJudges, judges_inside
-from jurist.options import Options, fault_line, faults_of, holds_components
+from jurist.options import Options, holds_components
 from jurist.recipe import expand, resolve_path
 from jurist.records import content_id
 from jurist.roles import ROLES
@@ -188,11 +189,7 @@ def _validate(models: list[type[Options]], given: Any, where: str) -> tuple[list
     if not isinstance(given, Mapping):
         return [], [f"{where}: must be a mapping of options"]
     known = {name: field for model in models for name, field in model.model_fields.items()}
-    faults = [
-        fault_line({"type": "extra_forbidden", "loc": (name,), "input": None, "msg": ""}, known, where)
-        for name in given
-        if name not in known
-    ]
+    faults = [unknown_option(name, known, where) for name in given if name not in known]
     options: list[Options] = []
     for model in models:
         mine = {name: value for name, value in given.items() if name in model.model_fields}

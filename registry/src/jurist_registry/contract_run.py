@@ -16,7 +16,8 @@ from pydantic import JsonValue, ValidationError
 
 from jurist.contracts import CONTRACTS, Contract
 from jurist.errors import ContractError, UsageError
-from jurist.options import faults_of, near_miss, nearest
+from jurist.fault_lines import faults_of
+from jurist.near_names import near_miss, nearest
 
 _TEST_FILE = '''"""Generated: the contract tests of {target}."""
 

@@ -11,7 +11,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from jurist.errors import UsageError
-from jurist.options import near_miss
+from jurist.near_names import near_miss
 
 GROUP = "jurist"
 VARIABLE = "JURIST_PLUGINS"

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from jurist.options import near_miss
+from jurist.near_names import near_miss
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import pluggy
 from jurist.component import Component
 from jurist.contracts import CONTRACTS
 from jurist.errors import PluginError, UsageError
-from jurist.options import near_miss
+from jurist.near_names import near_miss
 from jurist_registry.catalogue import CATALOGUE
 from jurist_registry.discovery import InstalledPlugin, installed_plugins, only_from, select
 from jurist_registry.plugin import IN_PROCESS, BrokenPlugin, Plugin, load, load_installed, new_manager

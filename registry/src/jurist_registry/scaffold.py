@@ -12,7 +12,7 @@ from packaging.version import Version
 
 from jurist.contracts import CONTRACTS
 from jurist.errors import UsageError
-from jurist.options import near_miss
+from jurist.near_names import near_miss
 
 _SUMMARIES = {
     "chat_model": "Repeats what it is told.",

@@ -12,7 +12,8 @@ from jurist.constitution import Principle
 from jurist.contracts import Judge
 from jurist.errors import UsageError
 from jurist.fingerprint import file_digest
-from jurist.options import Options, near_miss
+from jurist.near_names import near_miss
+from jurist.options import Options
 from jurist.records import Abstention, Comparison, JudgeOutcome, Judgment
 from jurist_replay.recording import Recording, load_items
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import Field, ValidationError, model_validator
 
 from jurist.errors import UsageError
+from jurist.fault_lines import faults_of
 from jurist.files.jsonl import read_rows
-from jurist.options import fault_line
 from jurist.records import Comparison, Message, Prompt, Record, Response
 
 Verdict = Literal["A", "B", "tie"]
@@ -115,7 +115,7 @@ def load_items(path: Path) -> list[Item]:
                 raise row
             item = Item.model_validate(row)
         except ValidationError as error:
-            faults += [fault_line(entry, _fields(entry), place) for entry in error.errors()]
+            faults += faults_of(error, Item.model_fields, place)
             continue
         except ValueError as error:
             faults.append(f"{place}: {error}")
@@ -147,7 +147,3 @@ def _as_shown(item: Item) -> Iterator[tuple[str, str, float | None]]:
             yield vote.judge, comparison.id, preference
         if vote.order != "ab" and swapped.id != comparison.id:
             yield vote.judge, swapped.id, None if preference is None else 1 - preference
-
-
-def _fields(entry: Any) -> list[str]:
-    return list(Item.model_fields) if len(entry["loc"]) == 1 else []

@@ -10,7 +10,8 @@ from pydantic import Field, field_validator
 from jurist.aggregators.votes import Votes
 from jurist.contracts import Aggregator
 from jurist.errors import UsageError
-from jurist.options import Options, near_miss
+from jurist.near_names import near_miss
+from jurist.options import Options
 from jurist.records import ROUNDING, Comparison, Decision, JudgeOutcome, Judgment, Reason
 
 

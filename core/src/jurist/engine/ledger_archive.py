@@ -13,7 +13,7 @@ from typing import Any, Literal
 from jurist.engine.ledger import Ledger, possible
 from jurist.engine.ledger_stats import LedgerStats
 from jurist.errors import UsageError
-from jurist.options import near_miss
+from jurist.near_names import near_miss
 from jurist.records import Usage
 
 _REPLIES = "SELECT key, component, reply, prompt_tokens, completion_tokens, usd, seconds FROM replies"

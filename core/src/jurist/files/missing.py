@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from jurist.options import nearest
+from jurist.near_names import nearest
 
 
 def missing_hint(path: Path) -> str | None:

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from jurist.errors import UsageError
-from jurist.options import fault_line
+from jurist.fault_lines import faults_of
 
 T = TypeVar("T")
 
@@ -30,7 +30,7 @@ class RowFaults:
         try:
             return check(row)
         except ValidationError as error:
-            found = [fault_line(entry, (), self._place(number)) for entry in error.errors()]
+            found = faults_of(error, (), self._place(number))
         except ValueError as error:
             found = [f"{self._place(number)}: {error}"]
         room = _SHOWN - len(self._lines)

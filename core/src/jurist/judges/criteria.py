@@ -13,7 +13,8 @@ from jurist.constitution import Principle, Text
 from jurist.contracts import Judge
 from jurist.judges.combined import mean_of, silence_of
 from jurist.judges.of_judges import JudgeOfJudges, JudgeReference
-from jurist.options import Options, near_miss
+from jurist.near_names import near_miss
+from jurist.options import Options
 from jurist.records import Comparison, JudgeOutcome, Judgment
 from jurist.templates import Language, language_of
 

@@ -15,7 +15,7 @@ from functools import lru_cache
 from typing import Literal
 
 from jurist.constitution import Principle
-from jurist.options import near_miss
+from jurist.near_names import near_miss
 from jurist.records import Prompt
 from jurist.templates.chinese import CHINESE
 from jurist.templates.english import ENGLISH

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from jurist.options import nearest
+from jurist.near_names import nearest
 
 
 def roster_faults(roster: Mapping[str, str], asked: Mapping[str, str]) -> list[str]:

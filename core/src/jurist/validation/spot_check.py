@@ -13,7 +13,7 @@ from pydantic import ConfigDict
 from jurist.errors import UsageError
 from jurist.files.jsonl import read_lines, read_rows, write_json, write_lines
 from jurist.files.row_faults import RowFaults
-from jurist.options import near_miss
+from jurist.near_names import near_miss
 from jurist.records import Abstention, Message, OnFlip, Record
 from jurist.run_files import RunFiles, StageFolder
 from jurist.stage_records import Judged

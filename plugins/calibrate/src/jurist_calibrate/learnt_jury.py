@@ -13,8 +13,9 @@ from pydantic import Field, JsonValue, ValidationError
 
 from jurist.contracts import LearntAggregator
 from jurist.errors import UsageError
+from jurist.fault_lines import faults_of
 from jurist.fingerprint import file_digest
-from jurist.options import Options, faults_of
+from jurist.options import Options
 from jurist.records import Comparison, Decision, JudgeOutcome, Record
 from jurist.validation.labelled import LabelledItem
 from jurist_calibrate.roster import check_roster, check_voters

@@ -9,7 +9,7 @@ from functools import cached_property
 
 from jurist.contracts import Aggregator
 from jurist.errors import UsageError
-from jurist.options import near_miss
+from jurist.near_names import near_miss
 from jurist.validation.labelled import LabelledItem
 from jurist.validation.result import Thresholds, Validation
 from jurist_validate.agreement import DEFINITIONS, mean_of_orders

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from jurist.errors import UsageError
-from jurist.options import near_miss
+from jurist.near_names import near_miss
 from jurist_registry.registry import Registry
 
 if TYPE_CHECKING:

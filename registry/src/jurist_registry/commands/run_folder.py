@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from jurist.errors import UsageError
-from jurist.options import nearest
+from jurist.near_names import nearest
 from jurist.run_files import STATE
 
 _SHOWN = 10

@@ -198,7 +198,7 @@ def _measure_recorded(given: dict[str, Any], registry: Registry) -> None:
 def _thresholds(given: dict[str, Any]) -> Thresholds:
     from pydantic import ValidationError
 
-    from jurist.options import faults_of
+    from jurist.fault_lines import faults_of
     from jurist.validation.result import Thresholds
 
     try:

@@ -19,7 +19,8 @@ from pydantic_core import PydanticSerializationError
 from jurist.component import COMMON_SETTINGS
 from jurist.contracts import Contract
 from jurist.errors import ContractError, ProviderError
-from jurist.options import Operational, Options, faults_of, is_secret
+from jurist.fault_lines import faults_of
+from jurist.options import Operational, Options, is_secret
 from jurist.records import Record
 
 Item = TypeVar("Item")

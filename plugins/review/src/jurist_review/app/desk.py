@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from jurist.errors import UsageError
-from jurist.options import near_miss
+from jurist.near_names import near_miss
 from jurist.run_files import RunFiles, StageFolder
 from jurist_review.app.index import Index, Reading
 from jurist_review.app.indexed_rows import Rows

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, requires, version
 from importlib.util import find_spec
 
-from jurist.options import near_miss
+from jurist.near_names import near_miss
 from jurist_trl.options import TrainingOptions
 from jurist_trl.training.publishing import unreachable
 
