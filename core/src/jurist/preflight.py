@@ -162,25 +162,12 @@ class _Findings:
         source: ComponentSource,
     ) -> None:
         """Check one stage, given what earlier stages make, and add what it makes."""
-        where = f"stages.{stage.name}"
         if isinstance(stage, TrainStage) and self.of(lambda: stage.trainer(source)) is None:
             self._unknown.append(stage.name)
             return
-        before = len(self._faults)
-        for place, kind, reference in stage.references():
-            if reference in self._unknown:
-                continue
-            component = self.of(lambda p=place, r=reference: _component(p, r, artifacts))  # type: ignore[misc]
-            if component is not None:
-                self.of(lambda p=place, k=kind, c=component: _selected(k, c, artifacts, source, p))  # type: ignore[misc]
+        sound = self._components_hold(stage, artifacts, source)
         if isinstance(stage, TrainStage):
-            told = {reference for _, _, reference in stage.references() if isinstance(reference, str)}
-            for name in () if self._unknown else stage.inputs():
-                if name not in told:
-                    kinds = stage.kinds().get(name)
-                    self.of(lambda n=name, k=kinds: artifacts.get(n, where, k))  # type: ignore[misc]
-        unknown = any(reference in self._unknown for _, _, reference in stage.references())
-        sound = len(self._faults) == before and not unknown
+            self._of_inputs(stage, artifacts)
         if isinstance(stage, ValidateStage) and not (
             sound and self.holds(lambda: stage.prepare(artifacts, source, constitution))
         ):
@@ -193,18 +180,43 @@ class _Findings:
                     self.of(lambda: stage.aggregator_faults(artifacts, source, constitution)) or []
                 )
         made = stage.makes()
-        if made is None:
-            return
-        if isinstance(stage, TrainStage) and stage.base() is None:
-            if stage.settings.model in self._unknown:
-                self._unknown.append(stage.name)
-            self._faults += self.of(lambda: _model_faults(stage, artifacts, source)) or []
-            # A policy that will be trained answers through the same component as the one it starts from.
-            start = _start(stage, artifacts)
-            if made.kind == "policy":
-                component = {"use": start} if isinstance(start, str) else start
-                made = made.model_copy(update={"component": component})
-        artifacts.add(stage.name, made)
+        if isinstance(stage, TrainStage) and made is not None and stage.base() is None:
+            made = self._trained(stage, made, artifacts, source)
+        if made is not None:
+            artifacts.add(stage.name, made)
+
+    def _components_hold(self, stage: Stage, artifacts: Artifacts, source: ComponentSource) -> bool:
+        """Whether all components of a stage are known, and nothing is wrong with them."""
+        before = len(self._faults)
+        for place, kind, reference in stage.references():
+            if reference in self._unknown:
+                continue
+            component = self.of(lambda p=place, r=reference: _component(p, r, artifacts))  # type: ignore[misc]
+            if component is not None:
+                self.of(lambda p=place, k=kind, c=component: _selected(k, c, artifacts, source, p))  # type: ignore[misc]
+        unknown = any(reference in self._unknown for _, _, reference in stage.references())
+        return len(self._faults) == before and not unknown
+
+    def _of_inputs(self, stage: TrainStage, artifacts: Artifacts) -> None:
+        """Check that earlier stages make what a trainer reads, but for components, which are told already."""
+        told = {reference for _, _, reference in stage.references() if isinstance(reference, str)}
+        for name in () if self._unknown else stage.inputs():
+            if name not in told:
+                kinds = stage.kinds().get(name)
+                self.of(lambda n=name, k=kinds: artifacts.get(n, f"stages.{stage.name}", k))  # type: ignore[misc]
+
+    def _trained(
+        self, stage: TrainStage, made: StageArtifact, artifacts: Artifacts, source: ComponentSource
+    ) -> StageArtifact:
+        """What a training makes that starts from a policy, which must be one that can be trained."""
+        if stage.settings.model in self._unknown:
+            self._unknown.append(stage.name)
+        self._faults += self.of(lambda: _model_faults(stage, artifacts, source)) or []
+        if made.kind != "policy":
+            return made
+        # A policy that will be trained answers through the same component as the one it starts from.
+        start = _start(stage, artifacts)
+        return made.model_copy(update={"component": {"use": start} if isinstance(start, str) else start})
 
     def raise_if_any(self, name: str) -> None:
         """Raise one error with every fault, each once."""
