@@ -39,6 +39,8 @@ AGGREGATORS = {
 class FakeSource:
     """The fakes of ``jurist.testing`` under short names, core's judges of judges and its aggregators."""
 
+    hooks = None
+
     def __init__(self) -> None:
         self.known: dict[tuple[str, str], Component] = {}
         for kind, named in FAKES.items():

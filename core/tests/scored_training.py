@@ -186,6 +186,8 @@ class Together(Trainer):
 class Source:
     """The components of this module, and fakes to score with."""
 
+    hooks = None
+
     known: ClassVar[dict[tuple[str, str], str]] = {
         ("trainer", "steps"): "scored_training:Steps",
         ("trainer", "together"): "scored_training:Together",

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import re
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
+import pluggy
 import pytest
 import yaml
 from pydantic import SecretStr
 
+from jurist import hookimpl, hookspecs
 from jurist.chat import ChatReply, ChatRequest, Sampling
 from jurist.contracts import ChatModel, Generator, Trainer
 from jurist.errors import BudgetStop, ProviderError, UsageError
@@ -347,6 +350,56 @@ def test_a_secret_written_into_a_recipe_is_refused_and_one_by_name_is_never_stor
     assert stored["policy"]["key"] == "${TEST_KEY}"
 
 
+def test_a_model_without_its_key_is_found_before_the_first_stage_but_not_where_replies_are_at_hand(
+    source: Any, write_rows: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source.offer("chat_model", "locked", f"{__name__}:LockedModel")
+    asked = recipe(write_rows("p"), COMPARE, EVALUATE, policy="locked")
+    with pytest.raises(
+        UsageError, match=r"cannot run: 1 fault\n  - stages\.evaluate\..*: no key\."
+    ) as caught:
+        run(asked, tmp_path / "run", source)
+    assert "export LOCKED_KEY=…" in str(caught.value)
+    assert not (tmp_path / "run").exists()
+    monkeypatch.setenv("LOCKED_KEY", "k")
+    run(asked, tmp_path / "run", source)
+    monkeypatch.delenv("LOCKED_KEY")
+    assert all(stage.skipped for stage in run(asked, tmp_path / "run", source).stages)
+
+
+def test_the_folder_of_another_recipe_is_refused_and_left_as_it_is(
+    source: Any, write_rows: Write, tmp_path: Path
+) -> None:
+    run(recipe(write_rows("p"), EVALUATE, name="one"), tmp_path / "run", source)
+    before = (tmp_path / "run/run.json").read_text()
+    with pytest.raises(UsageError, match="a run of recipe 'one' is in it") as caught:
+        run(recipe(write_rows("p"), COMPARE, name="two"), tmp_path / "run", source)
+    assert "--out DIR" in str(caught.value)
+    assert (tmp_path / "run/run.json").read_text() == before
+    with pytest.raises(UsageError, match="VARIABLE_OF_NOBODY is not set") as caught:
+        run(
+            recipe(write_rows("p"), EVALUATE, policy={"use": "chat", "replies": ["${VARIABLE_OF_NOBODY}"]}),
+            tmp_path,
+            source,
+        )
+    assert "stages.evaluate.policies.chat" in str(caught.value) or "policy.replies.0: " in str(caught.value)
+
+
+def test_plugins_of_the_source_follow_the_run(source: Any, write_rows: Write, tmp_path: Path) -> None:
+    class Follower:
+        @hookimpl
+        def jurist_run_finished(self, status: str) -> None:
+            seen.append(status)
+
+    seen: list[str] = []
+    plugins = pluggy.PluginManager("jurist")
+    plugins.add_hookspecs(hookspecs)
+    plugins.register(Follower())
+    source.hooks = plugins.hook
+    run(recipe(write_rows("p"), EVALUATE), tmp_path / "run", source)
+    assert seen == ["done"]
+
+
 def test_prompts_that_the_policy_cannot_take_are_found_before_the_first_call(
     source: Any, write_rows: Write, tmp_path: Path
 ) -> None:
@@ -404,6 +457,14 @@ class ModelWithPath(ChatModel):
 
     async def complete(self, request: ChatRequest) -> ChatReply:
         return ChatReply(text=f"{self.options.model} says hello")
+
+
+class LockedModel(ModelWithPath):
+    """Needs a key of the environment."""
+
+    def check_access(self) -> None:
+        if "LOCKED_KEY" not in os.environ:
+            raise ProviderError("no key.", fatal=True, hint="export LOCKED_KEY=…")
 
 
 class KeyOptions(Options):

@@ -125,6 +125,7 @@ async def test_the_worker_ends_when_its_parent_is_killed(source: Any, job: Train
         from jurist.train_jobs import TrainJob
         from jurist.training.worker import TrainerWorker
         class Source:
+            hooks = None
             def find(self, kind, name):
                 return Component("odd", "odd_trainers:Odd", "").collected(kind, "test")
         job = TrainJob.model_validate_json({job.model_dump_json()!r})

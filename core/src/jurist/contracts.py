@@ -113,6 +113,15 @@ class ChatModel(Contract):
             ProviderError: the call failed.
         """
 
+    def check_access(self) -> None:
+        """See to it that it can be called at all: that it has its key. Makes no call.
+
+        A run asks this before it begins, unless it has replies already, which may be all it needs.
+
+        Raises:
+            ProviderError: it lacks something; the hint says how to give it that.
+        """
+
     async def misfit(self, request: ChatRequest) -> str | None:
         """Why this request can never be answered (it exceeds the context), or None; makes no call.
 

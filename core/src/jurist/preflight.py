@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,10 +11,11 @@ from typing import TypeVar, cast
 from jurist.artifacts import Artifacts, StageArtifact
 from jurist.constitution import Constitution
 from jurist.contracts import ChatModel
-from jurist.errors import JuristError, PluginError, UsageError
+from jurist.errors import JuristError, PluginError, ProviderError, UsageError
 from jurist.near_names import nearest
 from jurist.planning.rehearsal import UnmeteredModels
 from jurist.recipe import Recipe, resolve_path
+from jurist.run_files import LEDGER, RECIPE, STATE, RunFiles
 from jurist.selection import ComponentSource, Selection, select
 from jurist.stage_settings import Reference
 from jurist.stages import STAGES, Stage
@@ -69,20 +70,53 @@ def check(recipe: Recipe, source: ComponentSource) -> Checked:
 async def check_start(
     checked: Checked, source: ComponentSource, folder: Path, max_usd: float | None = None
 ) -> None:
-    """Refuse a run that could not keep its word in ``folder``, or could not hold a cap of ``max_usd``.
+    """Refuse a run that could not keep its word in ``folder``, make its calls, or hold a cap of ``max_usd``.
 
     Raises:
-        UsageError: names all anchors that are the run's own, or all chat models whose price is not known, and
-            where the recipe has them.
+        UsageError: the folder is that of another recipe; or names all anchors that are the run's own, all
+            chat models that lack something, or all whose price is not known.
     """
+    _check_folder(checked, folder)
+    asked = list(_chat_models(checked, source))
+    models = UnmeteredModels()
+    try:
+        if not (folder / LEDGER).exists():  # else it may well have every answer that is needed
+            _check_access(checked.recipe, asked, models)
+        if max_usd is not None:
+            _check_prices(asked, models, max_usd)
+    finally:
+        await models.close()
+
+
+def _check_folder(checked: Checked, folder: Path) -> None:
     faults = [fault for stage in checked.stages for fault in stage.faults_in(folder)]
+    if other := _other_recipe(checked.recipe, folder):
+        faults.append(f"a run of recipe '{other}' is in it")
     if faults:
-        raise UsageError.of_faults(
-            f"recipe '{checked.recipe.name}' cannot run in {folder}",
-            faults,
-            hint="run it in another folder: --out DIR",
-        )
-    if max_usd is not None and (faults := await _price_faults(checked, source)):
+        what = f"recipe '{checked.recipe.name}' cannot run in {folder}"
+        raise UsageError.of_faults(what, faults, hint="run it in another folder: --out DIR")
+
+
+def _check_access(recipe: Recipe, asked: Iterable[tuple[str, Selection]], models: UnmeteredModels) -> None:
+    faults = []
+    for place, selection in asked:
+        if cast(type[ChatModel], selection.implementation).check_access is ChatModel.check_access:
+            continue  # it needs nothing, and to build it may take long
+        try:
+            cast(ChatModel, models.of(selection)).check_access()
+        except ProviderError as error:
+            faults.append("\n    ".join(f"{place}: {error}".splitlines()))
+    if faults:
+        raise UsageError.of_faults(f"recipe '{recipe.name}' cannot run", faults)
+
+
+def _check_prices(asked: Iterable[tuple[str, Selection]], models: UnmeteredModels, max_usd: float) -> None:
+    faults = [
+        f"{place}: the price of '{selection.label}' is not known"
+        for place, selection in asked
+        if cast(ChatModel, models.of(selection)).price() is None
+    ]
+    if faults:
         raise UsageError.of_faults(
             f"a cap of ${max_usd:g} cannot be held",
             faults,
@@ -91,24 +125,25 @@ async def check_start(
         )
 
 
-async def _price_faults(checked: Checked, source: ComponentSource) -> list[str]:
-    """The chat models whose price is not known."""
-    models = UnmeteredModels()
-    faults = []
-    try:
-        for stage, artifacts in zip(checked.stages, checked.handed, strict=True):
-            for where, kind, reference in stage.references():
-                start = isinstance(stage, TrainStage) and kind == "chat_model"
-                if kind in ("aggregator", "trainer") or start:
-                    continue  # they make no calls
-                selection = select(kind, artifacts.component(reference), source, where)
-                for place, each in selection.within(where):
-                    model = models.of(each)
-                    if model is not None and model.price() is None:
-                        faults.append(f"{place}: the price of '{each.label}' is not known")
-    finally:
-        await models.close()
-    return faults
+def _other_recipe(recipe: Recipe, folder: Path) -> str | None:
+    """The name of another recipe whose run is in ``folder``."""
+    if not (folder / RECIPE).exists() or not (folder / STATE).exists():
+        return None
+    name = str(RunFiles.read(folder).recipe.get("name", recipe.name))
+    return None if name == recipe.name else name
+
+
+def _chat_models(checked: Checked, source: ComponentSource) -> Iterator[tuple[str, Selection]]:
+    """The chat models that will be asked, each with its place in the recipe."""
+    for stage, artifacts in zip(checked.stages, checked.handed, strict=True):
+        for where, kind, reference in stage.references():
+            start = isinstance(stage, TrainStage) and kind == "chat_model"
+            if kind in ("aggregator", "trainer") or start:
+                continue  # they make no calls
+            selection = select(kind, artifacts.component(reference), source, where)
+            for place, each in selection.within(where):
+                if issubclass(each.implementation, ChatModel):
+                    yield place, each
 
 
 def load_constitution(recipe: Recipe) -> Constitution:

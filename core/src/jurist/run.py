@@ -38,7 +38,7 @@ from jurist.run_directory import (
     write_recipe,
     write_state,
 )
-from jurist.run_files import stage_folder
+from jurist.run_files import LEDGER, stage_folder
 from jurist.selection import ComponentSource, fingerprint_of, select
 from jurist.stage_settings import Reference
 from jurist.stages import Stage, StageContext
@@ -63,8 +63,9 @@ def run(
 ) -> Run:
     """Carry out ``recipe`` in ``folder``, or continue there.
 
-    ``max_usd`` and ``max_tokens`` replace the recipe's caps. ``in_process`` trains in this process
-    instead of a worker. Ctrl-C lets calls in flight finish; a second one does not.
+    ``events`` are told what happens, by default the plugins of ``source``. ``max_usd`` and ``max_tokens``
+    replace the recipe's caps. ``in_process`` trains in this process instead of a worker. Ctrl-C lets calls
+    in flight finish; a second one does not.
 
     Raises:
         UsageError: something is wrong with the recipe or the folder; nothing was spent.
@@ -96,13 +97,13 @@ async def execute(
 ) -> Run:
     """The same as :func:`run`, for programs that have an event loop."""
     checked = check(recipe, source)
-    events = events or Events()
+    events = events or Events(source.hooks)
     caps = recipe.budget
     max_usd = caps.usd if max_usd is None else max_usd
     await check_start(checked, source, folder, max_usd)
     make_directory(folder)
     budget = Budget(max_usd=max_usd, max_tokens=caps.tokens if max_tokens is None else max_tokens)
-    with Ledger(folder / "ledger.sqlite") as ledger:
+    with Ledger(folder / LEDGER) as ledger:
         engine = Engine(ledger, events=events, budget=budget)
         execution = _Execution(checked, folder, source, engine, TrainerWorker(in_process=in_process))
         return await execution.run()

@@ -16,6 +16,7 @@ from jurist.files.yaml_text import load_yaml
 
 STATE = "run.json"
 RECIPE = "recipe.yaml"
+LEDGER = "ledger.sqlite"
 STAGES = "stages"
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, cast
 
+import pluggy
 from pydantic import JsonValue, SecretStr, ValidationError
 
 from jurist.component import COMMON_SETTINGS, Component
@@ -25,7 +26,14 @@ from jurist.stage_settings import Reference
 
 
 class ComponentSource(Protocol):
-    """Where components are looked up by name; the registry is one."""
+    """Where components are looked up by name; the registry is one.
+
+    ``hooks`` are those of the plugins that follow runs, if there are some.
+    """
+
+    @property
+    def hooks(self) -> pluggy.HookRelay | None:
+        """The hooks of plugins, for :class:`jurist.events.Events`."""
 
     def find(self, kind: str, name: str) -> Component:
         """The component of that kind, or a chat model of that name for a role it can play.
@@ -76,7 +84,7 @@ def select(kind: str, reference: Reference, source: ComponentSource, where: str 
     """
     where = where or kind
     written = {"use": reference} if isinstance(reference, str) else reference
-    settings = expanded(written)
+    settings = expanded(written, where)
     component = _found(kind, settings, source, where)
     implementation = component.load()
     role = ROLES.get(kind) if component.kind == "chat_model" and kind != "chat_model" else None
@@ -200,14 +208,22 @@ def _validate(models: list[type[Options]], given: Any, where: str) -> tuple[list
     return options, faults
 
 
-def expanded(value: Any) -> Any:
-    """Settings with ``${NAME}`` and ``package:`` paths resolved."""
+def expanded(value: Any, where: str) -> Any:
+    """Settings with ``${NAME}`` and ``package:`` paths resolved; ``where`` is their place in the recipe.
+
+    Raises:
+        UsageError: a variable is not set, or there is no such package.
+    """
     if isinstance(value, str):
-        return str(resolve_path(value)) if value.startswith("package:") else expand(value)
+        try:
+            return str(resolve_path(value)) if value.startswith("package:") else expand(value)
+        except UsageError as error:
+            error.what = f"{where}: {error.what}"
+            raise
     if isinstance(value, Mapping):
-        return {key: expanded(item) for key, item in value.items()}
+        return {key: expanded(item, f"{where}.{key}") for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [expanded(item) for item in value]
+        return [expanded(item, f"{where}.{number}") for number, item in enumerate(value)]
     return value
 
 

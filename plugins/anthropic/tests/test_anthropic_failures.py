@@ -193,6 +193,12 @@ async def test_a_missing_key_names_its_variable(
     assert error.fatal
     assert "ANTHROPIC_API_KEY" in str(error.hint)
     assert provider.bodies == []
+    model = model_at(provider.url, api_key=None)
+    with pytest.raises(ProviderError, match="needs a key"):
+        model.check_access()
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "k")
+    model.check_access()
+    await model.close()
 
 
 async def test_a_profile_that_is_not_there_is_fatal(

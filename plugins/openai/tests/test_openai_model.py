@@ -260,10 +260,16 @@ async def test_a_wrong_key_ends_the_run_and_names_its_variable() -> None:
 async def test_a_missing_key_is_found_before_the_first_call(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL"):
         monkeypatch.delenv(name, raising=False)
+    model = OpenAIChatModel(OpenAIOptions(model="gpt-5-mini"))
     with pytest.raises(ProviderError) as caught:
-        await OpenAIChatModel(OpenAIOptions(model="gpt-5-mini")).complete(ask())
+        await model.complete(ask())
     assert caught.value.fatal
     assert "OPENAI_API_KEY" in str(caught.value.hint)
+    with pytest.raises(ProviderError, match="needs a key"):
+        model.check_access()
+    OpenAIChatModel(OpenAIOptions(model="own", base_url="http://127.0.0.1:9/v1")).check_access()
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    model.check_access()
 
 
 def test_an_unknown_model_is_told_which_there_are() -> None:

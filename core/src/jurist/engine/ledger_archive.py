@@ -15,6 +15,7 @@ from jurist.engine.ledger_stats import LedgerStats
 from jurist.errors import UsageError
 from jurist.near_names import near_miss
 from jurist.records import Usage
+from jurist.run_files import LEDGER
 
 _REPLIES = "SELECT key, component, reply, prompt_tokens, completion_tokens, usd, seconds FROM replies"
 _FAILURES = "SELECT * FROM failures"  # files of earlier versions lack some columns
@@ -45,7 +46,7 @@ class LedgerArchive:
     """
 
     def __init__(self, folder: Path) -> None:
-        self.path = Path(folder) / "ledger.sqlite"
+        self.path = Path(folder) / LEDGER
         if not self.path.is_file():
             raise UsageError(f"{folder} is not the folder of a run: it has no {self.path.name}.")
 

@@ -224,6 +224,10 @@ class MeteredChatModel(_Metered, ChatModel):
         )
         return self._meter.seen(reply)
 
+    def check_access(self) -> None:
+        """See to it that it can be called at all."""
+        self._meter.inner.check_access()
+
     async def misfit(self, request: ChatRequest) -> str | None:
         """Why this request can never be answered, or None."""
         reason: str | None = await self._meter.inner.misfit(request)

@@ -49,6 +49,14 @@ class AnthropicChatModel(BatchChatModel):
         """The option, or what is known of the model."""
         return self.options.price or self._listing.price
 
+    def check_access(self) -> None:
+        """See to it that there is a key, or other credentials that the client finds.
+
+        Raises:
+            ProviderError: there are none.
+        """
+        self._client = self._client or self._make_client()
+
     async def complete(self, request: ChatRequest) -> ChatReply:
         """Answer one request with one call.
 

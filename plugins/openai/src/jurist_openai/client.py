@@ -29,7 +29,7 @@ class Client:
     """One session with one server; connections are as many as there are calls in flight."""
 
     def __init__(self, options: OpenAIOptions, price: Price | None) -> None:
-        if options.secret is None and options.official:
+        if options.lacks_key:
             raise missing_key(options)
         self._options = options
         self._price = price

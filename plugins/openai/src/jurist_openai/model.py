@@ -65,6 +65,17 @@ class OpenAIChatModel(BatchChatModel):
                 error.hint = await self._names_hint() or error.hint
             raise
 
+    def check_access(self) -> None:
+        """See to it that there is a key where OpenAI's own server is asked.
+
+        Raises:
+            ProviderError: there is none.
+        """
+        if self.options.lacks_key:
+            from jurist_openai.failures import missing_key
+
+            raise missing_key(self.options)
+
     def price(self) -> Price | None:
         """The option, or what OpenAI asks; None for other servers, which may cost or not."""
         if self.options.price is not None or not self.options.official:

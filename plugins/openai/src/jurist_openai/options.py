@@ -73,6 +73,11 @@ class OpenAIOptions(Options):
         return os.environ.get("AZURE_OPENAI_API_KEY" if self.api_version else "OPENAI_API_KEY")
 
     @property
+    def lacks_key(self) -> bool:
+        """Whether it needs a key and has none."""
+        return self.secret is None and self.official
+
+    @property
     def reasons(self) -> bool:
         """Whether the model thinks before it answers."""
         if self.reasoning == "auto":

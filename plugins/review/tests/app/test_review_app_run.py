@@ -35,6 +35,8 @@ DOCUMENTATION = Path(__file__).parents[4] / "docs" / "review.md"
 class Source:
     """The fakes under short names."""
 
+    hooks = None
+
     def find(self, kind: str, name: str) -> Component:
         own, target = COMPONENTS[name]
         return Component(name, target, "a fake").collected(own, "jurist-core 0.1.0")

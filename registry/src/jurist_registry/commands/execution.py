@@ -50,14 +50,11 @@ def carry_out(
     recipe: Recipe, folder: Path, registry: Registry, max_usd: float | None, max_tokens: int | None
 ) -> Run:
     """Run ``recipe`` in ``folder`` with progress on stderr; prints what each stage made and the cost."""
-    from jurist.events import Events
     from jurist.run import run
 
     with Progress(display_on(sys.stderr)) as progress:
         registry.register(progress, "progress")
-        done = run(
-            recipe, folder, registry, events=Events(registry.hooks), max_usd=max_usd, max_tokens=max_tokens
-        )
+        done = run(recipe, folder, registry, max_usd=max_usd, max_tokens=max_tokens)
     for stage in done.stages:
         click.echo(f"{stage.name}: {_made(stage.summary) or 'done'}; in {stage.folder}")
         if "recommendation" in stage.summary:

@@ -14,7 +14,7 @@ from typing import Any, Literal
 from pydantic import ValidationError
 
 from jurist.records import Usage
-from jurist.run_files import RunFiles, StageFolder
+from jurist.run_files import LEDGER, RunFiles, StageFolder
 from jurist_review.progress_file import PLACE, StageProgress
 from jurist_review.samples import shown
 
@@ -126,7 +126,7 @@ def read_state(folder: Path) -> RunState:
         progress=progress,
         metrics=metrics[0] if metrics else {},
         samples=samples,
-        spent=_spent(folder / "ledger.sqlite"),
+        spent=_spent(folder / LEDGER),
         cap=budget.get("usd") if isinstance(budget, dict) else None,
     )
 
