@@ -106,7 +106,7 @@ async def test_the_callbacks_of_a_program_get_their_reports(
     monkeypatch.setattr(litellm, "callbacks", [Listener()])
     with Simulator() as server, Simulator(faults=Faults(server_error=1.0)) as broken:
         await model_at(server.url).complete(ask())
-        with pytest.raises(Exception, match="did not answer"):
+        with pytest.raises(Exception, match="gave no answer"):
             await model_at(broken.url).complete(ask())
         await until(lambda: len(told) == 2)
     assert told == ["success of gpt-4o-mini", "failure of gpt-4o-mini"]

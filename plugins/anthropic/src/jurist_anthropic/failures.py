@@ -131,7 +131,7 @@ class Failures:
     ) -> ProviderError:
         remedies = [hint for pattern, hint in _REMEDIES if re.search(pattern, said)]
         return http_failure(
-            f"{self._model} did not answer{where}",
+            f"{self._model} gave no answer{where}",
             status,
             headers,
             provided_by=PROVIDED_BY,

@@ -50,7 +50,7 @@ class Caller:
     def error(self, error: Exception) -> ProviderError:
         """The ProviderError that tells the engine what to do about ``error``."""
         status = _status(error)
-        what = f"{self.model} did not answer"
+        what = f"{self.model} gave no answer"
         # LiteLLM appends the stack to what was said.
         cause = f"{type(error).__name__}: {error}".partition("Traceback (most recent call last)")[0]
         if status is None:

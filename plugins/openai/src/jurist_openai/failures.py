@@ -40,7 +40,7 @@ def status_error(status: int, headers: Mapping[str, str], body: Any, options: Op
     code, message = _said(body)
     status = next((meant for said, meant in _MEANT.items() if said in message.lower()), status)
     return http_failure(
-        f"{options.model} did not answer",
+        f"{options.model} gave no answer",
         status,
         {name.lower(): value for name, value in headers.items()},
         provided_by=PROVIDED_BY,
