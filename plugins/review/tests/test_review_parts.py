@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+from collections import Counter
 from itertools import pairwise
 
 import pytest
@@ -14,6 +15,8 @@ from jurist.records import Abstention, Critique, Finding, Prompt, Response, Step
 from jurist.stage_records import Evaluated
 from jurist_review import trajectories
 from jurist_review.browsing import Browser
+from jurist_review.charts import confusion_chart, interval_chart, label
+from jurist_review.confusion import Pair
 from jurist_review.curves import MOST_POINTS, curves
 from jurist_review.differences import differences
 from jurist_review.display import dollars, duration, excerpt, number, visible
@@ -218,3 +221,18 @@ def test_examples_hold_every_policy_for_the_same_few_prompts() -> None:
         asked = example.prompt.messages[0].content
         texts = [answer.response.text for answer in example.answers.values()]
         assert texts == [f"base {asked} 0", f"ppo {asked} 0"]
+
+
+def test_names_that_are_cut_to_the_same_label_have_places_of_their_own() -> None:
+    names = [f"{'provider/' * 4}model-{n}-{'instruct-' * 4}" for n in (1, 2)]
+    intervals = interval_chart("t", {name: {"mean": 0.5, "low": 0.4, "high": 0.6} for name in names}).figure
+    square = confusion_chart([Pair((names[0], names[1]), Counter({("A", "A"): 1}))]).figure
+    for axis in (intervals["layout"]["yaxis"], square["layout"]["yaxis"], square["layout"]["xaxis"]):
+        assert axis["tickvals"] == names
+        assert all(len(text) == 40 for text in axis["ticktext"])
+    assert intervals["data"][0]["y"] == square["data"][0]["x"] == square["data"][0]["y"] == names
+
+
+def test_the_end_of_a_long_name_is_in_its_label() -> None:
+    labels = {label(f"meta-llama/Llama-3.3-70B-Instruct-Turbo-version-{n}") for n in (1, 2)}
+    assert labels == {f"meta-llama/Llama-3.3…uct-Turbo-version-{n}" for n in (1, 2)}
