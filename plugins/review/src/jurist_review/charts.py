@@ -20,7 +20,8 @@ from jurist_review.trajectories import Trajectories
 _COLOURS = ("#1f83c9", "#d55e00", "#009e73", "#a65fa0", "#7a7a7a", "#a0622d")
 _DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
 _SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross", "x")
-_LONGEST_LABEL = 40
+_LONGEST_LABEL = 24
+"""Characters of a name beside a chart: on a phone that leaves half of the width."""
 
 
 @dataclass(frozen=True)
