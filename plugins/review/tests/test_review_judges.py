@@ -54,6 +54,13 @@ def test_confusion_counts_verdicts_of_those_who_gave_one() -> None:
     assert by_judges["x", "y"].agreement == wilson(2 / 3, 3, 3)
 
 
+def test_pairs_are_in_the_order_of_the_jury_whoever_was_silent_first() -> None:
+    confusion = Confusion()
+    for outcomes in (said(None, 0.6, 0.3), said(0.9, None, 0.5), said(0.1, 0.2, 0.5)):
+        confusion.add(outcomes)
+    assert [pair.judges for pair in confusion.pairs()] == [("x", "y"), ("x", "z"), ("y", "z")]
+
+
 def test_kappa_is_that_of_scikit_learn() -> None:
     metrics = pytest.importorskip("sklearn.metrics")
     draw = random.Random(5)
