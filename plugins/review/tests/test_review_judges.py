@@ -78,6 +78,27 @@ def test_kappa_is_that_of_scikit_learn() -> None:
     assert same.pairs()[0].kappa is None
 
 
+def test_what_the_judges_inside_a_judge_wrote_is_in_the_report(run_folder: Path, page_of: PageOf) -> None:
+    path = run_folder / "stages/03-compare/judgments.jsonl"
+    inner = {"preference": 0.9, "source": "inner"}
+    halves = tuple(
+        Judgment(
+            preference=0.9,
+            source="repeat",
+            order=order,
+            parts=(
+                Judgment(**inner, order=order, rationale="the sun"),
+                Judgment(**inner, order=order, rationale=f"{order}: the moon"),
+            ),
+        )
+        for order in ("ab", "ba")
+    )
+    outcome = Judgment(preference=0.9, source="repeat", order="both", parts=halves)
+    rows = [Judged.model_validate_json(line) for line in path.read_text().splitlines()]
+    path.write_text("".join(row.model_copy(update={"outcomes": (outcome,)}).to_json() + "\n" for row in rows))
+    assert page_of(run_folder).row("repeat")[-1] == "the sun ab: the moon ba: the moon"
+
+
 def decided(number: int, probability: float, *votes: float) -> Judged:
     comparison = Comparison(
         prompt=Prompt.of(str(number)), response_a=Response(text="a"), response_b=Response(text="b")
