@@ -97,8 +97,8 @@ def test_a_difference_of_means_has_the_textbook_interval() -> None:
 def test_labels_that_changed_are_counted_and_shown(page: Any, run_folder: Path, other: Path) -> None:
     text = " ".join(page.text.split())
     assert (
-        "37 comparisons are in both runs; 6 of them (16.2%) were decided otherwise. 3 are in run 1 · demo "
-        "alone, 1 in run 2 · second alone." in text
+        "In both runs: 37 comparisons; decided otherwise: 6 (16.2%). In run 1 · demo alone: 3, "
+        "in run 2 · second alone: 1." in text
     )
     files = [folder / "stages/03-compare/judgments.jsonl" for folder in (run_folder, other)]
     judged = [[Judged.model_validate_json(line) for line in file.read_text().splitlines()] for file in files]
@@ -150,7 +150,7 @@ def test_three_runs_and_stages_that_only_one_has(run_folder: Path, other: Path, 
     assert "rewrite" in text
     assert "run 3 · demo: not finished" in text
     assert page.row("seed") == ["11", "12", "11"]
-    assert text.count("comparisons are in both runs") == 1
+    assert text.count("In both runs: ") == 1
 
 
 def test_lists_of_settings_are_compared_by_name() -> None:

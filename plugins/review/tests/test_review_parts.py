@@ -19,7 +19,7 @@ from jurist_review.charts import confusion_chart, interval_chart, label
 from jurist_review.confusion import Pair
 from jurist_review.curves import MOST_POINTS, curves
 from jurist_review.differences import differences
-from jurist_review.display import dollars, duration, excerpt, number, visible
+from jurist_review.display import counted, dollars, duration, excerpt, number, visible
 from jurist_review.evaluations import SAMPLES, examples
 from jurist_review.selection import Selection
 
@@ -221,6 +221,10 @@ def test_examples_hold_every_policy_for_the_same_few_prompts() -> None:
         asked = example.prompt.messages[0].content
         texts = [answer.response.text for answer in example.answers.values()]
         assert texts == [f"base {asked} 0", f"ppo {asked} 0"]
+
+
+def test_one_thing_is_not_said_in_the_plural() -> None:
+    assert [counted(n, "vote") for n in (0, 1, 2, 1000)] == ["0 votes", "1 vote", "2 votes", "1,000 votes"]
 
 
 def test_names_that_are_cut_to_the_same_label_have_places_of_their_own() -> None:

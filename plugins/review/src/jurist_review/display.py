@@ -61,6 +61,11 @@ def number(value: object) -> str:
     return text.replace("-", "−")
 
 
+def counted(count: int, noun: str) -> str:
+    """A number of things: their ``noun`` gets an s unless there is one."""
+    return f"{number(count)} {noun}{'' if count == 1 else 's'}"
+
+
 def share(part: float, whole: float) -> str:
     """A part of a whole in per cent; a dash when there is no whole."""
     return percent(part / whole) if whole else "–"

@@ -25,6 +25,7 @@ def environment_of(package: str) -> Environment:
     environment.filters |= {
         "excerpt": display.excerpt,
         "number": display.number,
+        "counted": display.counted,
         "percent": display.percent,
         "dollars": display.dollars,
         "duration": display.duration,

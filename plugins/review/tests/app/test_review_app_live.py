@@ -41,7 +41,7 @@ def test_the_live_view_follows_a_run(make_run: Any, make_judged: Any, make_clien
         "5 of 120",
         "as of 1970-01-01 00:01:45 UTC",
         "$1.25 of $5.00",
-        "3 preferred",
+        "preferred: 3",
         "Comparisons are shown once the sample to vote on is drawn.",
     ):
         assert text in page.text

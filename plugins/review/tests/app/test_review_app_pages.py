@@ -111,12 +111,23 @@ def test_what_the_jury_said_is_hidden_until_the_vote(client: TestClient, desk: D
     waits = client.get(f"/item/{row.id}")
     assert (waits.status_code, waits.headers["location"]) == (303, f"/review?item={item}")
     listed = client.get("/browse?kind=comparison").text
-    assert "20 comparisons that wait for your vote are left out" in listed
+    assert "Left out until your vote: 20 comparisons." in listed
     assert ">100 rows<" in listed
     press(client, "tie", page=client.get(f"/review?item={item}").text)
     shown = client.get(f"/item/{row.id}").text
     assert "decides because of the sun" in shown
     assert ">101 rows<" in client.get("/browse?kind=comparison").text
+
+
+def test_pages_speak_of_one_comparison_in_the_singular(
+    client: TestClient, make_client: Any, desk: Desk
+) -> None:
+    for reviewer in ("ann", "bob"):
+        press(make_client(desk, reviewer), "tie")
+    for _ in range(18):
+        press(client, "tie")
+    assert "Left out until your vote: 1 comparison." in client.get("/browse").text
+    assert "over 1 comparison with two labels or more" in client.get("/reviewers").text
 
 
 def test_no_page_shows_a_waiting_item_to_somebody_without_a_name(desk: Desk, make_client: Any) -> None:
@@ -263,7 +274,7 @@ def test_when_all_is_done_the_page_says_so(client: TestClient, desk: Desk) -> No
     for _ in range(20):
         press(client, "tie")
     page = client.get("/review").text
-    assert "All 20 are done" in page
+    assert "All done: 20 comparisons" in page
     assert "agrees with people on 50.0%" in page
     assert "of all 108 labels" in page
 

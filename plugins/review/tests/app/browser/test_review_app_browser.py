@@ -83,7 +83,7 @@ def test_twenty_votes_by_keyboard_through_a_crash_to_a_validated_jury(
     assert sum(kind == "vote" for kind, _ in labels(run)) == 21  # one was undone
     assert Votes(run).history("compare")[7].note == "a and b are hard to tell apart"
     press(page, "ttttt", done)
-    expect(page.locator("h1")).to_have_text("All 25 are done")
+    expect(page.locator("h1")).to_have_text("All done: 25 comparisons")
     page.get_by_role("link", name="Export the labels").click()
     page.get_by_role("button", name="Add the labels to the run").click()
     expect(page.locator("main")).to_contain_text("25 labels are in")
@@ -155,14 +155,14 @@ def test_the_live_view_changes_by_itself(server: Any, watched: Any, make_run: An
     page: Page = watched.page
     page.goto(server.start())
     page.goto(f"{server.base}/live")
-    expect(page.locator("#live")).to_contain_text("36 preferred")
+    expect(page.locator("#live")).to_contain_text("preferred: 36")
     page.set_viewport_size({"width": 320, "height": 700})
     stages = page.get_by_role("region", name="Stages").last
     stages.focus()
     stages.evaluate("place => { place.scrollLeft = 40 }")
     with (run / "stages/02-compare/judgments.jsonl.part").open("a") as file:
         file.write("".join(each.to_json() + "\n" for each in make_judged(48)[40:]))
-    expect(page.locator("#live")).to_contain_text("44 preferred")
+    expect(page.locator("#live")).to_contain_text("preferred: 44")
     assert page.evaluate("[document.activeElement.ariaLabel, document.activeElement.scrollLeft]") == [
         "Stages",
         40,
