@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 import yaml
 
-from jurist.records import Comparison, Decision, Judgment, Prompt, Response, Trajectory
+from jurist.engine.ledger import Ledger
+from jurist.records import Comparison, Decision, Judgment, Prompt, Response, Trajectory, Usage
 from jurist.stage_records import Judged
 from jurist_review.report import write_report
 
@@ -172,6 +173,13 @@ def test_hostile_text_is_text(run_folder: Path, page_of: PageOf) -> None:
     assert not set("\x00\u202e\u2066") & set(page.text)
     assert "997,000 more characters not shown" in page.text
     assert "x" * 3001 not in page.text
+
+
+def test_what_failed_tries_cost_is_in_the_report(run_folder: Path, page_of: PageOf) -> None:
+    assert "Failed tries" not in page_of(run_folder).text
+    with Ledger(run_folder / "ledger.sqlite") as ledger:
+        ledger.log_failure("key", "judge", "too late", Usage(usd=0.75, prompt_tokens=9))
+    assert "Failed tries cost $0.7500 on top" in page_of(run_folder).text
 
 
 def test_hostile_labels_reach_charts_without_tags(run_folder: Path, page_of: PageOf) -> None:
