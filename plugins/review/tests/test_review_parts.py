@@ -83,6 +83,7 @@ def test_numbers(value: float, text: str) -> None:
 
 def test_amounts_and_durations() -> None:
     assert [dollars(v) for v in (0, 0.00123, 1234.5)] == ["$0.00", "$0.0012", "$1,234.50"]
+    assert dollars(7e-6) == "<$0.0001"
     assert [duration(v) for v in (3.14, 61, 7325)] == ["3.1 s", "1 min 1 s", "2 h 2 min"]
 
 

@@ -77,7 +77,9 @@ def percent(value: float) -> str:
 
 
 def dollars(value: float) -> str:
-    """An amount in US dollars, with more digits when it is small."""
+    """An amount in US dollars, with more digits when it is small; what costs a little is never free."""
+    if 0 < value < 0.0001:
+        return "<$0.0001"
     return f"${value:,.2f}" if value == 0 or value >= 1 else f"${value:.4f}"
 
 
