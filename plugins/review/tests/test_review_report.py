@@ -182,6 +182,14 @@ def test_what_failed_tries_cost_is_in_the_report(run_folder: Path, page_of: Page
     assert "Failed tries cost $0.7500 on top" in page_of(run_folder).text
 
 
+def test_what_never_happened_has_no_bar(run_folder: Path) -> None:
+    path = run_folder / "stages/03-compare/summary.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "preferences": 0}))
+    page = write_report(run_folder, run_folder / "report.html").read_text(encoding="utf-8")
+    assert "width:2.50%" in page
+    assert "width:0.00%" not in page
+
+
 def test_hostile_labels_reach_charts_without_tags(run_folder: Path, page_of: PageOf) -> None:
     hostile_run(run_folder)
     figures = figures_of(page_of(run_folder))
