@@ -135,6 +135,23 @@ def test_keys_do_nothing_in_a_note_or_when_turned_off(server: Any, watched: Any,
     press(page, "a", 0)
 
 
+def test_the_browser_asks_before_it_leaves_a_note_that_is_not_kept(server: Any, watched: Any) -> None:
+    page: Page = watched.page
+    opened(page, server)
+    asked: list[str] = []
+    page.on("dialog", lambda dialog: (asked.append(dialog.type), dialog.accept()))
+    page.keyboard.press("n")
+    page.keyboard.type("kept")
+    page.get_by_role("button", name="Keep the note only").click()
+    expect(page.locator("#said")).to_contain_text("Saved: a note.")
+    page.reload()
+    assert asked == []
+    page.keyboard.press("n")
+    page.keyboard.type("not ")
+    page.reload()
+    assert asked == ["beforeunload"]
+
+
 def test_everything_can_be_done_without_scripts(server: Any, browser: Any, run: Path) -> None:
     context = browser.new_context(java_script_enabled=False)
     page = context.new_page()

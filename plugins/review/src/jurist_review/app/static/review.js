@@ -46,6 +46,12 @@ document.addEventListener("submit", (event) => {
   send(event.target, event.submitter);
 });
 
+// A note that was written and not kept is lost with the page: the browser asks before.
+addEventListener("beforeunload", (event) => {
+  const note = document.getElementById("note");
+  if (note && note.value !== note.defaultValue) event.preventDefault();
+});
+
 document.addEventListener("change", (event) => {
   if (event.target.id === "shortcuts") localStorage.shortcuts = event.target.checked ? "on" : "off";
 });
