@@ -60,6 +60,14 @@ def test_a_vote_is_for_the_response_that_was_shown(client: TestClient, desk: Des
     assert "5 of 20 done" in client.get("/review").text
 
 
+def test_a_vote_is_told_by_the_names_on_the_page(client: TestClient, desk: Desk) -> None:
+    for _ in range(6):
+        item = fields(client.get("/review").text)["item"]
+        press(client, "first")
+        assert "You have voted on this one: A is better." in client.get(f"/review?item={item}").text
+    assert {event.shown for event in desk.votes.history("compare")} == {"ab", "ba"}
+
+
 def test_undo_leads_back_to_the_comparison(client: TestClient, desk: Desk) -> None:
     item = fields(client.get("/review").text)["item"]
     press(client, "first", note="I am not sure")

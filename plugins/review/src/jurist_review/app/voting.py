@@ -66,6 +66,7 @@ class Voting:
             progress=queue.progress(reviewer),
             agreement=with_jury(self._desk.index, queue.stage, labels),
             task=task,
+            vote_text=_text(task.vote) if task and task.vote else "",
             whole=whole,
             request_id=str(uuid.uuid4()),
         )
