@@ -169,7 +169,9 @@ def test_spot_checks_of_people_are_in_the_report(run_folder: Path, page_of: Page
     page = page_of(run_folder)
     assert "People looked at 12 of 36 labels." in page.text
     assert found.accuracy is not None
-    assert f"{found.accuracy.mean:.3f}" in page.text
+    text = " ".join(page.text.split())
+    assert f"They would give {found.accuracy.mean:.1%} [" in text
+    assert f"the jury claims {found.claimed:.1%}." in text
     for stratum in found.strata:
         assert page.row(stratum.stratum)[:2] == [str(stratum.labels), str(stratum.checked)]
     assert "Calibration" in page.text
