@@ -135,6 +135,8 @@ def test_pages_speak_of_one_comparison_in_the_singular(
     for _ in range(18):
         press(client, "tie")
     assert "Left out until your vote: 1 comparison." in client.get("/browse").text
+    said = "19 comparisons with a label that most reviewers gave, 0 on which they disagree."
+    assert said in client.get("/export").text
     assert "over 1 comparison with two labels or more" in client.get("/reviewers").text
 
 
