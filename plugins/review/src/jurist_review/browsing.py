@@ -13,7 +13,7 @@ from jurist_review.display import counted, excerpt, visible, worded
 from jurist_review.selection import Fitting
 
 BYTES = 4_400_000
-"""Of all such data in one page, so that it stays under 10 MB with plotly.js."""
+"""Of all such data in one page, so that it stays under 7 MB with plotly.js."""
 
 _OF_ROWS = 0.4
 """The part of them that is for rows; the rest is for what is seen when a row is opened."""
