@@ -23,6 +23,8 @@ from jurist.validation.result import Thresholds, Validation
 from jurist.validation.spot_check import SpotCheck
 from jurist_review.calibration import AgainstPeople, of_trainer
 from jurist_review.confusion import Confusion
+from jurist_review.jury import winner
+from jurist_review.label_changes import label_changes
 from jurist_review.rows import Problems
 
 ANSWERS = {
@@ -76,6 +78,14 @@ def test_kappa_is_that_of_scikit_learn() -> None:
     same = Confusion()
     same.add(said(0.9, 0.9))
     assert same.pairs()[0].kappa is None
+
+
+def test_a_tie_is_a_tie_however_an_aggregator_says_so() -> None:
+    even = decided(1, 0.5, 0.9, 0.1)
+    undecided = even.model_copy(update={"decision": Decision(status="set_aside", reason="tie")})
+    assert [winner(each) for each in (even, undecided)] == ["a tie"] * 2
+    changes = label_changes([even], [undecided], browsed=1000)
+    assert (changes.shared, changes.changed) == (1, 0)
 
 
 def test_what_the_judges_inside_a_judge_wrote_is_in_the_report(run_folder: Path, page_of: PageOf) -> None:
