@@ -68,6 +68,16 @@ def test_a_vote_is_told_by_the_names_on_the_page(client: TestClient, desk: Desk)
     assert {event.shown for event in desk.votes.history("compare")} == {"ab", "ba"}
 
 
+def test_a_search_without_a_word_is_told_that_it_finds_everything(client: TestClient) -> None:
+    told = "has no word in it"
+    for typed in ("😀", '"', "!? *"):
+        page = client.get("/browse", params={"q": typed, "kind": "comparison"}).text
+        assert told in page
+        assert ">100 rows<" in page
+    for typed in ("", "  ", "tea 😀", "下"):
+        assert told not in client.get("/browse", params={"q": typed}).text
+
+
 def test_undo_leads_back_to_the_comparison(client: TestClient, desk: Desk) -> None:
     item = fields(client.get("/review").text)["item"]
     press(client, "first", note="I am not sure")
