@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from jurist.aggregators.majority import MajorityVote
-from jurist.intervals import estimate, wilson
+from jurist.intervals import Estimate, estimate, wilson
 from jurist.records import Abstention, Comparison, Decision, Judgment, Prompt, Response
 from jurist.stage_records import Judged
 from jurist.stages.compare import preference_of
@@ -21,6 +21,7 @@ from jurist.validation.drift import Drift, JudgeDrift
 from jurist.validation.labelled import LabelledItem, Vote
 from jurist.validation.result import Thresholds, Validation
 from jurist.validation.spot_check import SpotCheck
+from jurist.validation.spot_check_result import CheckedStratum, SpotChecked
 from jurist_review.calibration import AgainstPeople, of_trainer
 from jurist_review.confusion import Confusion
 from jurist_review.jury import winner
@@ -184,11 +185,31 @@ def test_spot_checks_of_people_are_in_the_report(run_folder: Path, page_of: Page
     assert f"the jury claims {found.claimed:.1%}." in text
     for stratum in found.strata:
         assert page.row(stratum.stratum)[:2] == [str(stratum.labels), str(stratum.checked)]
+        assert page.row(stratum.stratum)[2] == f"{stratum.claimed:.1%}"
     assert "Calibration" in page.text
     ece, claimed, right = page.row("the jury")
     assert 0.5 < float(claimed) < 1
     assert right.endswith(tuple(f"n = {n}" for n in range(1, 13)))
     assert 0 <= float(ece) <= 1
+
+
+def test_the_interval_of_a_share_ends_at_one(run_folder: Path, page_of: PageOf) -> None:
+    right = Estimate(mean=0.9, low=0.75, high=1.05, n=10)  # as of labels of which some are ties
+    stratum = CheckedStratum(stratum="mostly", labels=36, checked=10, claimed=0.7, right=right)
+    check = SpotChecked(
+        stage="compare",
+        labels=36,
+        checked=10,
+        claimed=0.7,
+        accuracy=right,
+        strata=(stratum,),
+        skipped=0,
+        replaced=0,
+    )
+    (run_folder / "stages/03-compare/spot_check.json").write_text(check.to_json())
+    page = page_of(run_folder)
+    assert page.row("mostly") == ["36", "10", "70.0%", "90.0% [75.0%, 100.0%]"]
+    assert "They would give 90.0% [75.0%, 100.0%] of all labels" in " ".join(page.text.split())
 
 
 def test_the_calibration_of_a_trainer_is_drawn(run_folder: Path, page_of: PageOf) -> None:
