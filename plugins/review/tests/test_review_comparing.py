@@ -119,6 +119,14 @@ def test_labels_that_changed_are_counted_and_shown(page: Any, run_folder: Path, 
     assert headings[4].startswith("After: ")
 
 
+def test_metrics_that_are_not_drawn_are_counted(run_folder: Path, parsed: Any) -> None:
+    rows = ({"step": step, **{f"metric {n}": step * n for n in range(1, 16)}} for step in (1, 2))
+    path = run_folder / "stages/02-sft/metrics.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    written = write_comparison([run_folder] * 2, run_folder / "x.html")
+    assert "3 more metrics in the table alone." in parsed(written.read_text(encoding="utf-8")).text
+
+
 def test_funnels_judges_costs_and_curves_of_both(page: Any) -> None:
     rows = rows_of(page)
     assert ["prompts", "40 100.0%", "40 100.0%"] in rows

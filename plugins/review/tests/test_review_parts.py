@@ -11,17 +11,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from jurist.intervals import wilson
 from jurist.records import Abstention, Critique, Finding, Prompt, Response, Step, Trajectory
 from jurist.stage_records import Evaluated
 from jurist_review import trajectories
 from jurist_review.browsing import Browser
-from jurist_review.charts import confusion_chart, interval_chart, label
+from jurist_review.calibration import Bin, Reliability
+from jurist_review.charts import confusion_chart, interval_chart, label, reliability_chart, rounds_chart
 from jurist_review.confusion import Pair
 from jurist_review.curves import MOST_POINTS, curves
 from jurist_review.differences import differences
 from jurist_review.display import counted, dollars, duration, excerpt, number, visible
 from jurist_review.evaluations import SAMPLES, examples
 from jurist_review.selection import Selection
+from jurist_review.trajectories import Repaired, Round, Trajectories
 
 
 @settings(deadline=None)
@@ -236,6 +239,17 @@ def test_names_that_are_cut_to_the_same_label_have_places_of_their_own() -> None
         assert axis["tickvals"] == names
         assert all(len(text) == 24 for text in axis["ticktext"])
     assert intervals["data"][0]["y"] == square["data"][0]["x"] == square["data"][0]["y"] == names
+
+
+def test_lines_that_are_not_drawn_are_counted() -> None:
+    raters = [Reliability(str(n), (Bin(0.6, wilson(0.5, 4, 4)),), 0.1) for n in range(8)]
+    assert [reliability_chart(raters[:n]).left_out for n in (1, 6, 8)] == [0, 0, 2]
+    names = [f"principle {n}" for n in range(9)]
+    counted_once = Round(
+        1, known=4, critiques=4, violating=4, principles=Counter(names), asked=Counter(names)
+    )
+    found = Trajectories(4, [counted_once], [], {name: Repaired() for name in names})
+    assert rounds_chart(found).left_out == 4
 
 
 def test_the_end_of_a_long_name_is_in_its_label() -> None:

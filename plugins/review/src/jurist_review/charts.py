@@ -26,11 +26,15 @@ _LONGEST_LABEL = 24
 
 @dataclass(frozen=True)
 class Chart:
-    """A figure, its title, and what it shows in a sentence for those who cannot see it."""
+    """A figure, its title, and what it shows in a sentence for those who cannot see it.
+
+    ``left_out`` lines are in the table beside it alone: more of them could not be told apart.
+    """
 
     title: str
     description: str
     figure: dict[str, Any]
+    left_out: int = 0
 
 
 def interval_chart(title: str, estimates: Mapping[str, Mapping[str, float]]) -> Chart:
@@ -90,6 +94,7 @@ def rounds_chart(trajectories: Trajectories) -> Chart:
         "Violations by round",
         f"Share of texts that violate a principle, by round: {spoken}",
         _figure(traces, layout),
+        left_out=1 + len(trajectories.principles) - len(traces),
     )
 
 
@@ -159,7 +164,8 @@ def reliability_chart(reliabilities: Sequence[Reliability]) -> Chart:
     layout["yaxis"] |= {"title": {"text": "right"}, "tickformat": ".0%", "automargin": True}
     errors = "; ".join(f"{each.name} {each.ece:.3f}" for each in reliabilities)
     spoken = f"Share of right labels by claimed probability; expected calibration error: {errors}"
-    return Chart("Calibration", visible(spoken), _figure(traces, layout))
+    left_out = 1 + len(reliabilities) - len(traces)
+    return Chart("Calibration", visible(spoken), _figure(traces, layout), left_out)
 
 
 def confusion_chart(pairs: Sequence[Pair]) -> Chart:
