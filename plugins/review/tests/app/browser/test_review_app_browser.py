@@ -223,6 +223,23 @@ def test_pages_have_no_serious_fault_of_accessibility(
     watched.errors[:] = [each for each in watched.errors if "404" not in each]
 
 
+def test_tags_make_no_row_of_a_list_tall_on_a_phone(
+    server: Any, watched: Any, make_run: Any, make_judged: Any
+) -> None:
+    rows = make_judged(40)
+    for n, row in enumerate(rows):
+        prompt = row.comparison.prompt.model_copy(update={"tags": ("private", "english", "safety-critical")})
+        rows[n] = row.model_copy(update={"comparison": row.comparison.model_copy(update={"prompt": prompt})})
+    make_run(rows)
+    page: Page = watched.page
+    page.set_viewport_size({"width": 390, "height": 800})
+    opened(page, server)
+    page.goto(f"{server.base}/browse")
+    heights = page.locator("tbody tr").evaluate_all("rows => rows.map((row) => row.offsetHeight)")
+    assert heights
+    assert max(heights) < 90
+
+
 def test_everything_is_reached_by_keyboard(server: Any, watched: Any) -> None:
     page: Page = watched.page
     opened(page, server)
