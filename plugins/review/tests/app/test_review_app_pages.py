@@ -177,6 +177,20 @@ def test_reviewers_have_names_queues_and_sides_of_their_own(client: TestClient, 
     assert "ann ·" in client.get("/review").text
 
 
+def test_a_page_of_another_name_is_told_and_its_vote_counts_for_nobody(
+    client: TestClient, desk: Desk
+) -> None:
+    for name in ("bob", "eve", "joe", "sue"):  # some of them would see the responses the other way round
+        page = client.get("/review").text
+        client.post("/reviewers", data={"name": name})
+        answer = press(client, "first", page=page, note="my long reasoning")
+        assert answer.status_code == 409
+        assert f"and you vote as {name} now" in answer.text
+        assert "my long reasoning</textarea>" in answer.text
+    assert desk.votes.history("compare") == []
+    assert press(client, "first", page=answer.text).status_code == 200
+
+
 def test_history_keeps_what_was_undone(client: TestClient, desk: Desk) -> None:
     item = fields(client.get("/review").text)["item"]
     press(client, "first")

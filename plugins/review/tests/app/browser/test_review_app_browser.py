@@ -116,6 +116,24 @@ def test_a_second_tab_is_told_and_overwrites_nothing(
     press(second, "t", 1)
 
 
+def test_a_tab_of_another_name_is_told_who_votes_now(
+    server: Any, watched: Any, context: BrowserContext, run: Path
+) -> None:
+    page: Page = watched.page
+    opened(page, server)
+    other = context.new_page()
+    other.goto(f"{server.base}/reviewers")
+    other.get_by_label("Your name").fill("bob")
+    other.get_by_role("button", name="Take it").click()
+    expect(other.locator(".who")).to_contain_text("bob")
+    page.keyboard.press("a")
+    expect(page.get_by_role("alert")).to_contain_text("this page was ann's, and you vote as bob now")
+    expect(page.locator(".who")).to_contain_text("bob")
+    assert labels(run) == []
+    press(page, "a", 0)
+    watched.errors.clear()  # the browser complains of the refusal
+
+
 def test_keys_do_nothing_in_a_note_or_when_turned_off(server: Any, watched: Any, run: Path) -> None:
     page: Page = watched.page
     opened(page, server)

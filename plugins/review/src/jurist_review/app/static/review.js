@@ -11,6 +11,7 @@ function show(html) {
     return;
   }
   document.querySelector("main").replaceWith(document.adoptNode(main));
+  document.querySelector("header").replaceWith(document.adoptNode(page.querySelector("header")));
   document.title = page.title;
   said.textContent = page.getElementById("said").textContent;
   prepare();
