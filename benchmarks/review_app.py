@@ -147,7 +147,9 @@ def timed(name: str, limit: float | None, ask: Callable[[], object]) -> None:
 def vote(client: Client) -> None:
     """Vote on the next comparison."""
     page = client.get("/review")
-    fields = dict(re.findall(r'name="(item|seen|request)" value="([^"]*)"', page.split("</form>")[0]))
+    fields = dict(
+        re.findall(r'name="(item|reviewer|seen|request)" value="([^"]*)"', page.split("</form>")[0])
+    )
     assert client.post("/review", {**fields, "do": "tie", "note": "", "tab": str(uuid.uuid4())}) == 303
 
 

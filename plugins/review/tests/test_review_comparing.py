@@ -97,8 +97,8 @@ def test_a_difference_of_means_has_the_textbook_interval() -> None:
 def test_labels_that_changed_are_counted_and_shown(page: Any, run_folder: Path, other: Path) -> None:
     text = " ".join(page.text.split())
     assert (
-        "37 comparisons are in both runs; 6 of them (16.2%) were decided otherwise. 3 are in run 1 · demo "
-        "alone, 1 in run 2 · second alone." in text
+        "In both runs: 37 comparisons; decided otherwise: 6 (16.2%). In run 1 · demo alone: 3, "
+        "in run 2 · second alone: 1." in text
     )
     files = [folder / "stages/03-compare/judgments.jsonl" for folder in (run_folder, other)]
     judged = [[Judged.model_validate_json(line) for line in file.read_text().splitlines()] for file in files]
@@ -117,6 +117,14 @@ def test_labels_that_changed_are_counted_and_shown(page: Any, run_folder: Path, 
     headings = [section[0] for section in data["details"]["0"]]
     assert headings[3].startswith("Before: ")
     assert headings[4].startswith("After: ")
+
+
+def test_metrics_that_are_not_drawn_are_counted(run_folder: Path, parsed: Any) -> None:
+    rows = ({"step": step, **{f"metric {n}": step * n for n in range(1, 16)}} for step in (1, 2))
+    path = run_folder / "stages/02-sft/metrics.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    written = write_comparison([run_folder] * 2, run_folder / "x.html")
+    assert "3 more metrics in the table alone." in parsed(written.read_text(encoding="utf-8")).text
 
 
 def test_funnels_judges_costs_and_curves_of_both(page: Any) -> None:
@@ -150,7 +158,7 @@ def test_three_runs_and_stages_that_only_one_has(run_folder: Path, other: Path, 
     assert "rewrite" in text
     assert "run 3 · demo: not finished" in text
     assert page.row("seed") == ["11", "12", "11"]
-    assert text.count("comparisons are in both runs") == 1
+    assert text.count("In both runs: ") == 1
 
 
 def test_lists_of_settings_are_compared_by_name() -> None:
@@ -208,7 +216,7 @@ def test_hostile_text_is_text(run_folder: Path, other: Path, parsed: Parsed) -> 
         path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     page = parsed(write_comparison([run_folder, other], run_folder / "x.html").read_text(encoding="utf-8"))
     assert not [tag for tag, _ in page.tags if tag == "img"]
-    assert len([kind for kind, _ in page.scripts if kind is None]) == 3
+    assert len([kind for kind, _ in page.scripts if kind is None]) == 2
     assert not [text for kind, text in page.scripts if kind is not None and "</script" in text]
     assert page.text.count("<img src=x onerror=alert(2)>⟨U+202E⟩⟨U+0000⟩ {{ 7*7 }} ![x](//e.example)") > 20
     assert not set("\x00\u202e") & set(page.text)

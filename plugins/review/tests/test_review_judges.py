@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from jurist.aggregators.majority import MajorityVote
-from jurist.intervals import estimate, wilson
+from jurist.intervals import Estimate, estimate, wilson
 from jurist.records import Abstention, Comparison, Decision, Judgment, Prompt, Response
 from jurist.stage_records import Judged
 from jurist.stages.compare import preference_of
@@ -21,8 +21,11 @@ from jurist.validation.drift import Drift, JudgeDrift
 from jurist.validation.labelled import LabelledItem, Vote
 from jurist.validation.result import Thresholds, Validation
 from jurist.validation.spot_check import SpotCheck
+from jurist.validation.spot_check_result import CheckedStratum, SpotChecked
 from jurist_review.calibration import AgainstPeople, of_trainer
 from jurist_review.confusion import Confusion
+from jurist_review.jury import winner
+from jurist_review.label_changes import label_changes
 from jurist_review.rows import Problems
 
 ANSWERS = {
@@ -54,6 +57,13 @@ def test_confusion_counts_verdicts_of_those_who_gave_one() -> None:
     assert by_judges["x", "y"].agreement == wilson(2 / 3, 3, 3)
 
 
+def test_pairs_are_in_the_order_of_the_jury_whoever_was_silent_first() -> None:
+    confusion = Confusion()
+    for outcomes in (said(None, 0.6, 0.3), said(0.9, None, 0.5), said(0.1, 0.2, 0.5)):
+        confusion.add(outcomes)
+    assert [pair.judges for pair in confusion.pairs()] == [("x", "y"), ("x", "z"), ("y", "z")]
+
+
 def test_kappa_is_that_of_scikit_learn() -> None:
     metrics = pytest.importorskip("sklearn.metrics")
     draw = random.Random(5)
@@ -69,6 +79,35 @@ def test_kappa_is_that_of_scikit_learn() -> None:
     same = Confusion()
     same.add(said(0.9, 0.9))
     assert same.pairs()[0].kappa is None
+
+
+def test_a_tie_is_a_tie_however_an_aggregator_says_so() -> None:
+    even = decided(1, 0.5, 0.9, 0.1)
+    undecided = even.model_copy(update={"decision": Decision(status="set_aside", reason="tie")})
+    assert [winner(each) for each in (even, undecided)] == ["a tie"] * 2
+    changes = label_changes([even], [undecided], browsed=1000)
+    assert (changes.shared, changes.changed) == (1, 0)
+
+
+def test_what_the_judges_inside_a_judge_wrote_is_in_the_report(run_folder: Path, page_of: PageOf) -> None:
+    path = run_folder / "stages/03-compare/judgments.jsonl"
+    inner = {"preference": 0.9, "source": "inner"}
+    halves = tuple(
+        Judgment(
+            preference=0.9,
+            source="repeat",
+            order=order,
+            parts=(
+                Judgment(**inner, order=order, rationale="the sun"),
+                Judgment(**inner, order=order, rationale=f"{order}: the moon"),
+            ),
+        )
+        for order in ("ab", "ba")
+    )
+    outcome = Judgment(preference=0.9, source="repeat", order="both", parts=halves)
+    rows = [Judged.model_validate_json(line) for line in path.read_text().splitlines()]
+    path.write_text("".join(row.model_copy(update={"outcomes": (outcome,)}).to_json() + "\n" for row in rows))
+    assert page_of(run_folder).row("repeat")[-1] == "the sun ab: the moon ba: the moon"
 
 
 def decided(number: int, probability: float, *votes: float) -> Judged:
@@ -141,14 +180,36 @@ def test_spot_checks_of_people_are_in_the_report(run_folder: Path, page_of: Page
     page = page_of(run_folder)
     assert "People looked at 12 of 36 labels." in page.text
     assert found.accuracy is not None
-    assert f"{found.accuracy.mean:.3f}" in page.text
+    text = " ".join(page.text.split())
+    assert f"They would give {found.accuracy.mean:.1%} [" in text
+    assert f"the jury claims {found.claimed:.1%}." in text
     for stratum in found.strata:
         assert page.row(stratum.stratum)[:2] == [str(stratum.labels), str(stratum.checked)]
+        assert page.row(stratum.stratum)[2] == f"{stratum.claimed:.1%}"
     assert "Calibration" in page.text
     ece, claimed, right = page.row("the jury")
     assert 0.5 < float(claimed) < 1
     assert right.endswith(tuple(f"n = {n}" for n in range(1, 13)))
     assert 0 <= float(ece) <= 1
+
+
+def test_the_interval_of_a_share_ends_at_one(run_folder: Path, page_of: PageOf) -> None:
+    right = Estimate(mean=0.9, low=0.75, high=1.05, n=10)  # as of labels of which some are ties
+    stratum = CheckedStratum(stratum="mostly", labels=36, checked=10, claimed=0.7, right=right)
+    check = SpotChecked(
+        stage="compare",
+        labels=36,
+        checked=10,
+        claimed=0.7,
+        accuracy=right,
+        strata=(stratum,),
+        skipped=0,
+        replaced=0,
+    )
+    (run_folder / "stages/03-compare/spot_check.json").write_text(check.to_json())
+    page = page_of(run_folder)
+    assert page.row("mostly") == ["36", "10", "70.0%", "90.0% [75.0%, 100.0%]"]
+    assert "They would give 90.0% [75.0%, 100.0%] of all labels" in " ".join(page.text.split())
 
 
 def test_the_calibration_of_a_trainer_is_drawn(run_folder: Path, page_of: PageOf) -> None:

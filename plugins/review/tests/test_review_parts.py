@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import math
 import random
+from collections import Counter
 from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from jurist.intervals import wilson
 from jurist.records import Abstention, Critique, Finding, Prompt, Response, Step, Trajectory
 from jurist.stage_records import Evaluated
 from jurist_review import trajectories
 from jurist_review.browsing import Browser
+from jurist_review.calibration import Bin, Reliability
+from jurist_review.charts import confusion_chart, interval_chart, label, reliability_chart, rounds_chart
+from jurist_review.confusion import Pair
 from jurist_review.curves import MOST_POINTS, curves
 from jurist_review.differences import differences
-from jurist_review.display import dollars, duration, excerpt, number, visible
+from jurist_review.display import counted, dollars, duration, excerpt, number, visible
 from jurist_review.evaluations import SAMPLES, examples
 from jurist_review.selection import Selection
+from jurist_review.trajectories import Repaired, Round, Trajectories
 
 
 @settings(deadline=None)
@@ -80,6 +86,7 @@ def test_numbers(value: float, text: str) -> None:
 
 def test_amounts_and_durations() -> None:
     assert [dollars(v) for v in (0, 0.00123, 1234.5)] == ["$0.00", "$0.0012", "$1,234.50"]
+    assert dollars(7e-6) == "<$0.0001"
     assert [duration(v) for v in (3.14, 61, 7325)] == ["3.1 s", "1 min 1 s", "2 h 2 min"]
 
 
@@ -218,3 +225,33 @@ def test_examples_hold_every_policy_for_the_same_few_prompts() -> None:
         asked = example.prompt.messages[0].content
         texts = [answer.response.text for answer in example.answers.values()]
         assert texts == [f"base {asked} 0", f"ppo {asked} 0"]
+
+
+def test_one_thing_is_not_said_in_the_plural() -> None:
+    assert [counted(n, "vote") for n in (0, 1, 2, 1000)] == ["0 votes", "1 vote", "2 votes", "1,000 votes"]
+
+
+def test_names_that_are_cut_to_the_same_label_have_places_of_their_own() -> None:
+    names = [f"{'provider/' * 4}model-{n}-{'instruct-' * 4}" for n in (1, 2)]
+    intervals = interval_chart("t", {name: {"mean": 0.5, "low": 0.4, "high": 0.6} for name in names}).figure
+    square = confusion_chart([Pair((names[0], names[1]), Counter({("A", "A"): 1}))]).figure
+    for axis in (intervals["layout"]["yaxis"], square["layout"]["yaxis"], square["layout"]["xaxis"]):
+        assert axis["tickvals"] == names
+        assert all(len(text) == 24 for text in axis["ticktext"])
+    assert intervals["data"][0]["y"] == square["data"][0]["x"] == square["data"][0]["y"] == names
+
+
+def test_lines_that_are_not_drawn_are_counted() -> None:
+    raters = [Reliability(str(n), (Bin(0.6, wilson(0.5, 4, 4)),), 0.1) for n in range(8)]
+    assert [reliability_chart(raters[:n]).left_out for n in (1, 6, 8)] == [0, 0, 2]
+    names = [f"principle {n}" for n in range(9)]
+    counted_once = Round(
+        1, known=4, critiques=4, violating=4, principles=Counter(names), asked=Counter(names)
+    )
+    found = Trajectories(4, [counted_once], [], {name: Repaired() for name in names})
+    assert rounds_chart(found).left_out == 4
+
+
+def test_the_end_of_a_long_name_is_in_its_label() -> None:
+    labels = {label(f"meta-llama/Llama-3.3-70B-Instruct-Turbo-version-{n}") for n in (1, 2)}
+    assert labels == {f"meta-llama/L…o-version-{n}" for n in (1, 2)}

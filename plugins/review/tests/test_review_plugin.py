@@ -125,15 +125,15 @@ def test_damaged_lines_and_missing_files_are_named_in_the_report(run_folder: Pat
     assert run.stages[0].trajectories is not None
     assert run.stages[0].trajectories.count == 39
     assert len(run.problems) == 5
-    assert "01-revise/trajectories.jsonl: 2 rows could not be read" in run.problems[0]
+    assert "01-revise/trajectories.jsonl: left out 2 rows that could not be read" in run.problems[0]
     assert "the first is row 6: not JSON" in run.problems[0]
-    assert "01-revise/trajectories.jsonl: 1 row could not be read" in run.problems[1]
+    assert "01-revise/trajectories.jsonl: left out 1 row that could not be read" in run.problems[1]
     assert "03-compare/judgments.jsonl could not be read" in run.problems[2]
     assert "04-evaluate/summary.json could not be read" in run.problems[3]
     assert "04-evaluate/responses.jsonl could not be read to its end" in run.problems[4]
     html = write_report(run_folder, run_folder / "report.html").read_text()
     assert "Not everything could be read" in html
-    assert "01-revise/trajectories.jsonl: 2 rows" in html
+    assert "01-revise/trajectories.jsonl: left out 2 rows" in html
 
 
 def test_memory_does_not_grow_with_the_run(run_folder: Path) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import hashlib
 import json
 import re
+import shutil
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
@@ -14,7 +16,8 @@ from typing import Any
 import pytest
 import yaml
 
-from jurist.records import Comparison, Decision, Judgment, Prompt, Response, Trajectory
+from jurist.engine.ledger import Ledger
+from jurist.records import Comparison, Decision, Judgment, Prompt, Response, Trajectory, Usage
 from jurist.stage_records import Judged
 from jurist_review.report import write_report
 
@@ -107,7 +110,14 @@ def test_samples_are_bounded_and_show_what_changed(run_folder: Path) -> None:
 def test_the_same_run_gives_the_same_page(run_folder: Path) -> None:
     first = write_report(run_folder, run_folder / "a.html").read_bytes()
     assert write_report(run_folder, run_folder / "b.html").read_bytes() == first
-    assert len(first) < 6_000_000
+    assert len(first) < 2_500_000
+
+
+def test_a_page_without_charts_has_no_library_for_them(run_folder: Path) -> None:
+    (run_folder / "run.json").write_text(json.dumps({"name": "demo", "status": "failed"}))
+    shutil.rmtree(run_folder / "stages")
+    page = write_report(run_folder, run_folder / "report.html")
+    assert page.stat().st_size < 100_000
 
 
 def test_nothing_in_the_page_refers_to_another_host(run_folder: Path, page_of: PageOf) -> None:
@@ -126,7 +136,9 @@ def test_policy_allows_no_script_but_those_of_the_page(run_folder: Path, page_of
     assert len(policies) == 1
     rules = dict(rule.split(" ", 1) for rule in str(policies[0]).split("; "))
     assert rules["default-src"] == "'none'"
-    running = [text for kind, text in page.scripts if kind is None]
+    packed = next(text for kind, text in page.scripts if kind == "application/gzip")
+    library = gzip.decompress(base64.b64decode(packed)).decode()
+    running = [library, *(text for kind, text in page.scripts if kind is None)]
     digests = [base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in running]
     assert rules["script-src"].split() == [f"'sha256-{digest}'" for digest in digests]
     assert len(running) == 3
@@ -164,14 +176,29 @@ def test_hostile_text_is_text(run_folder: Path, page_of: PageOf) -> None:
     page = page_of(run_folder)
     assert {tag for tag, _ in page.tags} <= {tag for tag, _ in harmless.tags}
     assert not [tag for tag, _ in page.tags if tag in ("img", "textarea")]
-    assert len([kind for kind, _ in page.scripts if kind is None]) == 3
+    assert len([kind for kind, _ in page.scripts if kind is None]) == 2
     assert not [text for kind, text in page.scripts if kind is not None and "<" in text]
     assert page.text.count('<script>alert("x")</script><img src=https://evil.example/x') >= 8
     assert "⟨U+202E⟩gnp.exe ⟨U+0000⟩" in page.text
     assert "{{ 7*7 }}" in page.text
     assert not set("\x00\u202e\u2066") & set(page.text)
-    assert "997,000 more characters are not shown" in page.text
+    assert "997,000 more characters not shown" in page.text
     assert "x" * 3001 not in page.text
+
+
+def test_what_failed_tries_cost_is_in_the_report(run_folder: Path, page_of: PageOf) -> None:
+    assert "Failed tries" not in page_of(run_folder).text
+    with Ledger(run_folder / "ledger.sqlite") as ledger:
+        ledger.log_failure("key", "judge", "too late", Usage(usd=0.75, prompt_tokens=9))
+    assert "Failed tries cost $0.7500 on top" in page_of(run_folder).text
+
+
+def test_what_never_happened_has_no_bar(run_folder: Path) -> None:
+    path = run_folder / "stages/03-compare/summary.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "preferences": 0}))
+    page = write_report(run_folder, run_folder / "report.html").read_text(encoding="utf-8")
+    assert "width:2.50%" in page
+    assert "width:0.00%" not in page
 
 
 def test_hostile_labels_reach_charts_without_tags(run_folder: Path, page_of: PageOf) -> None:

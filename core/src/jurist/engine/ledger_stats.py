@@ -120,7 +120,7 @@ class LedgerStats(Record):
                 counts[name].stats(name, failed[name]) for name in sorted(counts.keys() | failed.keys())
             ),
             failures=_most_frequent(groups),
-            charged=_charged(connection),
+            charged=charged_of(connection),
             models=tuple(
                 ServedModel(component=component, model=model, fingerprint=fingerprint, calls=calls)
                 for (component, model, fingerprint), calls in models.most_common()
@@ -193,7 +193,7 @@ def _most_frequent(groups: dict[str, Counter[str]]) -> tuple[FailureGroup, ...]:
     return tuple(sorted(found, key=lambda group: (-group.tries, group.text)))
 
 
-def _charged(connection: sqlite3.Connection) -> Usage:
+def charged_of(connection: sqlite3.Connection) -> Usage:
     """What failed tries cost; a ledger of a version that did not count it has no such columns."""
     if "usd" not in {row[1] for row in connection.execute("PRAGMA table_info(failures)")}:
         return Usage()

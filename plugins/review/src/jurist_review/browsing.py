@@ -9,11 +9,11 @@ from typing import Any
 
 from jurist.records import Abstention, Failure, Outcome, Prompt, Response
 from jurist_review.differences import differences
-from jurist_review.display import excerpt, visible, worded
+from jurist_review.display import counted, excerpt, visible, worded
 from jurist_review.selection import Fitting
 
 BYTES = 4_400_000
-"""Of all such data in one page, so that it stays under 10 MB with plotly.js."""
+"""Of all such data in one page, so that it stays under 7 MB with plotly.js."""
 
 _OF_ROWS = 0.4
 """The part of them that is for rows; the rest is for what is seen when a row is opened."""
@@ -144,4 +144,4 @@ def script_json(value: Any) -> str:
 
 def _shown(text: str, longest: int = _LONGEST) -> str:
     shown = excerpt(text, longest)
-    return f"{shown.text} … {shown.omitted:,} more characters" if shown.omitted else shown.text
+    return f"{shown.text} … {counted(shown.omitted, 'more character')}" if shown.omitted else shown.text

@@ -20,16 +20,21 @@ from jurist_review.trajectories import Trajectories
 _COLOURS = ("#1f83c9", "#d55e00", "#009e73", "#a65fa0", "#7a7a7a", "#a0622d")
 _DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
 _SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross", "x")
-_LONGEST_LABEL = 40
+_LONGEST_LABEL = 24
+"""Characters of a name beside a chart: on a phone that leaves half of the width."""
 
 
 @dataclass(frozen=True)
 class Chart:
-    """A figure, its title, and what it shows in a sentence for those who cannot see it."""
+    """A figure, its title, and what it shows in a sentence for those who cannot see it.
+
+    ``left_out`` lines are in the table beside it alone: more of them could not be told apart.
+    """
 
     title: str
     description: str
     figure: dict[str, Any]
+    left_out: int = 0
 
 
 def interval_chart(title: str, estimates: Mapping[str, Mapping[str, float]]) -> Chart:
@@ -40,8 +45,9 @@ def interval_chart(title: str, estimates: Mapping[str, Mapping[str, float]]) -> 
         "type": "scatter",
         "mode": "markers",
         "x": [_finite(mean) for mean in means],
-        "y": [label(name) for name in names],
+        "y": [_escaped(name) for name in names],
         "marker": {"color": _COLOURS[0], "size": 9},
+        "cliponaxis": False,
         "error_x": {
             "type": "data",
             "symmetric": False,
@@ -55,7 +61,7 @@ def interval_chart(title: str, estimates: Mapping[str, Mapping[str, float]]) -> 
         "hovertemplate": "%{y}: %{x:.4g}<extra></extra>",
     }
     layout = _layout(height=50 + 32 * len(names))
-    layout["yaxis"] |= {"range": [len(names) - 0.5, -0.5], "type": "category", "automargin": True}
+    layout["yaxis"] |= {"range": [len(names) - 0.5, -0.5], "automargin": True, **_categories(names)}
     layout["xaxis"]["rangemode"] = "tozero"
     spoken = "; ".join(f"{name} {number(estimates[name]['mean'])}" for name in names)
     return Chart(title, visible(f"{title}, mean with 95% interval: {spoken}"), _figure([trace], layout))
@@ -88,6 +94,7 @@ def rounds_chart(trajectories: Trajectories) -> Chart:
         "Violations by round",
         f"Share of texts that violate a principle, by round: {spoken}",
         _figure(traces, layout),
+        left_out=1 + len(trajectories.principles) - len(traces),
     )
 
 
@@ -157,7 +164,8 @@ def reliability_chart(reliabilities: Sequence[Reliability]) -> Chart:
     layout["yaxis"] |= {"title": {"text": "right"}, "tickformat": ".0%", "automargin": True}
     errors = "; ".join(f"{each.name} {each.ece:.3f}" for each in reliabilities)
     spoken = f"Share of right labels by claimed probability; expected calibration error: {errors}"
-    return Chart("Calibration", visible(spoken), _figure(traces, layout))
+    left_out = 1 + len(reliabilities) - len(traces)
+    return Chart("Calibration", visible(spoken), _figure(traces, layout), left_out)
 
 
 def confusion_chart(pairs: Sequence[Pair]) -> Chart:
@@ -169,8 +177,8 @@ def confusion_chart(pairs: Sequence[Pair]) -> Chart:
     ]
     trace = {
         "type": "heatmap",
-        "x": [label(name) for name in names],
-        "y": [label(name) for name in names],
+        "x": [_escaped(name) for name in names],
+        "y": [_escaped(name) for name in names],
         "z": agreements,
         "zmin": 0,
         "zmax": 1,
@@ -181,8 +189,8 @@ def confusion_chart(pairs: Sequence[Pair]) -> Chart:
         "hoverongaps": False,
     }
     layout = _layout(height=130 + 44 * len(names))
-    layout["yaxis"] |= {"automargin": True, "type": "category", "autorange": "reversed"}
-    layout["xaxis"] |= {"type": "category"}
+    layout["yaxis"] |= {"automargin": True, "autorange": "reversed", **_categories(names)}
+    layout["xaxis"] |= _categories(names)
     spoken = "; ".join(f"{' and '.join(pair.judges)} {pair.agreement.mean:.0%}" for pair in pairs)
     return Chart(
         "Judges who say the same", visible(f"Agreement of judges: {spoken}"), _figure([trace], layout)
@@ -190,10 +198,24 @@ def confusion_chart(pairs: Sequence[Pair]) -> Chart:
 
 
 def label(name: str) -> str:
-    """``name`` as text in a chart: plotly reads some HTML tags, so these are escaped."""
-    text = visible(name)
-    short = text if len(text) <= _LONGEST_LABEL else text[: _LONGEST_LABEL - 1] + "…"
-    return short.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    """``name`` as text in a chart; of a long one the middle is left out: models often begin alike."""
+    text, half = visible(name), _LONGEST_LABEL // 2
+    return _escaped(text if len(text) <= _LONGEST_LABEL else f"{text[:half]}…{text[1 - half :]}")
+
+
+def _escaped(name: str) -> str:
+    """``name`` without tags: plotly reads some of HTML's."""
+    return visible(name).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def _categories(names: Sequence[str]) -> dict[str, Any]:
+    """An axis with a place for each name, also where two are cut to the same label."""
+    return {
+        "type": "category",
+        "tickvals": [_escaped(name) for name in names],
+        "ticktext": [label(name) for name in names],
+        "ticklabelstandoff": 6,
+    }
 
 
 def _figure(traces: Sequence[dict[str, Any]], layout: dict[str, Any]) -> dict[str, Any]:

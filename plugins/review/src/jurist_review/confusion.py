@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
 
@@ -47,16 +47,19 @@ class Confusion:
 
     def __init__(self) -> None:
         self._pairs: dict[tuple[str, str], Pair] = {}
+        self._places: dict[str, int] = {}
 
-    def add(self, outcomes: Iterable[JudgeOutcome]) -> None:
+    def add(self, outcomes: Sequence[JudgeOutcome]) -> None:
         """Count what the judges said of one comparison; who gave no judgment is left out."""
+        for each in outcomes:
+            self._places.setdefault(each.source, len(self._places))
         said = [(each.source, verdict(each.preference)) for each in outcomes if isinstance(each, Judgment)]
         for (one, of_one), (other, of_other) in combinations(said, 2):
             self._pairs.setdefault((one, other), Pair((one, other))).counts[of_one, of_other] += 1
 
     def pairs(self) -> list[Pair]:
-        """Every two judges who judged a comparison both."""
-        return list(self._pairs.values())
+        """Every two judges who judged a comparison both, in the order of the jury."""
+        return sorted(self._pairs.values(), key=lambda pair: [self._places[name] for name in pair.judges])
 
 
 def verdict(preference: float) -> str:

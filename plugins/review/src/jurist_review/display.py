@@ -61,6 +61,11 @@ def number(value: object) -> str:
     return text.replace("-", "−")
 
 
+def counted(count: int, noun: str) -> str:
+    """A number of things: their ``noun`` gets an s unless there is one."""
+    return f"{number(count)} {noun}{'' if count == 1 else 's'}"
+
+
 def share(part: float, whole: float) -> str:
     """A part of a whole in per cent; a dash when there is no whole."""
     return percent(part / whole) if whole else "–"
@@ -72,7 +77,9 @@ def percent(value: float) -> str:
 
 
 def dollars(value: float) -> str:
-    """An amount in US dollars, with more digits when it is small."""
+    """An amount in US dollars, with more digits when it is small; what costs a little is never free."""
+    if 0 < value < 0.0001:
+        return "<$0.0001"
     return f"${value:,.2f}" if value == 0 or value >= 1 else f"${value:.4f}"
 
 

@@ -9,6 +9,7 @@ from markupsafe import Markup, escape
 
 from jurist_review import display
 from jurist_review.differences import differences
+from jurist_review.rationales import rationales
 
 
 def environment_of(package: str) -> Environment:
@@ -24,13 +25,14 @@ def environment_of(package: str) -> Environment:
     environment.filters |= {
         "excerpt": display.excerpt,
         "number": display.number,
+        "counted": display.counted,
         "percent": display.percent,
         "dollars": display.dollars,
         "duration": display.duration,
         "worded": display.worded,
         "unaltered": escape,  # for values that a form sends back, which must be what they were
     }
-    environment.globals |= {"differences": differences}
+    environment.globals |= {"differences": differences, "rationales": rationales}
     return environment
 
 

@@ -114,7 +114,8 @@ def winner(judged: Judged) -> str:
     outcome = outcome_of(judged.decision)
     if outcome == "preferred":
         return f"{judged.preferred} is better"
-    return "a tie" if outcome == "tie" and judged.decision.reason is None else f"set aside: {worded(outcome)}"
+    # Some aggregators say that a tie is even, others that they cannot decide: it has no label either way.
+    return "a tie" if outcome == "tie" else f"set aside: {worded(outcome)}"
 
 
 def said(judged: Judged) -> str:

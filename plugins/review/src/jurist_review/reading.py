@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from jurist.planning.plan import Plan
-from jurist.records import Trajectory, content_id
+from jurist.records import Trajectory, Usage, content_id
 from jurist.run_files import RunFiles
 from jurist.stage_records import Candidates, Evaluated, Judged
 from jurist.validation.drift import Drift
@@ -24,6 +24,7 @@ from jurist_review.evaluations import Example
 from jurist_review.jury import Jury
 from jurist_review.rows import Problems, read_records, read_values
 from jurist_review.samples import first_and_last
+from jurist_review.spending import Spending, read_spending
 from jurist_review.trajectories import Trajectories
 from jurist_review.validations import ValidationReading, read_drift, read_record, read_validation
 
@@ -73,6 +74,7 @@ class RunReading:
     totals: Mapping[str, Mapping[str, float]]
     served: Mapping[str, Mapping[str, int]]
     settings: Mapping[str, Any]
+    failed_tries: Usage
     plan: Plan | None
     stages: list[StageReading]
     problems: list[str]
@@ -102,6 +104,7 @@ def read_run(folder: Path, browsed: int = BYTES) -> RunReading:
         totals=files.state.get("totals", {}),
         served=files.state.get("served", {}),
         settings=files.recipe,
+        failed_tries=(read_spending(folder) or Spending()).failed,
         plan=_plan(files, problems),
         stages=stages,
         problems=problems.lines,

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from jurist.errors import UsageError
 from jurist.files.jsonl import read_rows
 from jurist.records import Record
+from jurist_review.display import counted
 
 R = TypeVar("R", bound=Record)
 
@@ -48,7 +49,9 @@ def read_records(path: Path, record: type[R], problems: Problems) -> Iterator[R]
         try:
             yield record.model_validate(value)
         except ValidationError as error:
-            unreadable.add(number, f"{error.error_count()} faults, first: {error.errors()[0]['msg']}")
+            unreadable.add(
+                number, f"{counted(error.error_count(), 'fault')}, first: {error.errors()[0]['msg']}"
+            )
     unreadable.note(path, problems)
 
 
@@ -65,10 +68,8 @@ class _Unreadable:
 
     def note(self, path: Path, problems: Problems) -> None:
         if self._count:
-            rows = "1 row" if self._count == 1 else f"{self._count} rows"
-            problems.add(
-                f"{place_of(path)}: {rows} could not be read and are not in this report; {self._first}"
-            )
+            rows = counted(self._count, "row")
+            problems.add(f"{place_of(path)}: left out {rows} that could not be read; {self._first}")
 
 
 def place_of(path: Path) -> str:

@@ -118,9 +118,7 @@ def test_files_are_exchanged_without_a_server(run: Path, desk: Desk, queue: Queu
     folder = tmp_path / "out"
     assert "20 comparisons" in exchange(run, Sampling(), "to-argilla", folder)
     answered(folder, {each.item: [(ANN, "tie")] for each in queue.drawn()})
-    assert (
-        exchange(run, Sampling(), "from-argilla", folder) == "20 votes of 1 reviewers added, 0 known before"
-    )
+    assert exchange(run, Sampling(), "from-argilla", folder) == "added 20 votes of 1 reviewer, 0 known before"
     said = exchange(run, Sampling("compare"), "export", tmp_path / "labels.jsonl")
     assert "labels.jsonl: 20 labels" in said
     assert "right, of all labels: 50.0%" in said

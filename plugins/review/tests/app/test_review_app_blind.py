@@ -36,7 +36,15 @@ def seen(client: TestClient, number: int = 400) -> set[str]:
 
 def posted(item: str, **changes: str) -> dict[str, str]:
     request = str(uuid.uuid4())
-    return {"item": item, "seen": "0", "request": request, "do": "first", "note": "", **changes}
+    return {
+        "item": item,
+        "reviewer": "ann",
+        "seen": "0",
+        "request": request,
+        "do": "first",
+        "note": "",
+        **changes,
+    }
 
 
 def vote(desk: Desk, reviewer: str, item: str, stage: str = "compare", note: str | None = None) -> None:

@@ -43,6 +43,22 @@ def with_text(judged: list[Judged], word: str) -> list[str]:
     ]
 
 
+def test_what_the_judges_inside_a_judge_wrote_is_found_and_shown(
+    make_run: Any, make_judged: Any, make_client: Any
+) -> None:
+    inner = Judgment(source="inner", preference=0.9, order="ab", rationale="because of the moon")
+    half = Judgment(source="repeat", preference=0.9, order="ab", parts=(inner,))
+    whole = Judgment(source="repeat", preference=0.9, order="both", parts=(half, half))
+    rows = make_judged(40)
+    rows[9] = rows[9].model_copy(update={"outcomes": (whole,)})  # it was set aside, so it is not hidden
+    desk = Desk(make_run(rows), Sampling(size=20))
+    desk.catch_up()
+    assert listed(desk.listing, Filters(q="moon")) == [rows[9].comparison.id]
+    row = desk.rows.compared("compare", rows[9].comparison.id)
+    assert row is not None
+    assert make_client(desk).get(f"/item/{row.id}").text.count("because of the moon") == 1
+
+
 def ids(judged: list[Judged], keep: Callable[[Judged], bool]) -> list[str]:
     return [each.comparison.id for each in judged if keep(each)]
 

@@ -25,6 +25,7 @@ def test_the_live_view_follows_a_run(make_run: Any, make_judged: Any, make_clien
     with Ledger(folder / "ledger.sqlite") as ledger:
         ledger.put("k1", "x", "{}", Usage(prompt_tokens=10, completion_tokens=5, usd=0.25, seconds=1))
         ledger.put("k2", "y", "{}", Usage(prompt_tokens=1, usd=1.0))
+        ledger.log_failure("k3", "y", "too late", Usage(usd=0.5))
         state = read_state(folder)
     assert state.status == "running"
     assert [(stage.name, stage.state) for stage in state.stages] == [("revise", "done"), ("compare", "work")]
@@ -32,7 +33,7 @@ def test_the_live_view_follows_a_run(make_run: Any, make_judged: Any, make_clien
     assert (state.progress.done, state.progress.total) == (5, 120)
     assert state.progress.outcomes == {"preferred": 3, "tie": 2}
     assert state.left == pytest.approx(115)
-    assert (state.usd, state.cap) == (1.25, 5)
+    assert (state.usd, state.cap) == (1.75, 5)
     desk = Desk(folder, Sampling())
     desk.catch_up()
     client = make_client(desk)
@@ -40,8 +41,9 @@ def test_the_live_view_follows_a_run(make_run: Any, make_judged: Any, make_clien
     for text in (
         "5 of 120",
         "as of 1970-01-01 00:01:45 UTC",
-        "$1.25 of $5.00",
-        "3 preferred",
+        "$1.75 of $5.00",
+        "of it for failed tries</dt><dd>$0.5000",
+        "preferred: 3",
         "Comparisons are shown once the sample to vote on is drawn.",
     ):
         assert text in page.text

@@ -60,6 +60,24 @@ def test_a_vote_is_for_the_response_that_was_shown(client: TestClient, desk: Des
     assert "5 of 20 done" in client.get("/review").text
 
 
+def test_a_vote_is_told_by_the_names_on_the_page(client: TestClient, desk: Desk) -> None:
+    for _ in range(6):
+        item = fields(client.get("/review").text)["item"]
+        press(client, "first")
+        assert "You have voted on this one: A is better." in client.get(f"/review?item={item}").text
+    assert {event.shown for event in desk.votes.history("compare")} == {"ab", "ba"}
+
+
+def test_a_search_without_a_word_is_told_that_it_finds_everything(client: TestClient) -> None:
+    told = "has no word in it"
+    for typed in ("😀", '"', "!? *"):
+        page = client.get("/browse", params={"q": typed, "kind": "comparison"}).text
+        assert told in page
+        assert ">100 rows<" in page
+    for typed in ("", "  ", "tea 😀", "下"):
+        assert told not in client.get("/browse", params={"q": typed}).text
+
+
 def test_undo_leads_back_to_the_comparison(client: TestClient, desk: Desk) -> None:
     item = fields(client.get("/review").text)["item"]
     press(client, "first", note="I am not sure")
@@ -111,12 +129,25 @@ def test_what_the_jury_said_is_hidden_until_the_vote(client: TestClient, desk: D
     waits = client.get(f"/item/{row.id}")
     assert (waits.status_code, waits.headers["location"]) == (303, f"/review?item={item}")
     listed = client.get("/browse?kind=comparison").text
-    assert "20 comparisons that wait for your vote are left out" in listed
+    assert "Left out until your vote: 20 comparisons." in listed
     assert ">100 rows<" in listed
     press(client, "tie", page=client.get(f"/review?item={item}").text)
     shown = client.get(f"/item/{row.id}").text
     assert "decides because of the sun" in shown
     assert ">101 rows<" in client.get("/browse?kind=comparison").text
+
+
+def test_pages_speak_of_one_comparison_in_the_singular(
+    client: TestClient, make_client: Any, desk: Desk
+) -> None:
+    for reviewer in ("ann", "bob"):
+        press(make_client(desk, reviewer), "tie")
+    for _ in range(18):
+        press(client, "tie")
+    assert "Left out until your vote: 1 comparison." in client.get("/browse").text
+    said = "19 comparisons with a label that most reviewers gave, 0 on which they disagree."
+    assert said in client.get("/export").text
+    assert "over 1 comparison with two labels or more" in client.get("/reviewers").text
 
 
 def test_no_page_shows_a_waiting_item_to_somebody_without_a_name(desk: Desk, make_client: Any) -> None:
@@ -144,6 +175,20 @@ def test_reviewers_have_names_queues_and_sides_of_their_own(client: TestClient, 
     client.cookies.delete("jurist_review_8000_name")
     client.cookies.set("jurist_review_8000_name", f"{'0' * 12}.eve")  # of an earlier start on this port
     assert "ann ·" in client.get("/review").text
+
+
+def test_a_page_of_another_name_is_told_and_its_vote_counts_for_nobody(
+    client: TestClient, desk: Desk
+) -> None:
+    for name in ("bob", "eve", "joe", "sue"):  # some of them would see the responses the other way round
+        page = client.get("/review").text
+        client.post("/reviewers", data={"name": name})
+        answer = press(client, "first", page=page, note="my long reasoning")
+        assert answer.status_code == 409
+        assert f"and you vote as {name} now" in answer.text
+        assert "my long reasoning</textarea>" in answer.text
+    assert desk.votes.history("compare") == []
+    assert press(client, "first", page=answer.text).status_code == 200
 
 
 def test_history_keeps_what_was_undone(client: TestClient, desk: Desk) -> None:
@@ -263,7 +308,7 @@ def test_when_all_is_done_the_page_says_so(client: TestClient, desk: Desk) -> No
     for _ in range(20):
         press(client, "tie")
     page = client.get("/review").text
-    assert "All 20 are done" in page
+    assert "All done: 20 comparisons" in page
     assert "agrees with people on 50.0%" in page
     assert "of all 108 labels" in page
 

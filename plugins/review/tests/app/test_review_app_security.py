@@ -23,7 +23,14 @@ def form(desk: Desk, reviewer: str = "ann") -> dict[str, str]:
     queue = desk.queue()
     assert queue is not None
     item = queue.waiting(reviewer)[0]
-    return {"item": item, "seen": "0", "request": str(uuid.uuid4()), "do": "first", "note": ""}
+    return {
+        "item": item,
+        "reviewer": "ann",
+        "seen": "0",
+        "request": str(uuid.uuid4()),
+        "do": "first",
+        "note": "",
+    }
 
 
 @pytest.mark.parametrize("cookies", [{}, {"jurist_review_8000": "wrong"}, {"jurist_review_8001": TOKEN}])

@@ -60,7 +60,7 @@ def test_the_command_serves_until_it_is_interrupted(run: Path) -> None:
         process.send_signal(signal.SIGINT)
         output, errors = process.communicate(timeout=20)
         assert process.returncode == 0
-        assert "0 votes are in" in output
+        assert "0 votes in" in output
         assert errors == ""
 
 

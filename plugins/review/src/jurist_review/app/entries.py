@@ -6,10 +6,11 @@ import re
 from dataclasses import dataclass, field
 from typing import Literal
 
-from jurist.records import Abstention, Failure, JudgeOutcome, Judgment, Prompt, Response, Trajectory
+from jurist.records import Abstention, Failure, JudgeOutcome, Prompt, Response, Trajectory
 from jurist.stage_records import Judged, outcome_of
 from jurist.validation.strata import stratum_of
 from jurist_review.display import visible
+from jurist_review.rationales import everything_said, rationales
 
 Said = Literal["with the jury", "against the jury", "tie", "abstained", "failed"]
 
@@ -93,8 +94,8 @@ def _searchable(*texts: str) -> str:
 
 
 def _rationales(judged: Judged) -> list[str]:
-    parts = [part for outcome in judged.outcomes for part in (outcome, *outcome.parts)]
-    found = [part.rationale for part in parts if isinstance(part, Judgment) and part.rationale]
+    found = [text for outcome in judged.outcomes for text in rationales(outcome)]
+    parts = [part for outcome in judged.outcomes for part in everything_said(outcome)]
     faults = [part.error for part in parts if isinstance(part, Failure)]
     return [*dict.fromkeys([*found, *faults]), judged.decision.detail]
 

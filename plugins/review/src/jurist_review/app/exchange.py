@@ -9,6 +9,7 @@ from jurist.errors import UsageError
 from jurist_review.app.argilla import export_to_argilla, import_from_argilla
 from jurist_review.app.desk import Desk, Sampling
 from jurist_review.app.exporting import Exported, export_labels
+from jurist_review.display import counted
 
 Direction = Literal["export", "to-argilla", "from-argilla"]
 
@@ -30,18 +31,19 @@ def exchange(run: Path, sampling: Sampling, direction: Direction, path: Path) ->
             hint="finish the run first",
         )
     if direction == "to-argilla":
-        count = export_to_argilla(queue, path)
-        return f"{path}: {count:,} comparisons; argilla.Dataset.from_disk('{path}') puts them on a server"
+        written = counted(export_to_argilla(queue, path), "comparison")
+        return f"{path}: {written}; argilla.Dataset.from_disk('{path}') puts them on a server"
     if direction == "from-argilla":
         taken = import_from_argilla(queue, desk.votes, path)
-        return f"{taken.added:,} votes of {taken.reviewers:,} reviewers added, {taken.known:,} known before"
+        added, reviewers = counted(taken.added, "vote"), counted(taken.reviewers, "reviewer")
+        return f"added {added} of {reviewers}, {taken.known:,} known before"
     return _told(export_labels(queue, desk.votes, run, path))
 
 
 def _told(done: Exported) -> str:
-    lines = [f"{done.path}: {done.labels:,} labels"]
+    lines = [f"{done.path}: {counted(done.labels, 'label')}"]
     if done.undecided:
-        lines.append(f"left out: {done.undecided:,} comparisons on which reviewers disagree")
+        lines.append(f"left out: {counted(done.undecided, 'comparison')} on which reviewers disagree")
     if done.found.accuracy is not None:
         share = done.found.accuracy
         lines.append(f"right, of all labels: {share.mean:.1%} [{share.low:.1%}, {share.high:.1%}]")

@@ -15,6 +15,7 @@ from jurist_review.app.agreement import consensus, labels_by_item
 from jurist_review.app.listing import NOTHING, Hidden
 from jurist_review.app.queue import Queue
 from jurist_review.app.votes import Votes
+from jurist_review.display import counted
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ def export_labels(queue: Queue, votes: Votes, folder: Path, path: Path) -> Expor
     if not rows:
         raise UsageError(
             "there are no labels to export yet",
-            cause=f"reviewers disagree on {undecided} comparisons" if undecided else None,
+            cause=f"reviewers disagree on {counted(undecided, 'comparison')}" if undecided else None,
             hint=f"jurist review {folder}",
         )
     with write_lines(path) as lines:

@@ -19,8 +19,8 @@ from jurist.stage_records import Judged
 from jurist_review.app.entries import Entry, entry_of_comparison, entry_of_trajectory
 from jurist_review.app.sources import Source, sources_of
 
-_VERSION = 2
-"""Counts up when the tables change: an index of another version is made anew."""
+_VERSION = 3
+"""Counts up when the tables change, or what is put into them: an index of another version is made anew."""
 
 _BATCH = 500
 """Rows that are read between two commits."""

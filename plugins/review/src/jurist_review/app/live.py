@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Mapping
-from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,10 +11,10 @@ from typing import Any, Literal
 
 from pydantic import ValidationError
 
-from jurist.records import Usage
-from jurist.run_files import LEDGER, RunFiles, StageFolder
+from jurist.run_files import RunFiles, StageFolder
 from jurist_review.progress_file import PLACE, StageProgress
 from jurist_review.samples import shown
+from jurist_review.spending import Spending, read_spending
 
 _TAIL = 50_000
 """Bytes at the end of a file in which its last rows are looked for."""
@@ -26,11 +24,6 @@ _SAMPLES = 5
 
 _TELLING = 5
 """Items or steps after which their pace says something of the rest."""
-
-_SPENT = """
-SELECT component, COUNT(*), SUM(prompt_tokens), SUM(completion_tokens), SUM(usd), SUM(seconds)
-FROM replies GROUP BY component ORDER BY component
-"""
 
 
 @dataclass(frozen=True)
@@ -44,20 +37,11 @@ class StageState:
 
 
 @dataclass(frozen=True)
-class Spent:
-    """What one component cost so far."""
-
-    component: str
-    calls: int
-    usage: Usage
-
-
-@dataclass(frozen=True)
 class RunState:
     """A run as its files tell it. ``cap``: the most dollars that the recipe lets it spend.
 
-    ``metrics`` and ``samples`` are the newest of a training at work. ``spent`` is None where the ledger
-    cannot be read right now.
+    ``metrics`` and ``samples`` are the newest of a training at work. ``spending`` is None where the
+    ledger cannot be read right now.
     """
 
     name: str
@@ -67,13 +51,13 @@ class RunState:
     progress: StageProgress | None
     metrics: Mapping[str, Any]
     samples: list[Mapping[str, Any]]
-    spent: list[Spent] | None
+    spending: Spending | None
     cap: float | None
 
     @property
     def usd(self) -> float | None:
         """Dollars spent in all; None where that is not known right now."""
-        return None if self.spent is None else sum(each.usage.usd for each in self.spent)
+        return None if self.spending is None else self.spending.usd
 
     @property
     def left(self) -> float | None:
@@ -126,7 +110,7 @@ def read_state(folder: Path) -> RunState:
         progress=progress,
         metrics=metrics[0] if metrics else {},
         samples=samples,
-        spent=_spent(folder / LEDGER),
+        spending=read_spending(folder),
         cap=budget.get("usd") if isinstance(budget, dict) else None,
     )
 
@@ -173,24 +157,3 @@ def _last_rows(path: Path, most: int) -> list[Mapping[str, Any]]:
         if isinstance(row, dict):
             found.append(row)
     return found
-
-
-def _spent(ledger: Path) -> list[Spent] | None:
-    """What the ledger says, read beside the run that writes it; nothing where there is none yet."""
-    if not ledger.is_file():
-        return []
-    try:
-        with closing(
-            sqlite3.connect(f"{ledger.absolute().as_uri()}?mode=ro", uri=True, timeout=1)
-        ) as reading:
-            rows = reading.execute(_SPENT).fetchall()
-    except sqlite3.Error:
-        return None
-    return [
-        Spent(
-            component,
-            calls,
-            Usage(prompt_tokens=prompt, completion_tokens=completion, usd=usd, seconds=seconds),
-        )
-        for component, calls, prompt, completion, usd, seconds in rows
-    ]

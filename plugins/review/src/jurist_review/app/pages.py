@@ -21,7 +21,7 @@ from jurist_review.app.desk import Desk
 from jurist_review.app.export_job import ExportJob
 from jurist_review.app.exporting import label_rows
 from jurist_review.app.forms import number_of
-from jurist_review.app.listing import Filters
+from jurist_review.app.listing import Filters, match
 from jurist_review.app.live import read_state
 from jurist_review.app.queue import Progress, Queue
 from jurist_review.app.rendering import render
@@ -59,6 +59,7 @@ class Pages:
             "Browse",
             reviewer,
             filters={f.name: getattr(filters, f.name) for f in fields(filters)} | {"query": filters.query},
+            wordless=bool(filters.q.strip()) and not match(filters.q),
             choices=self._desk.listing.choices(),
             listed=self._desk.listing.page(filters, hidden),
             waiting=None if hidden.items is None else len(hidden.items),

@@ -20,6 +20,7 @@ from jurist_review.app.desk import Desk, Sampling
 from jurist_review.app.forms import clean_name
 from jurist_review.app.security import Access
 from jurist_review.app.site import make_app
+from jurist_review.display import counted
 
 _log = logging.getLogger("jurist_review")
 
@@ -65,7 +66,7 @@ def serve(settings: Settings) -> str:
             server.run(sockets=[listening])
     stage = desk.stage()
     votes = [] if stage is None else [e for e in desk.votes.standing(stage) if e.kind == "vote"]
-    told = f"{len(votes):,} votes are in {desk.votes.path}"
+    told = f"{counted(len(votes), 'vote')} in {desk.votes.path}"
     if not votes:
         return told
     named = f" --stage {settings.stage}" if settings.stage else ""

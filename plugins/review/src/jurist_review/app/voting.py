@@ -66,6 +66,7 @@ class Voting:
             progress=queue.progress(reviewer),
             agreement=with_jury(self._desk.index, queue.stage, labels),
             task=task,
+            vote_text=_text(task.vote) if task and task.vote else "",
             whole=whole,
             request_id=str(uuid.uuid4()),
         )
@@ -87,7 +88,8 @@ class Voting:
         """Keep what a reviewer did; it is on disk when this returns.
 
         Raises:
-            StaleError: another page of theirs was there first; nothing was kept.
+            StaleError: another page of theirs was there first, or the name is another than when the page was
+                made, to whom the sides may be shown the other way round; nothing was kept.
             HTTPException: the form is not one of ours.
         """
         queue = self._desk.drawn_queue()  # a vote is kept also while the index is made anew
@@ -95,7 +97,10 @@ class Voting:
             raise HTTPException(409, "there is nothing to vote on")
         if form.get("item", "") not in {each.item for each in self._desk.votes.sample(queue.stage)}:
             raise HTTPException(404, "that comparison is not in the sample")
-        return self._desk.votes.add(*_action(queue, reviewer, form))
+        action, seen = _action(queue, reviewer, form)
+        if form["reviewer"] != reviewer:
+            raise StaleError([])
+        return self._desk.votes.add(action, seen)
 
     def conflict(self, reviewer: str, form: Form, error: StaleError) -> str:
         """The page that says what stands instead of what was sent."""
@@ -103,6 +108,8 @@ class Voting:
         text = f"Nothing was saved, since another page of yours was there first: {done}." if done else ""
         text = text or "Nothing was saved: that vote no longer stands."
         text += " Vote again if you want to change it."
+        if form["reviewer"] != reviewer:
+            text = f"Nothing was saved: this page was {form['reviewer']}'s, and you vote as {reviewer} now."
         return self.page(reviewer, item=form["item"], conflict=text, note=form.get("note"))
 
     def _said(self, reviewer: str, saved: int) -> str:
@@ -124,7 +131,13 @@ def _action(queue: Queue, reviewer: str, form: Form) -> tuple[Action, int]:
         request = str(uuid.UUID(form.get("request", "")))
     except ValueError:
         request = ""
-    if kind is None or seen is None or not request or (did == "undo") != (undoes is not None):
+    if (
+        "reviewer" not in form
+        or kind is None
+        or seen is None
+        or not request
+        or (did == "undo") != (undoes is not None)
+    ):
         raise HTTPException(400, "not a form of this page")
     return (
         Action(

@@ -83,7 +83,9 @@
       data.rows.forEach((row, number) => {
         if (outcome !== null && row[1] !== outcome) return;
         if (tag !== null && !row[2].includes(tag)) return;
-        if (words && !row[0].toLocaleLowerCase().includes(words)) return;
+        // The row has the beginning of its prompt; what is opened has more of it, as its first section.
+        const [, prompt = ""] = data.details[number]?.[0] ?? [];
+        if (words && !`${row[0]}\n${prompt}`.toLocaleLowerCase().includes(words)) return;
         found.push(number);
       });
       start = 0;

@@ -83,7 +83,7 @@ def test_twenty_votes_by_keyboard_through_a_crash_to_a_validated_jury(
     assert sum(kind == "vote" for kind, _ in labels(run)) == 21  # one was undone
     assert Votes(run).history("compare")[7].note == "a and b are hard to tell apart"
     press(page, "ttttt", done)
-    expect(page.locator("h1")).to_have_text("All 25 are done")
+    expect(page.locator("h1")).to_have_text("All done: 25 comparisons")
     page.get_by_role("link", name="Export the labels").click()
     page.get_by_role("button", name="Add the labels to the run").click()
     expect(page.locator("main")).to_contain_text("25 labels are in")
@@ -116,6 +116,24 @@ def test_a_second_tab_is_told_and_overwrites_nothing(
     press(second, "t", 1)
 
 
+def test_a_tab_of_another_name_is_told_who_votes_now(
+    server: Any, watched: Any, context: BrowserContext, run: Path
+) -> None:
+    page: Page = watched.page
+    opened(page, server)
+    other = context.new_page()
+    other.goto(f"{server.base}/reviewers")
+    other.get_by_label("Your name").fill("bob")
+    other.get_by_role("button", name="Take it").click()
+    expect(other.locator(".who")).to_contain_text("bob")
+    page.keyboard.press("a")
+    expect(page.get_by_role("alert")).to_contain_text("this page was ann's, and you vote as bob now")
+    expect(page.locator(".who")).to_contain_text("bob")
+    assert labels(run) == []
+    press(page, "a", 0)
+    watched.errors.clear()  # the browser complains of the refusal
+
+
 def test_keys_do_nothing_in_a_note_or_when_turned_off(server: Any, watched: Any, run: Path) -> None:
     page: Page = watched.page
     opened(page, server)
@@ -133,6 +151,23 @@ def test_keys_do_nothing_in_a_note_or_when_turned_off(server: Any, watched: Any,
     assert labels(run) == []
     page.locator("#shortcuts").check()
     press(page, "a", 0)
+
+
+def test_the_browser_asks_before_it_leaves_a_note_that_is_not_kept(server: Any, watched: Any) -> None:
+    page: Page = watched.page
+    opened(page, server)
+    asked: list[str] = []
+    page.on("dialog", lambda dialog: (asked.append(dialog.type), dialog.accept()))
+    page.keyboard.press("n")
+    page.keyboard.type("kept")
+    page.get_by_role("button", name="Keep the note only").click()
+    expect(page.locator("#said")).to_contain_text("Saved: a note.")
+    page.reload()
+    assert asked == []
+    page.keyboard.press("n")
+    page.keyboard.type("not ")
+    page.reload()
+    assert asked == ["beforeunload"]
 
 
 def test_everything_can_be_done_without_scripts(server: Any, browser: Any, run: Path) -> None:
@@ -155,14 +190,14 @@ def test_the_live_view_changes_by_itself(server: Any, watched: Any, make_run: An
     page: Page = watched.page
     page.goto(server.start())
     page.goto(f"{server.base}/live")
-    expect(page.locator("#live")).to_contain_text("36 preferred")
+    expect(page.locator("#live")).to_contain_text("preferred: 36")
     page.set_viewport_size({"width": 320, "height": 700})
     stages = page.get_by_role("region", name="Stages").last
     stages.focus()
     stages.evaluate("place => { place.scrollLeft = 40 }")
     with (run / "stages/02-compare/judgments.jsonl.part").open("a") as file:
         file.write("".join(each.to_json() + "\n" for each in make_judged(48)[40:]))
-    expect(page.locator("#live")).to_contain_text("44 preferred")
+    expect(page.locator("#live")).to_contain_text("preferred: 44")
     assert page.evaluate("[document.activeElement.ariaLabel, document.activeElement.scrollLeft]") == [
         "Stages",
         40,
@@ -204,6 +239,23 @@ def test_pages_have_no_serious_fault_of_accessibility(
         assert [(each["id"], [node["html"] for node in each["nodes"]]) for each in serious] == [], path
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"{path} is too wide"
     watched.errors[:] = [each for each in watched.errors if "404" not in each]
+
+
+def test_tags_make_no_row_of_a_list_tall_on_a_phone(
+    server: Any, watched: Any, make_run: Any, make_judged: Any
+) -> None:
+    rows = make_judged(40)
+    for n, row in enumerate(rows):
+        prompt = row.comparison.prompt.model_copy(update={"tags": ("private", "english", "safety-critical")})
+        rows[n] = row.model_copy(update={"comparison": row.comparison.model_copy(update={"prompt": prompt})})
+    make_run(rows)
+    page: Page = watched.page
+    page.set_viewport_size({"width": 390, "height": 800})
+    opened(page, server)
+    page.goto(f"{server.base}/browse")
+    heights = page.locator("tbody tr").evaluate_all("rows => rows.map((row) => row.offsetHeight)")
+    assert heights
+    assert max(heights) < 90
 
 
 def test_everything_is_reached_by_keyboard(server: Any, watched: Any) -> None:

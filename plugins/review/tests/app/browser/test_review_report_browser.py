@@ -99,6 +99,15 @@ def test_rows_are_filtered_and_opened_by_keyboard(run_folder: Path, opened: Open
     expect(inside).to_have_count(0)
 
 
+def test_words_are_found_behind_the_beginning_of_a_prompt(run_folder: Path, opened: Open) -> None:
+    path = run_folder / "stages/01-revise/trajectories.jsonl"
+    path.write_text(path.read_text().replace("of customer 17?", f"{'now ' * 40}of the late customer?"))
+    page = opened(write_report(run_folder, run_folder / "report.html"), "light", 1200)
+    box = page.locator(".browser").first
+    box.get_by_label("Prompt has").fill("the LATE customer")
+    expect(box.get_by_role("status")).to_have_text("1–1 of 1")
+
+
 def test_hostile_text_does_nothing(run_folder: Path, opened: Open) -> None:
     path = run_folder / "stages/01-revise/trajectories.jsonl"
     hostile = "</script><script>alert(1)</script><img src=x onerror=alert(2)> ![x](https://evil.example/y)"

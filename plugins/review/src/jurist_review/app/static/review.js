@@ -11,6 +11,7 @@ function show(html) {
     return;
   }
   document.querySelector("main").replaceWith(document.adoptNode(main));
+  document.querySelector("header").replaceWith(document.adoptNode(page.querySelector("header")));
   document.title = page.title;
   said.textContent = page.getElementById("said").textContent;
   prepare();
@@ -44,6 +45,12 @@ document.addEventListener("submit", (event) => {
   if (!event.target.matches("#vote, #undo") || !event.submitter) return;
   event.preventDefault();
   send(event.target, event.submitter);
+});
+
+// A note that was written and not kept is lost with the page: the browser asks before.
+addEventListener("beforeunload", (event) => {
+  const note = document.getElementById("note");
+  if (note && note.value !== note.defaultValue) event.preventDefault();
 });
 
 document.addEventListener("change", (event) => {
