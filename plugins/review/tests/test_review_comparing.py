@@ -190,6 +190,14 @@ def test_elements_of_a_list_with_one_name_are_told_apart() -> None:
     assert found.same == 4
 
 
+def test_settings_that_mean_the_same_are_no_change() -> None:
+    one = {"stages": [{"stage": "train", "rate": "3e-4", "penalty": 1, "held_out": None, "note": "1 of 2"}]}
+    two = {"stages": [{"stage": "train", "rate": 0.0003, "penalty": 1.0, "note": "1 of 3"}]}
+    found = recipe_changes([one, two])
+    assert [change.setting for change in found.changes] == ["stages.train.note"]
+    assert found.same == 3
+
+
 def test_a_folder_that_is_no_run_is_refused(run_folder: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="is not the folder of a run"):
         write_comparison([run_folder, tmp_path], tmp_path / "x.html")

@@ -29,7 +29,7 @@ def recipe_changes(recipes: Sequence[Mapping[str, Any]]) -> RecipeChanges:
     flat = [dict(_flat("", recipe)) for recipe in recipes]
     settings = dict.fromkeys(setting for each in flat for setting in each)
     found = [Change(name, tuple(each.get(name) for each in flat)) for name in settings]
-    changes = tuple(change for change in found if len(set(change.values)) > 1)
+    changes = tuple(change for change in found if len(set(map(_meant, change.values))) > 1)
     return RecipeChanges(changes, len(found) - len(changes))
 
 
@@ -43,8 +43,16 @@ def _flat(prefix: str, value: Any) -> Iterator[tuple[str, str]]:
         for number, (name, each) in enumerate(zip(names, value, strict=True)):
             place = f"{name}-{number}" if names.count(name) > 1 else name
             yield from _flat(f"{prefix}.{place}", each)
-    else:
+    elif value is not None:  # null is as good as not set
         yield prefix, json.dumps(value, ensure_ascii=False)
+
+
+def _meant(text: str | None) -> str | float | None:
+    """What a value means to whoever reads it: ``1`` is ``1.0``, and ``"3e-4"``, a text to YAML, a number."""
+    try:
+        return text if text is None else float(text.strip('"'))
+    except ValueError:
+        return text
 
 
 def _named(element: Any) -> str:
