@@ -57,7 +57,6 @@ CALLED = {
     "trl:DPOTrainer.compute_ref_log_probs": ["self", "model", "inputs"],
     "trl:DPOTrainer.evaluate": ["self", "eval_dataset", "ignore_keys", "metric_key_prefix"],
     "trl.trainer.utils:pad": ["tensors", "padding_value", "padding_side", "pad_to_multiple_of"],
-    "trl.trainer.utils:disable_dropout_in_model": ["model"],
     "trl.trainer.utils:add_fused_lm_head": ["model", "temperature", "cast_lm_head_to_fp32", "outputs"],
 }
 

@@ -18,6 +18,7 @@ from jurist_trl.rollouts.prompts import RolloutPrompts, rollout_prompts, shuffle
 from jurist_trl.rollouts.samples import SamplesLog
 from jurist_trl.training.arguments import lora_config, training_arguments
 from jurist_trl.training.component import Progress
+from jurist_trl.training.dropout import without_dropout
 from jurist_trl.training.failures import failed
 from jurist_trl.training.prepare import prepare
 
@@ -78,7 +79,6 @@ class RolloutSetup(NamedTuple):
             "max_completion_length": options.max_completion_length,
             "temperature": options.temperature,
             "shuffle_dataset": False,
-            "disable_dropout": True,
             "log_completions": False,
         }
 
@@ -87,9 +87,10 @@ class RolloutSetup(NamedTuple):
         job, options = self.job, self.options
         count = self.rollouts * options.prompts_per_rollout(self.processes)
         drawn = shuffled(self.prompts.prompts, count, job.seed)
+        policy = AutoModelForCausalLM.from_pretrained(job.model, dtype=options.dtype)
         return {
             "stopped": partial(failed, job),
-            "model": AutoModelForCausalLM.from_pretrained(job.model, dtype=options.dtype),
+            "model": without_dropout(policy),
             "train_dataset": Dataset.from_list([{"prompt": prompt} for prompt in drawn]),
             "processing_class": self.tokenizer,
             "peft_config": lora_config(options.lora, "CAUSAL_LM"),

@@ -20,6 +20,7 @@ from jurist_trl.supervised.preferences import Pair, Pairs, likelier_first, split
 from jurist_trl.tokens import shared_length
 from jurist_trl.training.arguments import lora_config, make_config, supervised_arguments
 from jurist_trl.training.component import Progress
+from jurist_trl.training.dropout import without_dropout
 from jurist_trl.training.job_checks import SHORTER, check_length
 from jurist_trl.training.model_card import Trained
 from jurist_trl.training.prepare import prepare
@@ -115,8 +116,9 @@ def _sided(examples: list[PreferenceRow]) -> list[PreferenceRow]:
 def _trainer(job: TrainJob, options: DPOOptions, tokenizer: Any, pairs: Pairs) -> SoftDPOTrainer:
     set_seed(job.seed)
     config = dpo_config(job, options)  # first, since it chooses this process's GPU
+    policy = AutoModelForCausalLM.from_pretrained(job.model, dtype=options.dtype)
     return SoftDPOTrainer(
-        model=AutoModelForCausalLM.from_pretrained(job.model, dtype=options.dtype),
+        model=without_dropout(policy),
         args=config,
         data_collator=SoftPairCollator(pad_token_id=tokenizer.pad_token_id),
         train_dataset=Dataset.from_list([_row(pair) for pair in pairs.train]),

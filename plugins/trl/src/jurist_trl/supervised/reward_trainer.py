@@ -24,6 +24,7 @@ from jurist_trl.supervised.reward import Reward, RewardOptions
 from jurist_trl.tokens import conversation_ids, messages
 from jurist_trl.training.arguments import lora_config, make_config, supervised_arguments
 from jurist_trl.training.component import Progress
+from jurist_trl.training.dropout import without_dropout
 from jurist_trl.training.job_checks import SHORTER, check_length
 from jurist_trl.training.model_card import Trained
 from jurist_trl.training.prepare import prepare
@@ -110,7 +111,7 @@ def _trainer(
         for pair in pairs
     ]
     return SoftPreferenceTrainer(
-        model=model,
+        model=without_dropout(model),
         args=make_config(
             RewardConfig,
             **supervised_arguments(options, job),
