@@ -56,7 +56,7 @@ class Watch(TrainerCallback):  # type: ignore[misc]
         """Pass on what was measured."""
         if "loss" not in logs and not any(name.startswith(HELD_OUT) for name in logs):
             return  # the summary at the end, neither a step nor a measurement
-        bad = [name for name in LOSSES if not math.isfinite(logs.get(name, 0.0))]
+        bad = [name for name in LOSSES if not _is_finite(logs.get(name, 0.0))]
         if bad:
             cause = f"{' and '.join(bad)} is not a finite number at step {state.global_step}"
             raise failed(self.job, cause, TOO_FAST)
@@ -73,6 +73,11 @@ class Watch(TrainerCallback):  # type: ignore[misc]
             step = state.global_step
             folder = checkpoint_folder(self.job) / f"checkpoint-{step}"
             mark_complete(folder, step, args.world_size)
+
+
+def _is_finite(value: float | None) -> bool:
+    """Whether it is; TRL logs None where all of a step's values are no number."""
+    return value is not None and math.isfinite(value)
 
 
 @contextmanager
