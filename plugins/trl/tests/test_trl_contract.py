@@ -17,6 +17,10 @@ REWARDS = ["self", "inputs", "prompts", "completions", "completion_ids_list"]
 LOG = ["self", "logs", "start_time"]
 CALLBACK = ["self", "args", "state", "control", "kwargs"]
 
+EPOCH = ["self", "model", "epoch", "train_dataloader", "steps_in_epoch", "num_update_steps_per_epoch"]
+EPOCH += ["trial", "ignore_keys_for_eval", "start_time", "resume_from_checkpoint", "epochs_trained"]
+EPOCH += ["steps_trained_in_current_epoch"]
+
 LOGPS = ["self", "model", "input_ids", "attention_mask", "logits_to_keep", "batch_size"]
 LOGPS += ["compute_entropy", "compute_aux_loss", "pixel_values", "image_grid_thw", "num_images"]
 LOGPS += ["pixel_attention_mask", "spatial_shapes", "num_tiles", "image_sizes", "token_type_ids"]
@@ -46,6 +50,7 @@ OVERRIDDEN = {
     "trl.trainer.reward_trainer:DataCollatorForPreference.torch_call": ["self", "examples"],
     "trl.trainer.dpo_trainer:DataCollatorForPreference.torch_call": ["self", "examples"],
     "transformers:Trainer._clip_grad_norm": ["self", "model"],
+    "transformers:Trainer._run_epoch": EPOCH,
     "transformers:Trainer.create_optimizer": ["self", "model"],
     "transformers:TrainerCallback.on_log": CALLBACK,
     "transformers:TrainerCallback.on_save": CALLBACK,

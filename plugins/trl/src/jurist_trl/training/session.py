@@ -35,7 +35,14 @@ HELD_OUT = "held_out_"
 
 
 class QuietTrainer:
-    """Mixin for TRL trainers: no telemetry and no model cards."""
+    """Mixin for TRL trainers: no telemetry, no model cards, and no step after the last."""
+
+    state: Any
+
+    def _run_epoch(self, **arguments: Any) -> None:
+        # Trainer, continuing from the checkpoint of the last step, would take one more within its epoch
+        if self.state.global_step < self.state.max_steps:
+            super()._run_epoch(**arguments)  # type: ignore[misc]
 
     def _send_telemetry(self) -> None:
         pass
