@@ -113,6 +113,8 @@ def run_training(
     resumed = int(last.name.rpartition("-")[2]) if last else 0
     writes = trainer.accelerator.is_main_process
     watch = Watch(job, progress, MetricsLog(job.output / "metrics.jsonl", resumed, writes=writes))
+    # TRL's trainers on a fixed dataset count num_tokens here, and leave it out of their checkpoints
+    trainer._total_train_tokens = int(watch.log.newest.get("num_tokens", 0))
     trainer.remove_callback(PrinterCallback)
     for callback in (*callbacks, watch):
         trainer.add_callback(callback)
