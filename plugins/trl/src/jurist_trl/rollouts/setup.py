@@ -46,7 +46,7 @@ class RolloutSetup(NamedTuple):
             job.data, tokenizer, options.max_prompt_length, provided_by=trainer.provided_by()
         )
         held_out = HeldOut.of(job, options, trainer, tokenizer)
-        longest = max(prompts.longest, held_out.longest if held_out else 0)
+        longest = max(prompts.longest, held_out.found.longest if held_out else 0)
         check_rollouts(trainer.name, job.model, longest, options.max_completion_length)
         for model in job.reward_models:
             check_reward_model(trainer.name, model, tokenizer, prompts.prompts, options.max_completion_length)
@@ -60,10 +60,10 @@ class RolloutSetup(NamedTuple):
     @property
     def counts(self) -> dict[str, float]:
         """How many prompts are used and how many were too long, as metrics."""
-        return {
-            "prompts": float(len(self.prompts.prompts)),
-            "prompts_too_long": float(self.prompts.too_long),
-        }
+        counts = {"prompts": len(self.prompts.prompts), "prompts_too_long": self.prompts.too_long}
+        if self.held_out is not None:
+            counts["held_out_too_long"] = self.held_out.found.too_long
+        return {name: float(count) for name, count in counts.items()}
 
     def config_arguments(self) -> dict[str, Any]:
         """Arguments of GRPOConfig and RLOOConfig."""
