@@ -69,9 +69,13 @@ class _Loaded(Contract):
         return Batcher(self._score_all, max_size=self.options.batch_size)
 
     def _score_all(self, items: list[tuple[Prompt, str]]) -> list[float]:
-        return self._model.score(
-            [messages(prompt.messages) for prompt, _ in items], [text for _, text in items]
-        )
+        model = self._model
+        try:
+            return model.score(
+                [messages(prompt.messages) for prompt, _ in items], [text for _, text in items]
+            )
+        except UsageError as error:  # of these texts; others may be scored
+            raise ProviderError(error.what, provided_by=PROVIDED_BY, cause=error.cause) from error
 
     async def close(self) -> None:
         """End the worker thread, if scoring began."""

@@ -15,6 +15,13 @@ def reward_mean(model: Any) -> float:
     return float(getattr(model.config, "jurist_reward_mean", 0.0))
 
 
+def forget_normalization(model: Any) -> None:
+    """Have a normalised reward model, which is trained on, say no more that it is one."""
+    for field in ("jurist_reward_mean", "jurist_reward_std"):
+        if hasattr(model.config, field):
+            delattr(model.config, field)
+
+
 def normalize_head(model: Any, scores: Tensor, *, provided_by: str) -> tuple[float, float]:
     """Scale the head so that ``scores`` would have mean 0 and deviation 1; returns what they had.
 

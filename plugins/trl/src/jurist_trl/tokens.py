@@ -90,8 +90,19 @@ def plain_contents(tokenizer: Any, conversation: ChatMessages) -> list[dict[str,
 
 
 def _template(tokenizer: Any, conversation: ChatMessages, **options: bool) -> list[int]:
+    from jinja2 import TemplateError
+
     plain = plain_contents(tokenizer, conversation)
-    encoded = tokenizer.apply_chat_template(plain, tokenize=True, return_dict=True, **options)
+    try:
+        encoded = tokenizer.apply_chat_template(plain, tokenize=True, return_dict=True, **options)
+    except (TemplateError, ValueError) as error:
+        roles = ", ".join(turn["role"] for turn in conversation)
+        raise UsageError(
+            f"the chat template of {tokenizer.name_or_path} does not accept a conversation of {roles}",
+            provided_by="jurist-trl",
+            cause=error,
+            hint="set another chat_template on the tokenizer, or leave such conversations out",
+        ) from error
     return cast("list[int]", list(encoded["input_ids"]))
 
 

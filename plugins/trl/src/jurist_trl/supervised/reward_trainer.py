@@ -16,7 +16,7 @@ from jurist.errors import UsageError
 from jurist.files.training_data import PreferenceRow, RevisionRow, read_training_data
 from jurist.train_jobs import Artifact, TrainJob
 from jurist_trl.reward_model import last_token_logits, score_ids
-from jurist_trl.score_head import normalize_head
+from jurist_trl.score_head import forget_normalization, normalize_head
 from jurist_trl.supervised.agreement import agreement, soft_preference_loss, write_calibration
 from jurist_trl.supervised.collation import KeepsProbability
 from jurist_trl.supervised.preferences import Pair, split_pairs
@@ -101,6 +101,7 @@ def _trainer(
     set_seed(job.seed)  # the score head is new, so it is drawn here
     model = AutoModelForSequenceClassification.from_pretrained(job.model, num_labels=1, dtype=options.dtype)
     model.config.get_text_config().pad_token_id = tokenizer.pad_token_id
+    forget_normalization(model)
     rows = [
         {
             "chosen_ids": pair.chosen,
