@@ -102,6 +102,25 @@ async def test_a_conversation_that_the_template_does_not_accept_fails_alone(
     assert "one turn" in str(refused)
 
 
+async def test_what_is_longer_than_the_model_takes_has_no_score(trained_reward: Artifact) -> None:
+    from jurist_trl.reward_judge import RewardModelJudge, RewardModelOptions
+    from jurist_trl.reward_model import RewardModel
+
+    whole = "good " * 123  # with the prompt's three tokens, the role and the end: the model's 128
+    model, asked = RewardModel(trained_reward.path), [{"role": "user", "content": "say red"}]
+    short, longest, longer = model.score([asked] * 3, ["good", whole, f"{whole} good"])
+    assert isinstance(short, float)
+    assert isinstance(longest, float)
+    assert longer is None
+    judge = RewardModelJudge(RewardModelOptions(model=trained_reward.path))
+    good, long = Response(text="good"), Response(text=f"{whole} good")
+    comparison = Comparison(prompt=Prompt.of("say red"), response_a=good, response_b=long)
+    with pytest.raises(ProviderError, match=r"more tokens than \S+ takes, 128") as caught:
+        await judge.judge(comparison, ())
+    await judge.close()
+    assert not caught.value.fatal
+
+
 def broken_model(whole: Path, tmp_path: Path, fault: str) -> Path:
     folder = tmp_path / "model"
     if fault == "empty":
