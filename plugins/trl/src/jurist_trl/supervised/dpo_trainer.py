@@ -16,7 +16,7 @@ from jurist.train_jobs import Artifact, TrainJob
 from jurist_trl.supervised.agreement import agreement, write_calibration
 from jurist_trl.supervised.collation import KeepsProbability
 from jurist_trl.supervised.dpo import DPO, DPOOptions
-from jurist_trl.supervised.preferences import Pair, Pairs, likelier_first, split_pairs
+from jurist_trl.supervised.preferences import Pair, Pairs, sided, split_pairs
 from jurist_trl.tokens import shared_length
 from jurist_trl.training.arguments import lora_config, make_config, supervised_arguments
 from jurist_trl.training.component import Progress
@@ -103,14 +103,14 @@ def train_dpo(dpo: DPO, job: TrainJob, progress: Progress) -> Artifact:
 
 
 def _sided(examples: list[PreferenceRow]) -> list[PreferenceRow]:
-    sided = likelier_first(examples)
-    if not sided:
+    found = sided(examples)
+    if not found:
         raise UsageError(
             f"all {len(examples)} preferences have probability 0.5, so none has a hard label",
             provided_by=DPO.provided_by(),
             hint="set labels: soft, and loss_type: sigmoid",
         )
-    return sided
+    return found
 
 
 def _trainer(job: TrainJob, options: DPOOptions, tokenizer: Any, pairs: Pairs) -> SoftDPOTrainer:
