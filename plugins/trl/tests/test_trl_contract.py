@@ -144,18 +144,12 @@ def test_losses_are_scaled_for_gradient_accumulation_where_we_expect_it(trainer:
     )
 
 
-@pytest.mark.parametrize(
-    ("trainer", "given"),
-    [
-        ("GRPOTrainer", ["prompt_ids,", "completion_ids,", "tool_mask,", "completions,"]),
-        ("RLOOTrainer", ["prompt_ids,", "completion_ids,", "completions"]),
-    ],
-)
-def test_generate_gives_tokens_and_completions_in_these_places(trainer: str, given: list[str]) -> None:
-    """jurist_trl.rollouts.sampling reads the first two, and the first after them that is not None."""
+@pytest.mark.parametrize("trainer", ["GRPOTrainer", "RLOOTrainer"])
+def test_generate_gives_tokens_in_these_places(trainer: str) -> None:
+    """jurist_trl.rollouts.sampling reads the first two."""
     import trl
 
     source = inspect.getsource(getattr(trl, trainer)._generate)
     last = source[source.rindex("return ") :].split()
     message = f"trl {trl.__version__}: {trainer}._generate returns something else now"
-    assert last[1 : 1 + len(given)] == given, message
+    assert last[1:3] == ["prompt_ids,", "completion_ids,"], message
