@@ -75,6 +75,7 @@ def test_the_mean_measure_is_logged_before_in_and_after_training(
     assert [line["held_out_missing"] for line in logged] == [0] * 4
     assert all(1 <= line["held_out_length"] <= 6 for line in logged)
     assert artifact.metrics["held_out_metric"] == pytest.approx(means[-1])
+    assert artifact.metrics["held_out_too_long"] == 1
 
 
 def test_the_same_policy_measures_the_same(
@@ -99,6 +100,15 @@ def test_what_cannot_be_measured_is_counted_and_no_zero(
     train_ppo(nothing, measure=lambda prompts, texts: [None] * 4, max_prompt_length=20)
     assert metrics_of(nothing.output)[0]["held_out_missing"] == 4
     assert not any("held_out_metric" in line for line in metrics_of(nothing.output))
+
+
+def test_held_out_prompts_that_are_all_too_long_are_an_error_that_tells_them_apart(
+    ppo_job: TrainJob, train_ppo: Any, held_out: Path
+) -> None:
+    held_out.write_text(held_out.read_text().splitlines()[-1])
+    job = ppo_job.model_copy(update={"held_out": held_out})
+    with pytest.raises(UsageError, match="none of the 1 held-out prompts has at most 20 tokens"):
+        train_ppo(job, measure=goods, max_prompt_length=20)
 
 
 def test_prompts_and_measure_belong_together(ppo_job: TrainJob, train_ppo: Any, held_out: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -164,3 +165,26 @@ def test_the_value_model_decays_as_the_policy_does(
     assert "model.score.weight" in found[0]
     assert all("norm" in name for name in found[1])
     assert len(found[0]) + len(found[1]) == len(names)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_rewards_are_of_all_that_a_response_says(
+    method: type[Trainer], policy: Path, prompts: Path, tmp_path: Path, trained: Any
+) -> None:
+    """Also where the tokenizer has a template by which reasoning, here up to a "say", could be told apart."""
+    folder = shutil.copytree(policy, tmp_path / "parsing")
+    path, end = folder / "tokenizer_config.json", r"<eos>\s*|$"
+    reasoning = {"open_pattern": r"(?=[\s\S]*? say)", "close_pattern": r" say\s*", "content": "text"}
+    template = {
+        "defaults": {"role": "assistant"},
+        "start_anchor": "<assistant>",
+        "fields": {"reasoning_content": reasoning, "content": {"close_pattern": end, "content": "text"}},
+    }
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"response_template": template}))
+    trainer = trained(method, TrainJob(model=folder, data=prompts, output=tmp_path), max_completion_length=12)
+    tokenizer, rollout = trainer.processing_class, trainer.rollouts[0]
+    assert tokenizer.response_template == template
+    rows = zip(rollout["completion_ids"], rollout["completion_mask"], strict=True)
+    whole = [tokenizer.decode(ids[mask.bool()], skip_special_tokens=True) for ids, mask in rows]
+    assert rollout["texts"] == whole
+    assert any(" say" in text for text in whole)

@@ -19,11 +19,12 @@ no value model given: crash                            test_a_value_model_need_n
 from __future__ import annotations
 
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
 
-from jurist.errors import UsageError
+from jurist.errors import TrainingError, UsageError
 from jurist.train_jobs import TrainJob, TrainProgress
 
 
@@ -85,6 +86,15 @@ def test_both_networks_are_clipped_and_cleared(
     assert all(p.grad is None for p in ppo_trainers[0].value_model.parameters())
     first = metrics_of(ppo_job.output)[0]
     assert first["grad_norm"] > 1e-2 < first["value_grad_norm"]  # logged before clipping
+
+
+def test_a_value_model_that_is_no_number_stops_and_is_named(
+    ppo_job: TrainJob, train_ppo: Any, reward_functions: ModuleType
+) -> None:
+    """Rewards so large that their squares are not finite."""
+    vars(reward_functions)["large"] = lambda prompts, texts: [1e30] * len(texts)
+    with pytest.raises(TrainingError, match="value_grad_norm is not a finite number at step 1"):
+        train_ppo(ppo_job, reward=f"{reward_functions.__name__}:large")
 
 
 @pytest.mark.parametrize("pad", ["<pad>", "<eos>"])

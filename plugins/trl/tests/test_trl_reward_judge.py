@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import math
 import shutil
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from jurist.errors import ProviderError
-from jurist.records import Comparison, Judgment, Prompt, Response, Score
+from jurist.records import Comparison, Judgment, Message, Prompt, Response, Score
 from jurist.train_jobs import Artifact
 
 
@@ -77,6 +78,47 @@ async def test_a_reward_model_that_cannot_be_had_ends_the_run_and_is_named(
     assert error.provided_by == "jurist-trl (trl-reward-model)"
     assert error.hint
     assert cause is None or cause in str(error.cause)
+
+
+async def test_a_conversation_that_the_template_does_not_accept_fails_alone(
+    trained_reward: Artifact, tmp_path: Path
+) -> None:
+    from jurist_trl.reward_judge import RewardModelOptions, RewardModelScorer
+
+    folder = shutil.copytree(trained_reward.path, tmp_path / "model")
+    refusing = "{% if messages | length > 2 %}{{ raise_exception('one turn') }}{% endif %}"
+    template = folder / "chat_template.jinja"
+    template.write_text(refusing + template.read_text())
+    scorer = RewardModelScorer(RewardModelOptions(model=folder))
+    turns = [Message(role="system", content="be kind"), Message(role="user", content="say red")]
+    calls = [
+        scorer.score(p, Response(text="good"), ()) for p in (Prompt.of("say red"), Prompt(messages=turns))
+    ]
+    scored, refused = await asyncio.gather(*calls, return_exceptions=True)
+    await scorer.close()
+    assert isinstance(scored, Score)
+    assert isinstance(refused, ProviderError)
+    assert not refused.fatal
+    assert "one turn" in str(refused)
+
+
+async def test_what_is_longer_than_the_model_takes_has_no_score(trained_reward: Artifact) -> None:
+    from jurist_trl.reward_judge import RewardModelJudge, RewardModelOptions
+    from jurist_trl.reward_model import RewardModel
+
+    whole = "good " * 123  # with the prompt's three tokens, the role and the end: the model's 128
+    model, asked = RewardModel(trained_reward.path), [{"role": "user", "content": "say red"}]
+    short, longest, longer = model.score([asked] * 3, ["good", whole, f"{whole} good"])
+    assert isinstance(short, float)
+    assert isinstance(longest, float)
+    assert longer is None
+    judge = RewardModelJudge(RewardModelOptions(model=trained_reward.path))
+    good, long = Response(text="good"), Response(text=f"{whole} good")
+    comparison = Comparison(prompt=Prompt.of("say red"), response_a=good, response_b=long)
+    with pytest.raises(ProviderError, match=r"more tokens than \S+ takes, 128") as caught:
+        await judge.judge(comparison, ())
+    await judge.close()
+    assert not caught.value.fatal
 
 
 def broken_model(whole: Path, tmp_path: Path, fault: str) -> Path:

@@ -93,6 +93,30 @@ def scores_of(folder: Path, sequences: list[list[int]]) -> list[float]:
     return model.score(prompts, texts)
 
 
+def test_a_normalised_model_that_is_trained_on_without_normalising_is_none_any_more(
+    trained_reward: Artifact, preferences: Path, tmp_path: Path, train_reward: Any
+) -> None:
+    """Else a judge would take its scores times the old scale for log-odds."""
+    from transformers import AutoConfig
+
+    job = TrainJob(model=trained_reward.path, data=preferences, output=tmp_path)
+    kept = AutoConfig.from_pretrained(train_reward(job, max_steps=1, normalize=False).path)
+    assert hasattr(AutoConfig.from_pretrained(trained_reward.path), "jurist_reward_std")
+    assert not hasattr(kept, "jurist_reward_std")
+    assert not hasattr(kept, "jurist_reward_mean")
+
+
+@pytest.mark.parametrize("scores", [[0.0, 0.0, 0.0], [3.0000002, 3.0, 3.0], [-3.0, -3.0, -3.0000005]])
+def test_scores_that_are_all_the_same_are_not_normalised(scores: list[float]) -> None:
+    """Batches of other sizes round otherwise, and what that left would be scaled to deviation 1."""
+    import torch
+
+    from jurist_trl.score_head import normalize_head
+
+    with pytest.raises(UsageError, match="gives every response the same score"):
+        normalize_head(torch.nn.Linear(4, 1), torch.tensor(scores), provided_by="a test")
+
+
 def test_a_head_with_a_bias_takes_the_whole_normalisation() -> None:
     import torch
 

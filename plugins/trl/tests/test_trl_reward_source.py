@@ -79,6 +79,23 @@ def test_too_few_answers_are_a_fault_of_the_function() -> None:
         Retried(lambda prompts, texts: [1.0], 2, pause=0)(PROMPTS, TEXTS)
 
 
+@pytest.mark.parametrize("answers", [None, 3.0, "good", ["good", "bad", "good"]])
+def test_what_is_no_list_of_numbers_is_a_fault_of_the_function(answers: Any) -> None:
+    with pytest.raises(ContractError, match="gave no list of numbers"):
+        RewardSource({"function": Retried(lambda prompts, texts: answers, 0)})(PROMPTS, TEXTS)
+
+
+def test_numbers_that_float32_has_no_place_for_are_no_rewards() -> None:
+    given = {"function": [1e39, -1e39, 3.4e38], "scorers": [1.0, 1.0, 10**400]}
+    sources = {name: Retried(lambda _, t, v=v: v[-len(t) :], 0) for name, v in given.items()}  # type: ignore[misc]
+    rewards = RewardSource(sources)(PROMPTS, TEXTS)
+    assert rewards.parts["function"] == [None, None, 3.4e38]
+    assert rewards.values == [None, None, None]
+    doubled = RewardSource({"function": lambda _, texts: [3e38, 1.0, -3e38]}, [2.0])(PROMPTS, TEXTS)
+    assert doubled.values == [None, 2.0, None]
+    assert doubled.error == "function gave no finite number"
+
+
 def test_the_reward_is_the_weighted_sum_and_a_missing_part_leaves_none() -> None:
     shown: list[list[str]] = []
 

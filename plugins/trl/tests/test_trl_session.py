@@ -109,6 +109,30 @@ def test_fewer_examples_than_a_batch_are_one_smaller_batch(
     assert artifact.metrics["revisions" if data == "revisions" else "pairs"] == 3
 
 
+@pytest.mark.parametrize(
+    ("trainer", "data"),
+    [
+        (SFT(SFTOptions(batch_size=5, epochs=1.5, lr_scheduler="constant")), "revisions"),
+        (Reward(RewardOptions(batch_size=8, max_steps=3, lr_scheduler="constant")), "preferences"),
+        (DPO(DPOOptions(batch_size=8, max_steps=3, lr_scheduler="constant")), "preferences"),
+    ],
+    ids=["sft", "reward", "dpo"],
+)
+def test_a_training_that_ends_within_an_epoch_is_not_trained_further_when_run_again(
+    trainer: Trainer, data: str, request: pytest.FixtureRequest, policy: Path, tmp_path: Path, weights: Any
+) -> None:
+    """As when it was killed while it wrote the finished model, or when that could not be pushed."""
+    import torch
+
+    job = TrainJob(model=policy, data=request.getfixturevalue(data), output=tmp_path)
+    first = trainer.train(job, lambda _: None)
+    before, seen = weights(first.path), []
+    again = trainer.train(job, seen.append)
+    after = weights(again.path)
+    assert (seen, again.metrics) == ([], first.metrics)
+    assert all(torch.equal(before[name], after[name]) for name in before)
+
+
 def test_running_out_of_memory_names_the_last_good_checkpoint(
     policy: Path, revisions: Path, tmp_path: Path
 ) -> None:

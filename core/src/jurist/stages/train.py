@@ -12,7 +12,7 @@ from pydantic import JsonValue
 from jurist.artifacts import StageArtifact
 from jurist.contracts import Trainer
 from jurist.errors import Stopped, UsageError
-from jurist.files.jsonl import append_line, read_rows
+from jurist.files.jsonl import read_rows
 from jurist.files.record_file import RecordFile
 from jurist.files.training_data import ROWS, RevisionRow, read_training_data
 from jurist.recipe import resolve_path
@@ -28,6 +28,7 @@ from jurist.stages.train_faults import train_faults
 from jurist.stages.train_scores import ResponseScorers, ScoreLog, TrainScores
 from jurist.train_jobs import Artifact, ArtifactKind, Samples, TrainJob, TrainProgress
 from jurist.training.channel import Which
+from jurist.training.warnings_log import WarningsLog
 
 
 class TrainStage(Stage):
@@ -177,11 +178,13 @@ class TrainStage(Stage):
         job = self._job(context, folder, trainer, Path(str(start["model"])))
         context.events.stage_started(stage=self.name, total=None)
 
+        warnings = WarningsLog(folder / "warnings.jsonl")
+
         def progress(update: TrainProgress) -> None:
             context.events.training_progress(stage=self.name, progress=update)
+            warnings.add(update)
             if update.warning is not None:
                 context.events.notice(trainer.label, update.warning)
-                append_line(folder / "warnings.jsonl", update.model_dump_json(include={"step", "warning"}))
 
         log = ScoreLog(folder / "scores.jsonl")
         known = {p.id: p for each in self.sampled().values() for p in each if p.tags or p.metadata}

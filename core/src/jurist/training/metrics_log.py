@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+
+from jurist.files.jsonl import write_lines
 
 
 class MetricsLog:
@@ -19,7 +21,7 @@ class MetricsLog:
         self.path, self.writes = path, writes
         if writes:
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text("".join(kept), encoding="utf-8")
+            keep_lines(path, kept)
         self.newest: dict[str, float] = {}
         for line in kept:
             self._remember(json.loads(line))
@@ -39,7 +41,18 @@ class MetricsLog:
 
 
 def lines_up_to(path: Path, step: int) -> list[str]:
-    """The whole JSON lines of a file, each of a ``step``, up to an optimizer step."""
-    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-    whole = [line for line in lines if line.endswith("\n")]
+    """The whole JSON lines of a file, each of a ``step``, up to an optimizer step.
+
+    A crash may have cut the last one short, even within a character; texts in them may hold what
+    ``splitlines`` takes for the end of a line.
+    """
+    with path.open("rb") as file:
+        whole = [line.decode() for line in file if line.endswith(b"\n")]
     return [line for line in whole if json.loads(line)["step"] <= step]
+
+
+def keep_lines(path: Path, lines: Iterable[str]) -> None:
+    """Have a file hold these lines and no others; a crash meanwhile leaves it as it was."""
+    with write_lines(path) as writer:
+        for line in lines:
+            writer.write(line.removesuffix("\n"))

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
 
 from jurist.errors import UsageError
 from jurist.records import Message
+from jurist.special_tokens import broken, spelled
 from jurist_classifier.pairs import PROVIDED_BY
 
 TEMPLATE = (
@@ -38,15 +40,19 @@ class Encoder:
         pad: int = self.tokenizer.pad_token_id
         return pad
 
+    @cached_property
+    def _special(self) -> frozenset[str]:
+        return spelled(self.tokenizer)
+
     def encode(self, conversation: Sequence[Message]) -> list[int]:
-        """The token ids of a whole conversation, of any length.
+        """The token ids of a whole conversation, of any length; no text in it spells a special token.
 
         Raises:
             UsageError: the chat template does not accept it.
         """
         import jinja2
 
-        turns = [{"role": turn.role, "content": turn.content} for turn in conversation]
+        turns = [{"role": turn.role, "content": broken(turn.content, self._special)} for turn in conversation]
         try:
             encoded = self.tokenizer.apply_chat_template(turns, tokenize=True, return_dict=True)
         except (jinja2.TemplateError, ValueError) as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import jinja2
@@ -10,6 +11,7 @@ from transformers import AutoTokenizer
 
 from jurist.chat import ChatRequest
 from jurist.errors import ProviderError
+from jurist.special_tokens import broken, spelled
 from jurist_hf.checkpoint import PROVIDED_BY, find_checkpoint, unusable
 
 if TYPE_CHECKING:
@@ -25,12 +27,22 @@ class PromptEncoder:
     template: str
     template_kwargs: dict[str, Any]
 
+    @cached_property
+    def _special(self) -> frozenset[str]:
+        return spelled(self.tokenizer)
+
     def encode_prompt(self, request: ChatRequest) -> list[int]:
-        """The token ids of the request's messages; a last assistant message is left open."""
+        """The token ids of the request's messages; a last assistant message is left open.
+
+        No other message spells a special token, so that none ends its turn and speaks for another.
+        """
         continued = request.messages[-1].role == "assistant"
+        messages = [message.model_dump() for message in request.messages]
+        for message in messages[:-1] if continued else messages:
+            message["content"] = broken(message["content"], self._special)
         try:
             text = self.tokenizer.apply_chat_template(
-                [message.model_dump() for message in request.messages],
+                messages,
                 chat_template=self.template,
                 tokenize=False,
                 add_generation_prompt=not continued,

@@ -65,13 +65,33 @@ class _Loaded(Contract):
         return folder
 
     @cached_property
-    def _batcher(self) -> Batcher[tuple[Prompt, str], float]:
+    def _batcher(self) -> Batcher[tuple[Prompt, str], float | None]:
         return Batcher(self._score_all, max_size=self.options.batch_size)
 
-    def _score_all(self, items: list[tuple[Prompt, str]]) -> list[float]:
-        return self._model.score(
-            [messages(prompt.messages) for prompt, _ in items], [text for _, text in items]
-        )
+    async def _score(self, prompt: Prompt, response: Response) -> float:
+        """The score of a response.
+
+        Raises:
+            ProviderError: there is none.
+        """
+        score = await self._batcher.submit((prompt, response.text))
+        if score is None:
+            what = (
+                f"prompt and response have more tokens than {self.options.model} takes, {self._model.longest}"
+            )
+            raise ProviderError(
+                what, provided_by=PROVIDED_BY, hint="take a reward model with a longer context"
+            )
+        return score
+
+    def _score_all(self, items: list[tuple[Prompt, str]]) -> list[float | None]:
+        model = self._model
+        try:
+            return model.score(
+                [messages(prompt.messages) for prompt, _ in items], [text for _, text in items]
+            )
+        except UsageError as error:  # of these texts; others may be scored
+            raise ProviderError(error.what, provided_by=PROVIDED_BY, cause=error.cause) from error
 
     async def close(self) -> None:
         """End the worker thread, if scoring began."""
@@ -101,7 +121,7 @@ class RewardModelScorer(_Loaded, Scorer):
         self, prompt: Prompt, response: Response, principles: Sequence[Principle]
     ) -> ScoreOutcome:
         """The reward model's score."""
-        return Score(value=await self._batcher.submit((prompt, response.text)))
+        return Score(value=await self._score(prompt, response))
 
 
 class RewardModelJudge(_Loaded, Judge):
@@ -117,8 +137,7 @@ class RewardModelJudge(_Loaded, Judge):
         """A judgment from the difference of the two scores."""
         prompt = comparison.prompt
         a, b = await asyncio.gather(
-            self._batcher.submit((prompt, comparison.response_a.text)),
-            self._batcher.submit((prompt, comparison.response_b.text)),
+            self._score(prompt, comparison.response_a), self._score(prompt, comparison.response_b)
         )
         deviation = float(getattr(self._model.model.config, "jurist_reward_std", 1.0))
         return Judgment(preference=_sigmoid(deviation * (a - b)), method="model")

@@ -34,16 +34,23 @@ class RewardModel:
             )
         self.batch_size = batch_size
         self.model = model.to("cuda" if torch.cuda.is_available() else "cpu").eval().requires_grad_(False)
-        self.model.config.get_text_config().pad_token_id = self.tokenizer.pad_token_id
+        config = self.model.config.get_text_config()
+        config.pad_token_id = self.tokenizer.pad_token_id
+        self.longest = getattr(config, "max_position_embeddings", None)
 
-    def score(self, prompts: Sequence[ChatMessages], completions: Sequence[str]) -> list[float]:
-        """One score per prompt (a list of chat messages) and completion (a text)."""
+    def score(self, prompts: Sequence[ChatMessages], completions: Sequence[str]) -> list[float | None]:
+        """One score per prompt (a list of chat messages) and completion (a text).
+
+        It is None where both have more tokens than the model has positions: what it says there is noise.
+        """
         ids = [
             conversation_ids(self.tokenizer, [*prompt, {"role": "assistant", "content": text}])
             for prompt, text in zip(prompts, completions, strict=True)
         ]
-        scores = score_ids(self.model, ids, self.tokenizer.pad_token_id, self.batch_size)
-        return [float(score) for score in scores - reward_mean(self.model)]
+        fit = [place for place, row in enumerate(ids) if len(row) <= (self.longest or len(row))]
+        scores = score_ids(self.model, [ids[i] for i in fit], self.tokenizer.pad_token_id, self.batch_size)
+        found = dict(zip(fit, (scores - reward_mean(self.model)).tolist(), strict=True))
+        return [found.get(place) for place in range(len(ids))]
 
 
 def score_ids(model: Any, sequences: Sequence[list[int]], pad: int, batch_size: int) -> Tensor:

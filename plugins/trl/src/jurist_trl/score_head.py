@@ -9,10 +9,20 @@ from torch import Tensor
 
 from jurist.errors import UsageError
 
+ROUNDING = 1e-6
+"""Scores that differ by no more than this share of their mean are equal: float32 has seven digits."""
+
 
 def reward_mean(model: Any) -> float:
     """What is to be subtracted from the logits of a normalised model whose head has no bias."""
     return float(getattr(model.config, "jurist_reward_mean", 0.0))
+
+
+def forget_normalization(model: Any) -> None:
+    """Have a normalised reward model, which is trained on, say no more that it is one."""
+    for field in ("jurist_reward_mean", "jurist_reward_std"):
+        if hasattr(model.config, field):
+            delattr(model.config, field)
 
 
 def normalize_head(model: Any, scores: Tensor, *, provided_by: str) -> tuple[float, float]:
@@ -22,10 +32,10 @@ def normalize_head(model: Any, scores: Tensor, *, provided_by: str) -> tuple[flo
     then it is kept in the field ``jurist_reward_mean`` of the configuration, which scoring subtracts.
 
     Raises:
-        UsageError: all scores are the same.
+        UsageError: all scores are the same, but for rounding.
     """
     mean, deviation = scores.mean().item(), scores.std(unbiased=False).item()
-    if deviation == 0.0:
+    if deviation <= ROUNDING * abs(mean):
         raise UsageError(
             "the reward model gives every response the same score, so it cannot be normalised",
             provided_by=provided_by,

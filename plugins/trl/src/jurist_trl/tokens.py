@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any, cast
 
 from jurist.errors import UsageError
 from jurist.records import Message
+from jurist.special_tokens import broken, spelled
 
 ChatMessages = Sequence[dict[str, str]]
 """A conversation as ``datasets``, TRL and chat templates want it: the role and the content of each turn."""
@@ -80,28 +80,26 @@ def shared_length(prompt: list[int], whole: list[int]) -> int:
 
 
 def plain_contents(tokenizer: Any, conversation: ChatMessages) -> list[dict[str, str]]:
-    """A conversation in whose contents no special token is spelled: a space breaks each, as in ``< eos>``.
-
-    Tokenizers read such a text as the token itself, so a response could end its turn and speak as the user.
-    The chat template's own tokens stay.
-    """
+    """A conversation in whose contents no special token is spelled; the chat template's own tokens stay."""
     special = _special_tokens(tokenizer)
-    return [turn | {"content": special.sub(_broken, turn["content"])} for turn in conversation]
+    return [turn | {"content": broken(turn["content"], special)} for turn in conversation]
 
 
 def _template(tokenizer: Any, conversation: ChatMessages, **options: bool) -> list[int]:
+    from jinja2 import TemplateError
+
     plain = plain_contents(tokenizer, conversation)
-    encoded = tokenizer.apply_chat_template(plain, tokenize=True, return_dict=True, **options)
+    try:
+        encoded = tokenizer.apply_chat_template(plain, tokenize=True, return_dict=True, **options)
+    except (TemplateError, ValueError) as error:
+        roles = ", ".join(turn["role"] for turn in conversation)
+        raise UsageError(
+            f"the chat template of {tokenizer.name_or_path} does not accept a conversation of {roles}",
+            provided_by="jurist-trl",
+            cause=error,
+            hint="set another chat_template on the tokenizer, or leave such conversations out",
+        ) from error
     return cast("list[int]", list(encoded["input_ids"]))
 
 
-@lru_cache(maxsize=4)
-def _special_tokens(tokenizer: Any) -> re.Pattern[str]:
-    """Finds how special tokens are spelled, the longest of several first."""
-    spelled = [token.content for token in tokenizer.added_tokens_decoder.values() if token.special]
-    either = "|".join(re.escape(text) for text in sorted(spelled, key=len, reverse=True))
-    return re.compile(either or r"(?!)")  # what never matches
-
-
-def _broken(match: re.Match[str]) -> str:
-    return f"{match[0][0]} {match[0][1:]}" if len(match[0]) > 1 else " "
+_special_tokens = lru_cache(maxsize=4)(spelled)

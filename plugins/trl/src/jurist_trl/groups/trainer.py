@@ -34,7 +34,7 @@ class GroupRollouts(PolicyTrainer):
         self, inputs: Any, prompts: list[Any], completions: list[Any], completion_ids_list: Any
     ) -> Tensor:
         """One reward per response of all processes, NaN where none could be had, as one column."""
-        texts = [completion[-1]["content"] for completion in completions]
+        texts = self.texts_of(completion_ids_list)
         rewards = self.reward(prompts, texts)
         self.last_prompts, self.last_responses, self.last_rewards = prompts, texts, rewards.values
         column = self._gathered(rewards.values)

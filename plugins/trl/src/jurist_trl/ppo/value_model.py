@@ -9,7 +9,6 @@ import torch
 from safetensors.torch import load_model, save_model
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModelForSequenceClassification
-from trl.trainer.utils import disable_dropout_in_model
 
 from jurist.errors import UsageError
 from jurist.train_jobs import TrainJob
@@ -19,6 +18,7 @@ from jurist_trl.rollouts.log_probabilities import position_ids
 from jurist_trl.score_head import reward_mean, score_heads
 from jurist_trl.tokens import load_tokenizer
 from jurist_trl.training.arguments import lora_config
+from jurist_trl.training.dropout import without_dropout
 
 FILE = "value_model.safetensors"
 
@@ -71,8 +71,7 @@ def make_value_model(job: TrainJob, options: PPOOptions, tokenizer: Any) -> Valu
         model.enable_input_require_grads()
     if options.gradient_checkpointing:
         model.activation_checkpointing_enable()
-    disable_dropout_in_model(model)  # old and new values of a token must not differ by chance
-    return ValueModel(model.train())
+    return ValueModel(without_dropout(model).train())
 
 
 def _start(start: ValueStart, job: TrainJob, options: PPOOptions) -> Any:

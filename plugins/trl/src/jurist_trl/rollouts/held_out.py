@@ -16,30 +16,40 @@ from transformers import TrainerCallback, set_seed
 from jurist.contracts import Trainer
 from jurist.train_jobs import ScoreResponses, TrainJob
 from jurist_trl.rollouts.options import RolloutOptions
-from jurist_trl.rollouts.prompts import rollout_prompts
+from jurist_trl.rollouts.prompts import RolloutPrompts, rollout_prompts
 from jurist_trl.rollouts.rewards import Retried, checked, load_function
 from jurist_trl.rollouts.sampling import sample
 from jurist_trl.tokens import ChatMessages
 
 
 class HeldOut(NamedTuple):
-    """Prompts that nothing is learned from, the tokens of the longest, and a measure of responses to them."""
+    """Prompts that nothing is learned from, and a measure of responses to them."""
 
-    prompts: list[ChatMessages]
-    longest: int
+    found: RolloutPrompts
     measure: ScoreResponses
+
+    @property
+    def prompts(self) -> list[ChatMessages]:
+        """Those that are measured on."""
+        return self.found.prompts
 
     @classmethod
     def of(cls, job: TrainJob, options: RolloutOptions, trainer: Trainer, tokenizer: Any) -> HeldOut | None:
         """What the job and the options ask for; prompts over ``max_prompt_length`` are left out."""
         if job.held_out is None:
             return None
-        found = rollout_prompts(job.held_out, tokenizer, options.max_prompt_length, provided_by="jurist-trl")
+        found = rollout_prompts(
+            job.held_out,
+            tokenizer,
+            options.max_prompt_length,
+            provided_by="jurist-trl",
+            what="held-out prompts",
+        )
         measure = trainer.measure
         if measure is None:
             assert options.metric is not None, "faults() comes first"
             measure = Retried(load_function(options.metric), options.reward_retries)
-        return cls(found.prompts, found.longest, measure)
+        return cls(found, measure)
 
 
 class HeldOutEvaluation(TrainerCallback):  # type: ignore[misc]

@@ -58,6 +58,15 @@ class PolicyTrainer(QuietTrainer):
         self.last_responses: list[str] = []
         self.last_rewards: list[float | None] = []
 
+    def texts_of(self, response_ids: list[list[int]]) -> list[str]:
+        """What responses say, as wherever else the policy answers.
+
+        TRL would leave reasoning out where the tokenizer has a template to parse responses by.
+        """
+        tokenizer = self.processing_class  # type: ignore[attr-defined]
+        texts: list[str] = tokenizer.batch_decode(response_ids, skip_special_tokens=True)
+        return texts
+
     def finished_policy(self) -> Any:
         """The policy with the sampling defaults that it came with, to be saved."""
         policy = self.accelerator.unwrap_model(self.model)

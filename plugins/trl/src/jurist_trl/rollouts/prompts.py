@@ -19,8 +19,10 @@ class RolloutPrompts(NamedTuple):
     too_long: int
 
 
-def rollout_prompts(path: Path, tokenizer: Any, max_length: int, *, provided_by: str) -> RolloutPrompts:
-    """The prompts of the file ``path`` with at most ``max_length`` tokens.
+def rollout_prompts(
+    path: Path, tokenizer: Any, max_length: int, *, provided_by: str, what: str = "prompts"
+) -> RolloutPrompts:
+    """The prompts of the file ``path`` with at most ``max_length`` tokens; an error says ``what`` they are.
 
     Raises:
         UsageError: lines of the file are wrong, or all prompts are longer.
@@ -30,7 +32,7 @@ def rollout_prompts(path: Path, tokenizer: Any, max_length: int, *, provided_by:
     kept = [prompt for prompt, length in zip(prompts, lengths, strict=True) if length <= max_length]
     if not kept:
         raise UsageError(
-            f"none of the {len(prompts)} prompts has at most {max_length} tokens",
+            f"none of the {len(prompts)} {what} has at most {max_length} tokens",
             provided_by=provided_by,
             hint="raise the option max_prompt_length",
         )

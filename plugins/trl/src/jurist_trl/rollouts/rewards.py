@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import importlib
 import inspect
-import math
 import threading
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -18,6 +17,9 @@ from jurist_trl.rollouts.component import RolloutTrainer, named_sources
 from jurist_trl.tokens import ChatMessages
 
 Values = list[float | None]
+
+_LARGEST = (2 - 2**-23) * 2.0**127
+"""The largest finite number in float32."""
 
 
 class Rewards(NamedTuple):
@@ -66,8 +68,8 @@ class RewardSource:
             parts[name] = [None] * len(texts)
             for i, answer in zip(asked, answers, strict=True):
                 parts[name][i] = answer
-                totals[i] = None if answer is None else (totals[i] or 0.0) + weight * answer
-            if None in answers:
+                totals[i] = None if answer is None else _finite((totals[i] or 0.0) + weight * answer)
+            if any(totals[i] is None for i in asked):
                 met = source.error if isinstance(source, Retried) else None
                 error = met or f"{name} gave no finite number"
         return Rewards(totals, error, parts)
@@ -148,15 +150,21 @@ def checked(name: str, answers: Sequence[float | None], expected: int) -> Values
     """The answers as they were given, None for what is no finite number.
 
     Raises:
-        ContractError: ``name`` gave more or fewer answers than were ``expected``.
+        ContractError: ``name`` gave something else, or not as many answers as were ``expected``.
     """
-    values = [None if a is None or not math.isfinite(a) else float(a) for a in answers]
+    hint = "return one float or None per response, in order"
+    try:
+        values = [None if answer is None else _finite(answer) for answer in answers]
+    except TypeError as error:
+        raise ContractError(f"{name} gave no list of numbers", cause=error, hint=hint) from error
     if len(values) != expected:
-        raise ContractError(
-            f"{name} gave {len(values)} numbers for {expected} responses",
-            hint="return one float or None per response, in order",
-        )
+        raise ContractError(f"{name} gave {len(values)} numbers for {expected} responses", hint=hint)
     return values
+
+
+def _finite(value: float) -> float | None:
+    """``value``, or None where it is no finite number in the float32 that trainings compute in."""
+    return float(value) if abs(value) <= _LARGEST else None
 
 
 def _described(error: Exception) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 from transformers import TrainerCallback
 
 from jurist.train_jobs import TrainJob
-from jurist.training.metrics_log import lines_up_to
+from jurist.training.metrics_log import keep_lines, lines_up_to
 
 _SHOWN = 4
 """How many responses of a rollout are kept."""
@@ -27,8 +27,7 @@ class SamplesLog(TrainerCallback):  # type: ignore[misc]
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Leave out what comes after the checkpoint that a stopped training goes on from."""
         if state.is_world_process_zero and self._path.is_file():
-            kept = lines_up_to(self._path, state.global_step)
-            self._path.write_text("".join(kept), encoding="utf-8")
+            keep_lines(self._path, lines_up_to(self._path, state.global_step))
 
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any], **kwargs: Any) -> None:
         """Write those of a new rollout."""

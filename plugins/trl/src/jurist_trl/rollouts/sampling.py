@@ -19,6 +19,5 @@ def sample(trainer: Any, prompts: list[Any]) -> Responses:
     Raises:
         TrainingError: the policy's probabilities are no numbers any more.
     """
-    prompt_ids, response_ids, *more = trainer._generate(prompts)
-    completions = next(part for part in more if part is not None)  # GRPO has a mask of tools before them
-    return Responses(prompt_ids, response_ids, [completion[-1]["content"] for completion in completions])
+    prompt_ids, response_ids, *_ = trainer._generate(prompts)
+    return Responses(prompt_ids, response_ids, trainer.texts_of(response_ids))

@@ -18,6 +18,7 @@ from jurist_trl.rollouts.prompts import RolloutPrompts, rollout_prompts, shuffle
 from jurist_trl.rollouts.samples import SamplesLog
 from jurist_trl.training.arguments import lora_config, training_arguments
 from jurist_trl.training.component import Progress
+from jurist_trl.training.dropout import without_dropout
 from jurist_trl.training.failures import failed
 from jurist_trl.training.prepare import prepare
 
@@ -45,7 +46,7 @@ class RolloutSetup(NamedTuple):
             job.data, tokenizer, options.max_prompt_length, provided_by=trainer.provided_by()
         )
         held_out = HeldOut.of(job, options, trainer, tokenizer)
-        longest = max(prompts.longest, held_out.longest if held_out else 0)
+        longest = max(prompts.longest, held_out.found.longest if held_out else 0)
         check_rollouts(trainer.name, job.model, longest, options.max_completion_length)
         for model in job.reward_models:
             check_reward_model(trainer.name, model, tokenizer, prompts.prompts, options.max_completion_length)
@@ -59,10 +60,10 @@ class RolloutSetup(NamedTuple):
     @property
     def counts(self) -> dict[str, float]:
         """How many prompts are used and how many were too long, as metrics."""
-        return {
-            "prompts": float(len(self.prompts.prompts)),
-            "prompts_too_long": float(self.prompts.too_long),
-        }
+        counts = {"prompts": len(self.prompts.prompts), "prompts_too_long": self.prompts.too_long}
+        if self.held_out is not None:
+            counts["held_out_too_long"] = self.held_out.found.too_long
+        return {name: float(count) for name, count in counts.items()}
 
     def config_arguments(self) -> dict[str, Any]:
         """Arguments of GRPOConfig and RLOOConfig."""
@@ -78,7 +79,6 @@ class RolloutSetup(NamedTuple):
             "max_completion_length": options.max_completion_length,
             "temperature": options.temperature,
             "shuffle_dataset": False,
-            "disable_dropout": True,
             "log_completions": False,
         }
 
@@ -87,9 +87,10 @@ class RolloutSetup(NamedTuple):
         job, options = self.job, self.options
         count = self.rollouts * options.prompts_per_rollout(self.processes)
         drawn = shuffled(self.prompts.prompts, count, job.seed)
+        policy = AutoModelForCausalLM.from_pretrained(job.model, dtype=options.dtype)
         return {
             "stopped": partial(failed, job),
-            "model": AutoModelForCausalLM.from_pretrained(job.model, dtype=options.dtype),
+            "model": without_dropout(policy),
             "train_dataset": Dataset.from_list([{"prompt": prompt} for prompt in drawn]),
             "processing_class": self.tokenizer,
             "peft_config": lora_config(options.lora, "CAUSAL_LM"),

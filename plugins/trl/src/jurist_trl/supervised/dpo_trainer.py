@@ -16,10 +16,11 @@ from jurist.train_jobs import Artifact, TrainJob
 from jurist_trl.supervised.agreement import agreement, write_calibration
 from jurist_trl.supervised.collation import KeepsProbability
 from jurist_trl.supervised.dpo import DPO, DPOOptions
-from jurist_trl.supervised.preferences import Pair, Pairs, likelier_first, split_pairs
+from jurist_trl.supervised.preferences import Pair, Pairs, sided, split_pairs
 from jurist_trl.tokens import shared_length
 from jurist_trl.training.arguments import lora_config, make_config, supervised_arguments
 from jurist_trl.training.component import Progress
+from jurist_trl.training.dropout import without_dropout
 from jurist_trl.training.job_checks import SHORTER, check_length
 from jurist_trl.training.model_card import Trained
 from jurist_trl.training.prepare import prepare
@@ -102,21 +103,22 @@ def train_dpo(dpo: DPO, job: TrainJob, progress: Progress) -> Artifact:
 
 
 def _sided(examples: list[PreferenceRow]) -> list[PreferenceRow]:
-    sided = likelier_first(examples)
-    if not sided:
+    found = sided(examples)
+    if not found:
         raise UsageError(
             f"all {len(examples)} preferences have probability 0.5, so none has a hard label",
             provided_by=DPO.provided_by(),
             hint="set labels: soft, and loss_type: sigmoid",
         )
-    return sided
+    return found
 
 
 def _trainer(job: TrainJob, options: DPOOptions, tokenizer: Any, pairs: Pairs) -> SoftDPOTrainer:
     set_seed(job.seed)
     config = dpo_config(job, options)  # first, since it chooses this process's GPU
+    policy = AutoModelForCausalLM.from_pretrained(job.model, dtype=options.dtype)
     return SoftDPOTrainer(
-        model=AutoModelForCausalLM.from_pretrained(job.model, dtype=options.dtype),
+        model=without_dropout(policy),
         args=config,
         data_collator=SoftPairCollator(pad_token_id=tokenizer.pad_token_id),
         train_dataset=Dataset.from_list([_row(pair) for pair in pairs.train]),

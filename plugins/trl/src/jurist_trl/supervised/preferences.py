@@ -55,13 +55,16 @@ def split_pairs(
 ) -> Pairs:
     """Tokenise, leave out what is too long, and hold out a share of the prompts (never of the pairs).
 
+    The likelier response becomes the chosen one: no loss changes, and TRL's accuracies and margins, which
+    know no probabilities, then say what is learnt.
+
     Raises:
         UsageError: nothing is left to train on.
     """
     train: list[Pair] = []
     held_out: list[Pair] = []
     for example in examples:
-        pair = _tokenized(tokenizer, example)
+        pair = _tokenized(tokenizer, likelier_first(example))
         if max(len(pair.chosen), len(pair.rejected)) <= max_length:
             drawn = _uniform(seed, messages(example.prompt))
             (held_out if drawn < eval_fraction else train).append(pair)
@@ -76,16 +79,21 @@ def split_pairs(
     return Pairs(train, held_out, too_long)
 
 
-def likelier_first(examples: Iterable[PreferenceRow]) -> list[PreferenceRow]:
-    """The examples that take a side, each with the likelier response as the chosen one, for sure."""
-    sided: list[PreferenceRow] = []
-    for example in examples:
-        if example.probability > 0.5:
-            sided.append(example.model_copy(update={"probability": 1.0}))
-        elif example.probability < 0.5:
-            swapped = {"chosen": example.rejected, "rejected": example.chosen, "probability": 1.0}
-            sided.append(example.model_copy(update=swapped))
-    return sided
+def likelier_first(example: PreferenceRow) -> PreferenceRow:
+    """The same preference, with the likelier response as the chosen one."""
+    if example.probability >= 0.5:
+        return example
+    swapped = {"chosen": example.rejected, "rejected": example.chosen, "probability": 1 - example.probability}
+    return example.model_copy(update=swapped)
+
+
+def sided(examples: Iterable[PreferenceRow]) -> list[PreferenceRow]:
+    """The examples that take a side, for sure."""
+    return [
+        each.model_copy(update={"probability": float(each.probability > 0.5)})
+        for each in examples
+        if each.probability != 0.5
+    ]
 
 
 def _tokenized(tokenizer: Any, example: PreferenceRow) -> Pair:

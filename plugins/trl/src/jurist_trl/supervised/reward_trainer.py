@@ -16,7 +16,7 @@ from jurist.errors import UsageError
 from jurist.files.training_data import PreferenceRow, RevisionRow, read_training_data
 from jurist.train_jobs import Artifact, TrainJob
 from jurist_trl.reward_model import last_token_logits, score_ids
-from jurist_trl.score_head import normalize_head
+from jurist_trl.score_head import forget_normalization, normalize_head
 from jurist_trl.supervised.agreement import agreement, soft_preference_loss, write_calibration
 from jurist_trl.supervised.collation import KeepsProbability
 from jurist_trl.supervised.preferences import Pair, split_pairs
@@ -24,6 +24,7 @@ from jurist_trl.supervised.reward import Reward, RewardOptions
 from jurist_trl.tokens import conversation_ids, messages
 from jurist_trl.training.arguments import lora_config, make_config, supervised_arguments
 from jurist_trl.training.component import Progress
+from jurist_trl.training.dropout import without_dropout
 from jurist_trl.training.job_checks import SHORTER, check_length
 from jurist_trl.training.model_card import Trained
 from jurist_trl.training.prepare import prepare
@@ -100,6 +101,7 @@ def _trainer(
     set_seed(job.seed)  # the score head is new, so it is drawn here
     model = AutoModelForSequenceClassification.from_pretrained(job.model, num_labels=1, dtype=options.dtype)
     model.config.get_text_config().pad_token_id = tokenizer.pad_token_id
+    forget_normalization(model)
     rows = [
         {
             "chosen_ids": pair.chosen,
@@ -110,7 +112,7 @@ def _trainer(
         for pair in pairs
     ]
     return SoftPreferenceTrainer(
-        model=model,
+        model=without_dropout(model),
         args=make_config(
             RewardConfig,
             **supervised_arguments(options, job),

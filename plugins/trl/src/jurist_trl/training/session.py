@@ -35,7 +35,14 @@ HELD_OUT = "held_out_"
 
 
 class QuietTrainer:
-    """Mixin for TRL trainers: no telemetry and no model cards."""
+    """Mixin for TRL trainers: no telemetry, no model cards, and no step after the last."""
+
+    state: Any
+
+    def _run_epoch(self, **arguments: Any) -> None:
+        # Trainer, continuing from the checkpoint of the last step, would take one more within its epoch
+        if self.state.global_step < self.state.max_steps:
+            super()._run_epoch(**arguments)  # type: ignore[misc]
 
     def _send_telemetry(self) -> None:
         pass
@@ -56,7 +63,7 @@ class Watch(TrainerCallback):  # type: ignore[misc]
         """Pass on what was measured."""
         if "loss" not in logs and not any(name.startswith(HELD_OUT) for name in logs):
             return  # the summary at the end, neither a step nor a measurement
-        bad = [name for name in LOSSES if not math.isfinite(logs.get(name, 0.0))]
+        bad = [name for name in LOSSES if not _is_finite(logs.get(name, 0.0))]
         if bad:
             cause = f"{' and '.join(bad)} is not a finite number at step {state.global_step}"
             raise failed(self.job, cause, TOO_FAST)
@@ -73,6 +80,11 @@ class Watch(TrainerCallback):  # type: ignore[misc]
             step = state.global_step
             folder = checkpoint_folder(self.job) / f"checkpoint-{step}"
             mark_complete(folder, step, args.world_size)
+
+
+def _is_finite(value: float | None) -> bool:
+    """Whether it is; TRL logs None where all of a step's values are no number."""
+    return value is not None and math.isfinite(value)
 
 
 @contextmanager
@@ -101,6 +113,8 @@ def run_training(
     resumed = int(last.name.rpartition("-")[2]) if last else 0
     writes = trainer.accelerator.is_main_process
     watch = Watch(job, progress, MetricsLog(job.output / "metrics.jsonl", resumed, writes=writes))
+    # TRL's trainers on a fixed dataset count num_tokens here, and leave it out of their checkpoints
+    trainer._total_train_tokens = int(watch.log.newest.get("num_tokens", 0))
     trainer.remove_callback(PrinterCallback)
     for callback in (*callbacks, watch):
         trainer.add_callback(callback)
