@@ -14,14 +14,13 @@ import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from types import NoneType, UnionType
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Any, get_args
 
 import click
 import pytest
 import yaml
 from click.testing import CliRunner
-from pydantic import BaseModel, JsonValue, SecretStr
+from pydantic import BaseModel
 
 from jurist import hookspecs
 from jurist.chat import ChatReply, ChatRequest, Sampling
@@ -64,6 +63,7 @@ from jurist.validation.result import Thresholds
 from jurist.validation.spot_check import ToLabel
 from jurist.validation.spot_check_result import CheckedStratum, SpotChecked
 from jurist_registry.main import cli
+from jurist_registry.option_words import default_words, type_words
 from jurist_registry.registry import Registry
 from jurist_trl.options import FSDPOptions, LoraOptions
 
@@ -77,18 +77,6 @@ PAGES = [
     *sorted(REPOSITORY.glob("plugins/*/README.md")),
     *sorted(REPOSITORY.glob("contrib/**/README.md")),
 ]
-WORDS: dict[Any, str] = {
-    str: "text",
-    int: "integer",
-    float: "number",
-    bool: "true or false",
-    Path: "path",
-    SecretStr: "secret",
-    NoneType: "null",
-    JsonValue: "any value",
-    dict[str, JsonValue]: "mapping",
-    dict[str, Any]: "mapping",
-}
 
 
 # --- reading Markdown --------------------------------------------------------------------------------
@@ -152,40 +140,11 @@ def marked(pages: list[Path], info: str) -> list[Block]:
 # --- tables of settings ------------------------------------------------------------------------------
 
 
-def type_text(annotation: Any) -> str:
-    """A type in words: what the second column of a table says."""
-    if annotation in WORDS:
-        return WORDS[annotation]
-    origin, arguments = get_origin(annotation), get_args(annotation)
-    if origin is Annotated:
-        return type_text(arguments[0])
-    if origin is Literal:
-        return " or ".join(f"`{argument}`" for argument in arguments)
-    if origin in (Union, UnionType):
-        return " or ".join(type_text(argument) for argument in arguments)
-    if origin is tuple:
-        if arguments[-1] is Ellipsis:
-            return f"list of {type_text(arguments[0])}"
-        return f"[{', '.join(type_text(argument) for argument in arguments)}]"
-    if origin is dict:
-        return f"mapping to {type_text(arguments[1])}"
-    return str(annotation.__name__)
-
-
-def default_text(field: Any) -> str:
-    """A default as YAML writes it: what the third column of a table says."""
-    if field.is_required():
-        return "required"
-    default = field.get_default(call_default_factory=True)
-    if isinstance(default, BaseModel):
-        return "`{}`"
-    return f"`{default if isinstance(default, str) and default else json.dumps(default)}`"
-
-
 def expected(model: type[BaseModel]) -> dict[str, tuple[str, str]]:
     """Type and default of every setting of ``model``."""
     return {
-        name: (type_text(field.annotation), default_text(field)) for name, field in model.model_fields.items()
+        name: (type_words(field.annotation), default_words(field))
+        for name, field in model.model_fields.items()
     }
 
 

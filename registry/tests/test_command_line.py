@@ -149,7 +149,7 @@ def test_show_names_the_options(
     assert "judge my-judge: Prefers the shorter response." in shown
     assert "from     jurist-my-judge 0.1.0 (jurist_my_judge.judge:MyJudge)" in shown
     assert "can      symmetric" in shown
-    assert "option   strength: float (default 0.4)" in shown
+    assert "  strength  number; default 0.4\n" in shown
     assert jurist("plugins", "show", "my-juge") == 2
     assert "did you mean 'my-judge'?" in capsys.readouterr().err
 
