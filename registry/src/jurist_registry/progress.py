@@ -82,8 +82,7 @@ class StageProgress:
 
     def findings(self) -> str:
         """``300 preferred, 12 tie``, or the newest metrics of training."""
-        counted = [f"{count:,} {outcome}" for outcome, count in self.outcomes.most_common()]
-        return ", ".join(counted) or metrics_text(self.metrics)
+        return outcomes_text(dict(self.outcomes.most_common())) or metrics_text(self.metrics)
 
     def cost(self) -> str:
         """``$0.12 (about $0.60 in all), 45,210 tokens, 80 calls``; empty while nothing was called."""
@@ -219,6 +218,12 @@ def cost_text(spent: Usage, calls: int, replayed: int = 0, projected: float | No
     noun = "call" if calls == 1 else "calls"
     parts += [f"{tokens:,} tokens", f"{calls:,} {noun}" + (f" ({replayed:,} replayed)" if replayed else "")]
     return ", ".join(parts)
+
+
+def outcomes_text(outcomes: Mapping[str, int]) -> str:
+    """``300 preferred, 12 no majority``; a trajectory that ended with its ``rounds`` is no count of these."""
+    words = {"rounds": "after all rounds"}
+    return ", ".join(f"{n:,} {words.get(each, each.replace('_', ' '))}" for each, n in outcomes.items() if n)
 
 
 def metrics_text(metrics: Mapping[str, float]) -> str:
