@@ -109,6 +109,23 @@ def test_training_is_shown_by_its_steps_and_newest_metrics() -> None:
     assert stream.getvalue().splitlines() == ["sft: begins", "sft: 4/8 (50%); 2.0/s, 2 s left; loss 1.235"]
 
 
+def test_metrics_that_a_step_does_not_give_are_kept_until_there_are_newer_ones() -> None:
+    clock, stream = Clock(), io.StringIO()
+    events = events_to(LineDisplay(stream, interval=0, clock=clock), clock)
+    events.stage_started("ppo", None)
+    for step, metrics in enumerate(
+        ({"loss": 1.0, "reward": 0.1, "kl": 0.2}, {"loss": 0.5}, {}, {"reward": 0.3})
+    ):
+        events.training_progress("ppo", TrainProgress(step=step, total=4, metrics=metrics))
+    shown = [line.rpartition("; ")[2] for line in stream.getvalue().splitlines()[1:]]
+    assert shown == [
+        "loss 1, reward 0.1, kl 0.2",
+        "loss 0.5, reward 0.1, kl 0.2",
+        "loss 0.5, reward 0.1, kl 0.2",
+        "loss 0.5, reward 0.3, kl 0.2",
+    ]
+
+
 def test_a_stage_that_was_done_before_is_named() -> None:
     clock, stream = Clock(), io.StringIO()
     events_to(LineDisplay(stream, clock=clock), clock).stage_finished("revise", {}, skipped=True)

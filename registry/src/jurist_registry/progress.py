@@ -81,7 +81,7 @@ class StageProgress:
         return ", ".join(parts + ([f"{duration(left)} left"] if left else []))
 
     def findings(self) -> str:
-        """``300 preferred, 12 tie``, or the newest metrics of training."""
+        """``300 preferred, 12 tie``, or the newest of each metric of training."""
         return outcomes_text(dict(self.outcomes.most_common())) or metrics_text(self.metrics)
 
     def cost(self) -> str:
@@ -192,8 +192,8 @@ class Progress:
         """Note a step of a trainer."""
         if self._stage is not None:
             self._stage.total = progress.total
-            if progress.metrics:  # a warning comes without any
-                self._stage.metrics = dict(progress.metrics)
+            # Not every step gives all: the reward of a rollout comes with the first step that learns from it.
+            self._stage.metrics |= progress.metrics
             self._reached(self._stage, progress.step)
 
     def _reached(self, stage: StageProgress, done: int) -> None:
