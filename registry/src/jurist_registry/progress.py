@@ -85,11 +85,11 @@ class StageProgress:
         return outcomes_text(dict(self.outcomes.most_common())) or metrics_text(self.metrics)
 
     def cost(self) -> str:
-        """``$0.12 (about $0.60 in all), 45,210 tokens, 80 calls``; empty while nothing was called."""
-        return cost_text(self.spent, self.calls + self.replayed, self.replayed, self.projected())
+        """``$0.12 (about $0.60 at the end), 45,210 tokens, 80 calls``; empty while nothing was called."""
+        return cost_text(self.spent, self.calls, self.replayed, self.projected())
 
     def projected(self) -> float | None:
-        """What the stage will have cost at its end, in dollars, if the rest costs as much as what was done.
+        """What this attempt at the stage will have cost at its end, in dollars, if the rest costs as much.
 
         Items that were replayed cost nothing now and say nothing of the rest. None while too little is known.
         """
@@ -209,15 +209,20 @@ class Progress:
 
 
 def cost_text(spent: Usage, calls: int, replayed: int = 0, projected: float | None = None) -> str:
-    """``$0.12 (about $0.60 in all), 45,210 tokens, 80 calls (30 replayed)``; empty without calls."""
+    """``$0.12 (about $0.60 at the end), 45,210 tokens, 50 calls``; empty without calls.
+
+    Replayed calls were paid for before, so with some it says what belongs to this attempt.
+    """
     if not calls:
-        return ""
+        return f"{_calls(replayed)} replayed" if replayed else ""
     tokens = spent.prompt_tokens + spent.completion_tokens
-    in_all = "" if projected is None else f" (about ${in_usd(projected)} in all)"
-    parts = [f"${in_usd(spent.usd)}{in_all}"]
-    noun = "call" if calls == 1 else "calls"
-    parts += [f"{tokens:,} tokens", f"{calls:,} {noun}" + (f" ({replayed:,} replayed)" if replayed else "")]
-    return ", ".join(parts)
+    at_the_end = "" if projected is None else f" (about ${in_usd(projected)} at the end)"
+    cost = f"${in_usd(spent.usd)}{at_the_end}, {tokens:,} tokens, {_calls(calls)}"
+    return f"{cost} in this attempt, {replayed:,} replayed" if replayed else cost
+
+
+def _calls(number: int) -> str:
+    return f"{number:,} {'call' if number == 1 else 'calls'}"
 
 
 def outcomes_text(outcomes: Mapping[str, int]) -> str:
