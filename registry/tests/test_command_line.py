@@ -59,6 +59,15 @@ def test_every_command_has_help(jurist: Any, name: str) -> None:
     assert jurist(name, "--help") == 0
 
 
+@pytest.mark.parametrize("group", ["spot-check", "ledger", "plugins", "new"])
+def test_no_line_of_a_group_is_cut(
+    jurist: Any, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, group: str
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    assert jurist(group, "--help") == 0
+    assert "...\n" not in capsys.readouterr().out.partition("Commands:")[2]
+
+
 def test_a_pipe_that_is_closed_is_no_bug() -> None:
     reading, writing = os.pipe()
     os.close(reading)

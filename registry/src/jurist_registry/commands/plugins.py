@@ -27,7 +27,7 @@ def plugins(context: click.Context) -> None:
 
 @plugins.command("list")
 def list_plugins() -> None:
-    """List every component by the distribution that offers it, then what is broken."""
+    """List every component by its distribution, then what is broken."""
     registry = Registry.discover()
     components = registry.components()
     kinds = max((len(component.kind) for component in components), default=0)
@@ -46,7 +46,7 @@ def list_plugins() -> None:
 @click.argument("name")
 @click.pass_context
 def show(context: click.Context, name: str) -> None:
-    """Show a plugin or a component: where it comes from, and its options."""
+    """Show where a plugin or component comes from, and its options."""
     from jurist_registry.component_text import write_component
 
     registry = Registry.discover()
@@ -74,7 +74,7 @@ def show(context: click.Context, name: str) -> None:
 @click.option("--why", metavar="NAME", help="Print the whole traceback of a broken plugin.")
 @click.option("--strict", is_flag=True, help="Exit with code 2 if something is broken.")
 def doctor(why: str | None, strict: bool) -> None:
-    """Check every plugin: load it and its classes, and compare names, versions and metadata."""
+    """Check every plugin: its classes, names, versions and metadata."""
     from jurist_registry.doctor import examine
 
     registry = Registry.discover()
