@@ -177,6 +177,36 @@ def test_judge_labels_pairs_and_continues(
     assert "compare: done before, nothing changed" in capsys.readouterr().err
 
 
+def test_faults_of_a_jury_stand_at_their_places_in_its_file(
+    jurist: Any, capsys: pytest.CaptureFixture[str], folder: Path
+) -> None:
+    (folder / "stages.yaml").write_text("judges: [my-judge]\nagregate: []\nbudget: {usd: -1}\n")
+    assert jurist("judge", "pairs.jsonl", "--judges", "stages.yaml") == 2
+    shown = capsys.readouterr().err
+    assert shown.startswith(
+        "error: stages.yaml: 2 faults\n  - agregate: unknown option; did you mean 'aggregate'?"
+    )
+    assert "\n  - budget.usd: " in shown
+    (folder / "jury.yaml").write_text("[my-judge, {use: my-judge, strenth: 1, name: stages.a.b}]")
+    (folder / "labelled.jsonl").write_text(
+        json.dumps({"item": 1, "label": "A", **read(folder / "pairs.jsonl")[0]})
+    )
+    for command in ("judge", "validate"):
+        file = {"judge": "pairs.jsonl", "validate": "labelled.jsonl"}[command]
+        assert jurist(command, file, "--judges", "jury.yaml") == 2
+        shown = capsys.readouterr().err
+        assert shown.startswith("error: jury.yaml cannot run: 1 fault\n  - judges.1: judge 'my-judge' of ")
+        assert "\n      - judges.1.strenth: unknown option; did you mean 'strength'?" in shown
+
+
+def test_a_recipe_is_no_file_of_judges(jurist: Any, capsys: pytest.CaptureFixture[str], folder: Path) -> None:
+    assert jurist("judge", "pairs.jsonl", "--judges", "recipe.yaml") == 2
+    shown = capsys.readouterr().err
+    assert shown == (
+        "error: recipe.yaml is a recipe, not a file of judges\n  try          jurist run recipe.yaml\n"
+    )
+
+
 def test_judge_lists_every_fault_of_the_jury(
     jurist: Any, capsys: pytest.CaptureFixture[str], folder: Path
 ) -> None:
