@@ -209,6 +209,15 @@ def test_the_readme_names_every_distribution(distribution: str) -> None:
     assert f"| `{distribution}` |" in (REPOSITORY / "README.md").read_text()
 
 
+@pytest.mark.parametrize("name", ["README.md", "README.zh.md"])
+def test_the_readmes_name_extras_that_exist(name: str) -> None:
+    text = (REPOSITORY / name).read_text()
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
+    named = set(",".join(re.findall(r"jurist\[([\w,]+)\]", text)).split(","))
+    assert {"all", "demo"} <= named <= project["optional-dependencies"].keys()
+    assert "python -m jurist_demo" in text
+
+
 def test_the_readme_gives_the_results_that_the_demo_gives() -> None:
     measured = (REPOSITORY / "plugins" / "demo" / "README.md").read_text()
     rows = re.findall(
