@@ -33,12 +33,12 @@ class Talkative(ScriptedChatModel, BatchChatModel):  # type: ignore[misc]  # its
 
 
 @pytest.fixture
-def shown(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, type], str]:
-    """What is written of a class, in 80 columns."""
+def shown(monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
+    """What is written of a class, each setting in one line where the width is not said."""
 
-    def write(kind: str, shown: type) -> str:
+    def write(kind: str, shown: type, width: int = 1000) -> str:
         monkeypatch.setattr(Component, "load", lambda self: shown)
-        formatter = HelpFormatter(width=80)
+        formatter = HelpFormatter(width=width)
         write_component(Component("mine", "mine:Mine", "Is mine.", kind), formatter)
         return formatter.getvalue()
 
@@ -71,6 +71,17 @@ def test_a_chat_model_is_shown_with_all_that_a_recipe_can_say_of_it(shown: Any) 
     assert found["In limits"][0].startswith("concurrency integer; default 64")
     assert found["In limits"][-1].startswith("timeout number or null; default null")
     assert found["In batch, or batch: true"][0].startswith("size integer; default 10000")
+
+
+def test_what_is_shared_by_all_chat_models_is_explained(shown: Any) -> None:
+    found = headed(shown("chat_model", Talkative))
+    shared = [line for heading, lines in found.items() if heading.startswith("As ") for line in lines]
+    assert len(shared) == 16
+    assert [line for line in shared + found["In limits"] + found["In price"] if not line.endswith(".")] == []
+
+
+def test_it_fits_in_80_columns(shown: Any) -> None:
+    assert max(map(len, shown("chat_model", Talkative, width=80).splitlines())) <= 80
 
 
 def test_what_does_not_apply_is_not_shown(shown: Any) -> None:
