@@ -14,14 +14,13 @@ import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from types import NoneType, UnionType
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Any, get_args
 
 import click
 import pytest
 import yaml
 from click.testing import CliRunner
-from pydantic import BaseModel, JsonValue, SecretStr
+from pydantic import BaseModel
 
 from jurist import hookspecs
 from jurist.chat import ChatReply, ChatRequest, Sampling
@@ -64,6 +63,7 @@ from jurist.validation.result import Thresholds
 from jurist.validation.spot_check import ToLabel
 from jurist.validation.spot_check_result import CheckedStratum, SpotChecked
 from jurist_registry.main import cli
+from jurist_registry.option_words import default_words, type_words
 from jurist_registry.registry import Registry
 from jurist_trl.options import FSDPOptions, LoraOptions
 
@@ -77,18 +77,6 @@ PAGES = [
     *sorted(REPOSITORY.glob("plugins/*/README.md")),
     *sorted(REPOSITORY.glob("contrib/**/README.md")),
 ]
-WORDS: dict[Any, str] = {
-    str: "text",
-    int: "integer",
-    float: "number",
-    bool: "true or false",
-    Path: "path",
-    SecretStr: "secret",
-    NoneType: "null",
-    JsonValue: "any value",
-    dict[str, JsonValue]: "mapping",
-    dict[str, Any]: "mapping",
-}
 
 
 # --- reading Markdown --------------------------------------------------------------------------------
@@ -152,40 +140,11 @@ def marked(pages: list[Path], info: str) -> list[Block]:
 # --- tables of settings ------------------------------------------------------------------------------
 
 
-def type_text(annotation: Any) -> str:
-    """A type in words: what the second column of a table says."""
-    if annotation in WORDS:
-        return WORDS[annotation]
-    origin, arguments = get_origin(annotation), get_args(annotation)
-    if origin is Annotated:
-        return type_text(arguments[0])
-    if origin is Literal:
-        return " or ".join(f"`{argument}`" for argument in arguments)
-    if origin in (Union, UnionType):
-        return " or ".join(type_text(argument) for argument in arguments)
-    if origin is tuple:
-        if arguments[-1] is Ellipsis:
-            return f"list of {type_text(arguments[0])}"
-        return f"[{', '.join(type_text(argument) for argument in arguments)}]"
-    if origin is dict:
-        return f"mapping to {type_text(arguments[1])}"
-    return str(annotation.__name__)
-
-
-def default_text(field: Any) -> str:
-    """A default as YAML writes it: what the third column of a table says."""
-    if field.is_required():
-        return "required"
-    default = field.get_default(call_default_factory=True)
-    if isinstance(default, BaseModel):
-        return "`{}`"
-    return f"`{default if isinstance(default, str) and default else json.dumps(default)}`"
-
-
 def expected(model: type[BaseModel]) -> dict[str, tuple[str, str]]:
     """Type and default of every setting of ``model``."""
     return {
-        name: (type_text(field.annotation), default_text(field)) for name, field in model.model_fields.items()
+        name: (type_words(field.annotation), default_words(field))
+        for name, field in model.model_fields.items()
     }
 
 
@@ -196,6 +155,15 @@ def documented(found: Section) -> dict[str, tuple[str, str]]:
         assert len(cells) == 3, f"{found.heading}: {name} has {len(cells)} cells after its name"
         assert len(cells[2]) > 5, f"{found.heading}: what does {name} mean?"
     return {name: (cells[0], cells[1]) for name, cells in rows.items()}
+
+
+def check_settings(found: Section, model: type[BaseModel]) -> None:
+    """A section says of every setting its type and default, and what its description says."""
+    assert documented(found) == expected(model)
+    for name, cells in found.table().items():
+        meaning = re.sub(r"\[([^]]+)\]\([^)]+\)", r"\1", cells[2])  # links as they read
+        described = (model.model_fields[name].description or "").rstrip(".")
+        assert meaning.startswith(described), f"{found.heading}: {name}"
 
 
 def distributions() -> set[str]:
@@ -230,24 +198,33 @@ def ours() -> list[Component]:
     ],
 )
 def test_every_setting_of_a_recipe_is_documented(heading: str, model: type[BaseModel]) -> None:
-    assert documented(section("recipes.md", heading)) == expected(model)
+    check_settings(section("recipes.md", heading), model)
 
 
 @pytest.mark.parametrize("kind", ROLES)
 def test_every_option_of_a_role_is_documented(kind: str) -> None:
     role: Any = ROLES[kind]
-    assert documented(section("components.md", f"{kind} of any chat model")) == expected(role.Options)
+    check_settings(section("components.md", f"{kind} of any chat model"), role.Options)
 
 
 @pytest.mark.parametrize("component", ours(), ids=lambda c: f"{c.kind}-{c.name}")
 def test_every_component_is_documented(component: Component) -> None:
     found = section("components.md", component.kind.replace("_", " "), f"`{component.name}`")
-    assert documented(found) == expected(component.load().Options)
+    check_settings(found, component.load().Options)
 
 
 @pytest.mark.parametrize("distribution", sorted(distributions() - {"jurist"}))
 def test_the_readme_names_every_distribution(distribution: str) -> None:
     assert f"| `{distribution}` |" in (REPOSITORY / "README.md").read_text()
+
+
+@pytest.mark.parametrize("name", ["README.md", "README.zh.md"])
+def test_the_readmes_name_extras_that_exist(name: str) -> None:
+    text = (REPOSITORY / name).read_text()
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
+    named = set(",".join(re.findall(r"jurist\[([\w,]+)\]", text)).split(","))
+    assert {"all", "demo"} <= named <= project["optional-dependencies"].keys()
+    assert "python -m jurist_demo" in text
 
 
 def test_the_readme_gives_the_results_that_the_demo_gives() -> None:
@@ -276,7 +253,7 @@ def test_the_readme_gives_the_results_that_the_demo_gives() -> None:
     ],
 )
 def test_every_nested_setting_is_documented(page: str, heading: str, model: type[BaseModel]) -> None:
-    assert documented(section(page, heading)) == expected(model)
+    check_settings(section(page, heading), model)
 
 
 @pytest.mark.parametrize(

@@ -145,12 +145,12 @@ def test_anchors_of_an_earlier_run_are_judged_again(
             ("labelled.jsonl", "--judges", "judges.yaml", "--no-plugin", "validate"),
             "pip install jurist-validate",
         ),
-        (("labelled.jsonl", "--judges", "judges.yaml", "--orders", "sideways"), "validate.orders"),
+        (("labelled.jsonl", "--judges", "judges.yaml", "--orders", "sideways"), "- orders"),
         (
             ("labelled.jsonl", "--judges", "number.yaml", "--warn", "0.7"),
-            "validate.thresholds: Input should be",
+            "- thresholds: Input should be",
         ),
-        (("labelled.jsonl", "--judges", "number.yaml"), "validate.thresholds: Input should be"),
+        (("labelled.jsonl", "--judges", "number.yaml"), "- thresholds: Input should be"),
         (
             ("--verdicts", "votes.jsonl", "--aggregate", "{use: weighted, weights: {k: 1}}"),
             "weights: judge 'j' has none",

@@ -781,6 +781,22 @@ async def test_a_call_that_failed_without_a_reply_costs_nothing(ledger):
 
 # --- crash ---------------------------------------------------------------------------------------
 
+
+async def test_fewer_calls_at_once_are_told_in_words_that_fit_any_number(ledger: Ledger) -> None:
+    notices: list[tuple[str, str]] = []
+
+    class Told(Events):
+        def notice(self, component: str, text: str) -> None:
+            notices.append((component, text))
+
+    limiter = Engine(ledger, events=Told()).limiter(Limits(concurrency=2), "model")
+    for _ in range(400):
+        if not notices:
+            async with limiter.slot() as slot:
+                slot.refused(0.0)
+    assert notices == [("model", "refused too often: at most 1 at once now")]
+
+
 PROGRAM = textwrap.dedent("""
     import asyncio, json, sys
     from pathlib import Path

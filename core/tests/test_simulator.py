@@ -778,4 +778,6 @@ def test_a_process_ends_by_itself(arguments: list[str], closes: bool) -> None:
 def test_the_help_explains_every_argument_and_how_it_judges() -> None:
     parser = settings_parser()
     assert [action.dest for action in parser._actions if not action.help] == []
-    assert 'the one that has "(good)" in it' in " ".join(parser.format_help().split())
+    told = " ".join(parser.format_help().split())
+    assert 'the one that has "(good)" in it' in told
+    assert "by default every key is, but a request that has none gets 401" in told

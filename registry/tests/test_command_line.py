@@ -59,6 +59,15 @@ def test_every_command_has_help(jurist: Any, name: str) -> None:
     assert jurist(name, "--help") == 0
 
 
+@pytest.mark.parametrize("group", ["spot-check", "ledger", "plugins", "new"])
+def test_no_line_of_a_group_is_cut(
+    jurist: Any, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, group: str
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    assert jurist(group, "--help") == 0
+    assert "...\n" not in capsys.readouterr().out.partition("Commands:")[2]
+
+
 def test_a_pipe_that_is_closed_is_no_bug() -> None:
     reading, writing = os.pipe()
     os.close(reading)
@@ -149,7 +158,7 @@ def test_show_names_the_options(
     assert "judge my-judge: Prefers the shorter response." in shown
     assert "from     jurist-my-judge 0.1.0 (jurist_my_judge.judge:MyJudge)" in shown
     assert "can      symmetric" in shown
-    assert "option   strength: float (default 0.4)" in shown
+    assert "  strength  number; default 0.4\n" in shown
     assert jurist("plugins", "show", "my-juge") == 2
     assert "did you mean 'my-judge'?" in capsys.readouterr().err
 
@@ -166,6 +175,36 @@ def test_judge_labels_pairs_and_continues(
     assert "3/3 (100%)" in captured.err
     assert jurist("judge", "pairs.jsonl", "--judges", "jury.yaml", "--out", "labelled") == 0
     assert "compare: done before, nothing changed" in capsys.readouterr().err
+
+
+def test_faults_of_a_jury_stand_at_their_places_in_its_file(
+    jurist: Any, capsys: pytest.CaptureFixture[str], folder: Path
+) -> None:
+    (folder / "stages.yaml").write_text("judges: [my-judge]\nagregate: []\nbudget: {usd: -1}\n")
+    assert jurist("judge", "pairs.jsonl", "--judges", "stages.yaml") == 2
+    shown = capsys.readouterr().err
+    assert shown.startswith(
+        "error: stages.yaml: 2 faults\n  - agregate: unknown option; did you mean 'aggregate'?"
+    )
+    assert "\n  - budget.usd: " in shown
+    (folder / "jury.yaml").write_text("[my-judge, {use: my-judge, strenth: 1, name: stages.a.b}]")
+    (folder / "labelled.jsonl").write_text(
+        json.dumps({"item": 1, "label": "A", **read(folder / "pairs.jsonl")[0]})
+    )
+    for command in ("judge", "validate"):
+        file = {"judge": "pairs.jsonl", "validate": "labelled.jsonl"}[command]
+        assert jurist(command, file, "--judges", "jury.yaml") == 2
+        shown = capsys.readouterr().err
+        assert shown.startswith("error: jury.yaml cannot run: 1 fault\n  - judges.1: judge 'my-judge' of ")
+        assert "\n      - judges.1.strenth: unknown option; did you mean 'strength'?" in shown
+
+
+def test_a_recipe_is_no_file_of_judges(jurist: Any, capsys: pytest.CaptureFixture[str], folder: Path) -> None:
+    assert jurist("judge", "pairs.jsonl", "--judges", "recipe.yaml") == 2
+    shown = capsys.readouterr().err
+    assert shown == (
+        "error: recipe.yaml is a recipe, not a file of judges\n  try          jurist run recipe.yaml\n"
+    )
 
 
 def test_judge_lists_every_fault_of_the_jury(

@@ -91,11 +91,12 @@ def test_a_log_gets_plain_lines_at_intervals() -> None:
         events.outcome("compare", outcome)
     events.stage_finished("compare", {}, skipped=False)
     events.run_finished(a_run(), "budget")
+    cost = "$0.10, 2,020 tokens, 2 calls in this attempt, 1 replayed"
     assert stream.getvalue().splitlines() == [
         "cai: revise, train; in runs/cai",
         "compare: begins, 4 items",
-        "compare: 2/4 (50%); 10.0/min, 12 s left; 2 preferred; $0.10, 2,020 tokens, 3 calls (1 replayed)",
-        "compare: stops; 3/4 (75%); 15.0/min; 2 preferred, 1 tie; $0.10, 2,020 tokens, 3 calls (1 replayed)",
+        f"compare: 2/4 (50%); 10.0/min, 12 s left; 2 preferred; {cost}",
+        f"compare: stops; 3/4 (75%); 15.0/min; 2 preferred, 1 tie; {cost}",
         "cai: budget",
     ]
 
@@ -107,6 +108,23 @@ def test_training_is_shown_by_its_steps_and_newest_metrics() -> None:
     clock.now += 2
     events.training_progress("sft", TrainProgress(step=4, total=8, metrics={"loss": 1.23456}))
     assert stream.getvalue().splitlines() == ["sft: begins", "sft: 4/8 (50%); 2.0/s, 2 s left; loss 1.235"]
+
+
+def test_metrics_that_a_step_does_not_give_are_kept_until_there_are_newer_ones() -> None:
+    clock, stream = Clock(), io.StringIO()
+    events = events_to(LineDisplay(stream, interval=0, clock=clock), clock)
+    events.stage_started("ppo", None)
+    for step, metrics in enumerate(
+        ({"loss": 1.0, "reward": 0.1, "kl": 0.2}, {"loss": 0.5}, {}, {"reward": 0.3})
+    ):
+        events.training_progress("ppo", TrainProgress(step=step, total=4, metrics=metrics))
+    shown = [line.rpartition("; ")[2] for line in stream.getvalue().splitlines()[1:]]
+    assert shown == [
+        "loss 1, reward 0.1, kl 0.2",
+        "loss 0.5, reward 0.1, kl 0.2",
+        "loss 0.5, reward 0.1, kl 0.2",
+        "loss 0.5, reward 0.3, kl 0.2",
+    ]
 
 
 def test_a_stage_that_was_done_before_is_named() -> None:
@@ -141,7 +159,13 @@ def test_the_cost_of_the_whole_stage_is_projected_from_what_was_paid_for() -> No
     stage.spent = Usage(usd=4.0, prompt_tokens=10)
     # 400 of the 500 items were paid for, at a cent each; 500 are to come.
     assert stage.projected() == pytest.approx(4.0 + 500 * 0.01)
-    assert stage.cost() == "$4.00 (about $9.00 in all), 10 tokens, 1,000 calls (200 replayed)"
+    attempt = "$4.00 (about $9.00 at the end), 10 tokens, 800 calls in this attempt"
+    assert stage.cost() == f"{attempt}, 200 replayed"
+
+
+def test_a_stage_that_only_replays_says_so() -> None:
+    assert StageProgress("compare", total=1, replayed=1).cost() == "1 call replayed"
+    assert StageProgress("compare", total=1).cost() == ""
 
 
 @pytest.mark.parametrize("known", [{"total": None}, {"done": 5}, {"spent": Usage()}])

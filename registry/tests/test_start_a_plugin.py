@@ -18,11 +18,11 @@ from jurist_registry.scaffold import write_plugin
 REPOSITORY = Path(__file__).parents[2]
 
 
-@pytest.mark.parametrize("kind", CONTRACTS)
-def test_its_own_tests_are_green(started: Path, kind: str) -> None:
+def own_tests(started: Path, kind: str, *options: str) -> str:
+    """What pytest says in the package of a kind, all of it green."""
     package = started / "packages" / f"jurist-my-{kind.replace('_', '-')}"
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:asyncio"],
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *options],
         cwd=package,
         env={**os.environ, "PYTHONPATH": str(started / "target")},
         capture_output=True,
@@ -31,8 +31,19 @@ def test_its_own_tests_are_green(started: Path, kind: str) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("kind", CONTRACTS)
+def test_its_own_tests_are_green(started: Path, kind: str) -> None:
+    said = own_tests(started, kind, "-p", "no:asyncio")
     # The contract's clauses are among them; a package with only its entry point tested would be green too.
-    assert int(done.stdout.rpartition(" passed")[0].split()[-1]) > 10
+    assert int(said.rpartition(" passed")[0].split()[-1]) > 10
+    assert "Warning" not in said
+
+
+def test_its_own_tests_warn_of_nothing_beside_pytest_asyncio(started: Path) -> None:
+    assert "Warning" not in own_tests(started, "judge")
 
 
 def test_what_it_says_of_core_fits_the_installed_one(tmp_path: Path) -> None:

@@ -13,18 +13,24 @@ _MILLION = 1_000_000
 
 
 class Price(Options):
-    """US dollars per million tokens.
+    """US dollars per million tokens; ``batch`` is null where batches are not offered."""
 
-    ``cached_input`` is for prompt tokens that the provider read from its cache, ``cache_write`` for those
-    it wrote there; each is by default the price of ``input``. ``batch`` is the share of all prices that a
-    call in a provider's batch costs, or null where batches are not offered.
-    """
-
-    input: float = Field(ge=0)
-    output: float = Field(ge=0)
-    cached_input: float | None = Field(default=None, ge=0)
-    cache_write: float | None = Field(default=None, ge=0)
-    batch: float | None = Field(default=None, gt=0, le=1)
+    input: float = Field(ge=0, description="Prompt tokens.")
+    output: float = Field(ge=0, description="Tokens that the model writes.")
+    cached_input: float | None = Field(
+        default=None,
+        ge=0,
+        description="Prompt tokens that the provider had in its cache; by default as `input`.",
+    )
+    cache_write: float | None = Field(
+        default=None, ge=0, description="Prompt tokens that it put there; by default as `input`."
+    )
+    batch: float | None = Field(
+        default=None,
+        gt=0,
+        le=1,
+        description="The share of all prices that a call in a batch costs: 0.5 is half price.",
+    )
 
     def usd(
         self, prompt: float, completion: float, *, cached: float = 0, written: float = 0, batch: bool = False

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ def settings_of(path: Path) -> dict[str, Any]:
     """What a file of judges says: a list of them, or ``judges`` with other settings.
 
     Raises:
-        UsageError: it is not YAML, or names no judges.
+        UsageError: it is not YAML, is a recipe, or names no judges.
     """
     try:
         loaded = load_yaml(path.read_text(encoding="utf-8"))
@@ -28,6 +29,8 @@ def settings_of(path: Path) -> dict[str, Any]:
         raise UsageError(f"{path} is not valid YAML", cause=error) from error
     if isinstance(loaded, list):
         return {"judges": loaded}
+    if isinstance(loaded, dict) and "stages" in loaded:
+        raise UsageError(f"{path} is a recipe, not a file of judges", hint=f"jurist run {path}")
     if isinstance(loaded, dict) and "judges" in loaded:
         return loaded
     raise UsageError(f"{path} names no judges", cause="it must be a list, or a mapping with 'judges'")
@@ -61,3 +64,19 @@ def one_stage_recipe(settings: Mapping[str, Any], name: str, subject: str) -> Re
     stage = {name: value for name, value in settings.items() if name not in _OF_THE_RECIPE}
     name = re.sub(r"[^\w.-]", "-", name)
     return Recipe.of({"name": name, **general, "stages": [stage]}, subject=subject)
+
+
+@contextmanager
+def placed_in(path: Path) -> Iterator[None]:
+    """Faults of the recipe that is made of a file of judges stand at their places in the file.
+
+    Raises:
+        UsageError: what was raised, with these places.
+    """
+    try:
+        yield
+    except UsageError as error:
+        what = re.sub(r"^recipe '[^']*'", lambda _: str(path), error.what)
+        elsewhere = rf"^( *- )?(?!{re.escape(str(path))})(?:stages\.[^\s.:]+(?:\.|: )|recipe\.)"
+        error.what = re.sub(elsewhere, lambda match: match[1] or "", what, flags=re.MULTILINE)
+        raise

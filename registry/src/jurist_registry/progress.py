@@ -81,16 +81,15 @@ class StageProgress:
         return ", ".join(parts + ([f"{duration(left)} left"] if left else []))
 
     def findings(self) -> str:
-        """``300 preferred, 12 tie``, or the newest metrics of training."""
-        counted = [f"{count:,} {outcome}" for outcome, count in self.outcomes.most_common()]
-        return ", ".join(counted) or metrics_text(self.metrics)
+        """``300 preferred, 12 tie``, or the newest of each metric of training."""
+        return outcomes_text(dict(self.outcomes.most_common())) or metrics_text(self.metrics)
 
     def cost(self) -> str:
-        """``$0.12 (about $0.60 in all), 45,210 tokens, 80 calls``; empty while nothing was called."""
-        return cost_text(self.spent, self.calls + self.replayed, self.replayed, self.projected())
+        """``$0.12 (about $0.60 at the end), 45,210 tokens, 80 calls``; empty while nothing was called."""
+        return cost_text(self.spent, self.calls, self.replayed, self.projected())
 
     def projected(self) -> float | None:
-        """What the stage will have cost at its end, in dollars, if the rest costs as much as what was done.
+        """What this attempt at the stage will have cost at its end, in dollars, if the rest costs as much.
 
         Items that were replayed cost nothing now and say nothing of the rest. None while too little is known.
         """
@@ -193,8 +192,8 @@ class Progress:
         """Note a step of a trainer."""
         if self._stage is not None:
             self._stage.total = progress.total
-            if progress.metrics:  # a warning comes without any
-                self._stage.metrics = dict(progress.metrics)
+            # Not every step gives all: the reward of a rollout comes with the first step that learns from it.
+            self._stage.metrics |= progress.metrics
             self._reached(self._stage, progress.step)
 
     def _reached(self, stage: StageProgress, done: int) -> None:
@@ -210,15 +209,26 @@ class Progress:
 
 
 def cost_text(spent: Usage, calls: int, replayed: int = 0, projected: float | None = None) -> str:
-    """``$0.12 (about $0.60 in all), 45,210 tokens, 80 calls (30 replayed)``; empty without calls."""
+    """``$0.12 (about $0.60 at the end), 45,210 tokens, 50 calls``; empty without calls.
+
+    Replayed calls were paid for before, so with some it says what belongs to this attempt.
+    """
     if not calls:
-        return ""
+        return f"{_calls(replayed)} replayed" if replayed else ""
     tokens = spent.prompt_tokens + spent.completion_tokens
-    in_all = "" if projected is None else f" (about ${in_usd(projected)} in all)"
-    parts = [f"${in_usd(spent.usd)}{in_all}"]
-    noun = "call" if calls == 1 else "calls"
-    parts += [f"{tokens:,} tokens", f"{calls:,} {noun}" + (f" ({replayed:,} replayed)" if replayed else "")]
-    return ", ".join(parts)
+    at_the_end = "" if projected is None else f" (about ${in_usd(projected)} at the end)"
+    cost = f"${in_usd(spent.usd)}{at_the_end}, {tokens:,} tokens, {_calls(calls)}"
+    return f"{cost} in this attempt, {replayed:,} replayed" if replayed else cost
+
+
+def _calls(number: int) -> str:
+    return f"{number:,} {'call' if number == 1 else 'calls'}"
+
+
+def outcomes_text(outcomes: Mapping[str, int]) -> str:
+    """``300 preferred, 12 no majority``; a trajectory that ended with its ``rounds`` is no count of these."""
+    words = {"rounds": "after all rounds"}
+    return ", ".join(f"{n:,} {words.get(each, each.replace('_', ' '))}" for each, n in outcomes.items() if n)
 
 
 def metrics_text(metrics: Mapping[str, float]) -> str:

@@ -42,15 +42,18 @@ _FOUND_AGAIN = (
 
 
 class Batching(Options):
-    """How calls are gathered into batches.
+    """How calls are gathered into batches."""
 
-    ``size``: requests in one batch at most, and calls of this component in flight at most. ``wait``: a batch
-    is handed in when no request has come for so many seconds. ``poll``: seconds between two looks at a batch.
-    """
-
-    size: int = Field(default=10_000, ge=1)
-    wait: float = Field(default=2.0, gt=0)
-    poll: float = Field(default=30.0, gt=0)
+    size: int = Field(
+        default=10_000,
+        ge=1,
+        description="Requests in one batch at most, and calls of this component in flight at most. Memory "
+        "grows with it.",
+    )
+    wait: float = Field(
+        default=2.0, gt=0, description="Seconds without a new request after which a batch is handed in."
+    )
+    poll: float = Field(default=30.0, gt=0, description="Seconds between two looks at a batch.")
 
 
 class Batches:

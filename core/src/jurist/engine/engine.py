@@ -97,7 +97,7 @@ class Engine:
 
         def narrowed(concurrency: int, pause: float) -> None:
             wait = f", none begins for {pause:,.0f} s" if pause >= 1 else ""
-            self.events.notice(label, f"refused too often: {concurrency} calls at once now{wait}")
+            self.events.notice(label, f"refused too often: at most {concurrency} at once now{wait}")
 
         limiter = Limiter(limits, sleep=self._sleep, narrowed=narrowed)
         self._limiters.append(limiter)

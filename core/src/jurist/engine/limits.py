@@ -25,18 +25,22 @@ _REMEMBERED = 200
 
 
 class Limits(Options):
-    """The limits of one component.
+    """The limits of one component."""
 
-    ``concurrency``: calls in flight at once; less for a while after the provider said "too many" often.
-    ``attempts``: how often a call is tried in all; ``timeout``: seconds that one try may take, or null
-    for no limit.
-    """
-
-    concurrency: int = Field(default=16, ge=1)
-    requests_per_minute: int | None = Field(default=None, ge=1)
-    tokens_per_minute: int | None = Field(default=None, ge=1)
-    attempts: int = Field(default=10, ge=1)
-    timeout: float | None = Field(default=120.0, gt=0)
+    concurrency: int = Field(
+        default=16,
+        ge=1,
+        description='Calls in flight at once. Halved when the provider often says "too many", and widened '
+        "again as calls are answered.",
+    )
+    requests_per_minute: int | None = Field(default=None, ge=1, description="Calls begun per minute.")
+    tokens_per_minute: int | None = Field(
+        default=None, ge=1, description="Prompt and completion tokens per minute."
+    )
+    attempts: int = Field(default=10, ge=1, description="How often one call is tried in all.")
+    timeout: float | None = Field(
+        default=120.0, gt=0, description="Seconds that one try may take; `null` for no limit."
+    )
 
 
 class Bucket:

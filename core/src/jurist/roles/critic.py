@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar, Literal
 
+from pydantic import Field
+
 from jurist.chat import ChatReply, Sampling
 from jurist.constitution import Principle
 from jurist.contracts import ChatModel, Critic
@@ -16,17 +18,18 @@ from jurist.roles.options import RoleOptions
 
 
 class CriticOptions(RoleOptions):
-    """``mode``: ``rules`` asks for a verdict on every principle at once; ``free`` asks for a critique in
-    prose by one principle at a time, as the Constitutional AI paper does, and gives no verdicts.
-    A critique that is cut off at ``max_tokens`` counts only if it has every verdict (``rules``).
-    """
+    """A critique that is cut off at ``max_tokens`` counts only if it has every verdict (``mode: rules``)."""
 
     placeholders: ClassVar[frozenset[str]] = frozenset(
         {"conversation", "prompt", "response", "principles", "critique_request"}
     )
     required: ClassVar[frozenset[str]] = frozenset({"response"})
 
-    mode: Literal["rules", "free"] = "rules"
+    mode: Literal["rules", "free"] = Field(
+        default="rules",
+        description="`rules`: a verdict on every principle, all in one call. `free`: a critique in prose, "
+        "one call for each principle, without verdicts, as in the Constitutional AI paper.",
+    )
 
 
 class ChatCritic(TemplateRole, Critic):

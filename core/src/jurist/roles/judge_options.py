@@ -46,17 +46,12 @@ class Example(Record):
 
 
 class JudgeOptions(RoleOptions):
-    """``labels``: where the soft label comes from.
+    """Where the soft label comes from, and what the judge is shown and asked for.
 
-    ``logprobs``: the log-probabilities of the two choices; ``verdict``: what the model wrote; ``stated``: the
-    verdict with the confidence that the model states, as a number or in words; ``auto``: log-probabilities
-    where the model gives them and no chain of thought is asked for, else the verdict. ``confidence``: what it
-    is asked to state; ``word_probabilities``: what low, medium and high mean. ``chain_of_thought``: reason
-    before the verdict. ``clamp``: bounds of a label from log-probabilities that comes after a chain of
-    thought, which makes models overconfident (the Constitutional AI paper's are the default); what is
-    written is never clamped. A written verdict counts only in a reply that is whole; reasons that are cut off
-    at ``max_tokens`` still lead to a choice, which comes from log-probabilities of its own. ``examples`` are
-    shown before the comparison, in the same form, or the path of a JSONL file of them.
+    ``clamp`` is there since a chain of thought makes models overconfident; its default is the Constitutional
+    AI paper's. A written verdict counts only in a reply that is whole; reasons that are cut off at
+    ``max_tokens`` still lead to a choice, which comes from log-probabilities of its own. ``examples`` are
+    shown before the comparison, in the same form.
     """
 
     placeholders: ClassVar[frozenset[str]] = frozenset(
@@ -64,12 +59,31 @@ class JudgeOptions(RoleOptions):
     )
     required: ClassVar[frozenset[str]] = frozenset({"response_a", "response_b"})
 
-    labels: Literal["auto", "logprobs", "verdict", "stated"] = "auto"
-    confidence: Literal["number", "words"] = "number"
-    word_probabilities: tuple[float, float, float] = (0.6, 0.75, 0.9)
-    chain_of_thought: bool = False
-    clamp: tuple[float, float] | None = (0.4, 0.6)
-    examples: tuple[Example, ...] = ()
+    labels: Literal["auto", "logprobs", "verdict", "stated"] = Field(
+        default="auto",
+        description="Where the soft label comes from: the log-probabilities of `A` and `B`, the verdict as "
+        "written, the confidence that the model states, or (`auto`) log-probabilities where the model gives "
+        "them and no chain of thought is asked for, else the verdict.",
+    )
+    confidence: Literal["number", "words"] = Field(
+        default="number",
+        description="With `labels: stated`, what is asked for: percent, or Low, Medium or High. Both are "
+        "read.",
+    )
+    word_probabilities: tuple[float, float, float] = Field(
+        default=(0.6, 0.75, 0.9), description="What low, medium and high mean."
+    )
+    chain_of_thought: bool = Field(default=False, description="Reason first, then decide.")
+    clamp: tuple[float, float] | None = Field(
+        default=(0.4, 0.6),
+        description="Bounds for a soft label taken from log-probabilities after a chain of thought; `null` "
+        "for none. What is written is never clamped.",
+    )
+    examples: tuple[Example, ...] = Field(
+        default=(),
+        description="Comparisons with their verdicts, as under Examples, or the path of a JSONL file of "
+        "them.",
+    )
 
     def labels_by(self, capabilities: Collection[str]) -> Literal["logprobs", "verdict", "stated"]:
         """Where the soft label of a model with these capabilities comes from."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar, Literal
 
+from pydantic import Field
+
 from jurist.chat import ChatReply, ChatRequest, Sampling
 from jurist.constitution import Principle
 from jurist.contracts import Scorer
@@ -19,14 +21,16 @@ CHOICES = tuple(str(number) for number in range(LOW, HIGH + 1))
 
 
 class ScorerOptions(RoleOptions):
-    """``labels``: ``logprobs`` takes the expected score over 1 to 10; ``verdict`` the score as written;
-    ``auto`` log-probabilities where the model gives them. A written score counts only in a whole reply.
-    """
+    """A written score counts only in a whole reply."""
 
     placeholders: ClassVar[frozenset[str]] = frozenset({"conversation", "prompt", "response", "principles"})
     required: ClassVar[frozenset[str]] = frozenset({"response"})
 
-    labels: Literal["auto", "logprobs", "verdict"] = "auto"
+    labels: Literal["auto", "logprobs", "verdict"] = Field(
+        default="auto",
+        description="`logprobs`: the expected score over 1 to 10. `verdict`: the score as written. `auto`: "
+        "log-probabilities where the model gives them.",
+    )
 
 
 class ChatScorer(TemplateRole, Scorer):

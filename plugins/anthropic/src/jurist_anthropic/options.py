@@ -24,20 +24,35 @@ _SET_HERE = frozenset(
 class AnthropicOptions(Options):
     """Options of ``anthropic``.
 
-    Without ``api_key`` and ``base_url`` the environment is read as Anthropic's own client does
-    (``ANTHROPIC_API_KEY``, else ``ANTHROPIC_AUTH_TOKEN``; ``ANTHROPIC_BASE_URL``). ``sampling`` says whether
-    the model is sent temperature and top_p; by default those are that are known to take them. ``extra`` goes
-    into every request as it is (``thinking``, ``output_config``, ``service_tier``); keep secrets out of it.
-    ``cache`` has what many requests share kept in the provider's prompt cache.
+    Without ``api_key`` and ``base_url`` the environment is read as Anthropic's own client does. Keep secrets
+    out of ``extra``.
     """
 
-    model: str
-    api_key: SecretStr | None = None
-    base_url: str | None = None
-    sampling: bool | None = None
-    extra: dict[str, JsonValue] = Field(default_factory=dict)
-    cache: Annotated[bool, Operational] = True
-    price: Annotated[Price | None, Operational] = None
+    model: str = Field(description="As Anthropic calls it.")
+    api_key: SecretStr | None = Field(
+        default=None,
+        description="By default `ANTHROPIC_API_KEY`, else `ANTHROPIC_AUTH_TOKEN`. Write `${NAME}`, never "
+        "the key.",
+    )
+    base_url: str | None = Field(
+        default=None,
+        description="The address of the server; by default `ANTHROPIC_BASE_URL`, else Anthropic.",
+    )
+    sampling: bool | None = Field(
+        default=None,
+        description="Whether the model is sent temperature and top_p; by default those are that are known "
+        "to take them.",
+    )
+    extra: dict[str, JsonValue] = Field(
+        default_factory=dict,
+        description="Put into every request: `thinking`, `output_config`, `service_tier` …",
+    )
+    cache: Annotated[bool, Operational] = Field(
+        default=True, description="Have what many requests share kept in the prompt cache."
+    )
+    price: Annotated[Price | None, Operational] = Field(
+        default=None, description="As under Prices; by default Anthropic's."
+    )
 
     _is_an_address = field_validator("base_url")(checked_address)
 

@@ -31,26 +31,45 @@ _GATHERED_BATCHES = 4
 class TransformersOptions(Options):
     """Options of ``hf``.
 
-    ``model``, ``tokenizer`` and ``adapter`` are folders or hub ids. ``chat_template`` is a file or a
-    Jinja text; ``chat_template_kwargs`` are variables for it, such as ``enable_thinking: false``.
-    ``max_length`` overrides the context length that the checkpoint states. A longer prompt is refused; with
-    ``too_long: shorten`` one with choices loses the middle of its longest paragraphs, which the prompt says
-    in their place and the reply in its note. With ``dtype: auto`` it is float32 on a CPU and the
-    checkpoint's own elsewhere. A batch has at most ``batch_size`` requests and ``batch_tokens`` tokens, with
-    padding and with what may be generated.
+    ``max_length`` overrides the context length that the checkpoint states. With ``too_long: shorten`` the
+    prompt says what it lost in its place, and the reply in its note.
     """
 
-    model: Annotated[str, LocalPath]
-    tokenizer: Annotated[str | None, LocalPath] = None
-    adapter: Annotated[str | None, LocalPath] = None
-    chat_template: Annotated[str | None, LocalPath] = None
-    chat_template_kwargs: dict[str, JsonValue] = Field(default_factory=dict)
-    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
-    max_length: int | None = Field(default=None, ge=2)
-    too_long: Literal["refuse", "shorten"] = "refuse"
-    device: Annotated[str, Operational] = "auto"
-    batch_size: Annotated[int, Operational, Field(ge=1)] = 16
-    batch_tokens: Annotated[int, Operational, Field(ge=1)] = 32768
+    model: Annotated[str, LocalPath] = Field(
+        description="A folder, or a model of the Hugging Face hub, pinned to the commit it resolves to."
+    )
+    tokenizer: Annotated[str | None, LocalPath] = Field(
+        default=None, description="A folder or hub id; by default the model's."
+    )
+    adapter: Annotated[str | None, LocalPath] = Field(
+        default=None, description="A LoRA adapter: a folder or hub id."
+    )
+    chat_template: Annotated[str | None, LocalPath] = Field(
+        default=None, description="A Jinja file, or the template itself; by default the tokenizer's."
+    )
+    chat_template_kwargs: dict[str, JsonValue] = Field(
+        default_factory=dict, description="Variables for the template, such as `enable_thinking: false`."
+    )
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field(
+        default="auto", description="`auto`: float32 on a CPU, the checkpoint's own elsewhere."
+    )
+    max_length: int | None = Field(
+        default=None, ge=2, description="The context length in tokens; by default the checkpoint's."
+    )
+    too_long: Literal["refuse", "shorten"] = Field(
+        default="refuse",
+        description="A prompt past the context fails, or, where choices are asked for, loses the middle "
+        "of its longest paragraphs, and says so.",
+    )
+    device: Annotated[str, Operational] = Field(
+        default="auto", description="`auto`, `cpu`, `cuda`, `cuda:1`, `mps`."
+    )
+    batch_size: Annotated[int, Operational, Field(ge=1)] = Field(
+        default=16, description="Requests per batch; halved by itself where a batch does not fit into memory."
+    )
+    batch_tokens: Annotated[int, Operational, Field(ge=1)] = Field(
+        default=32768, description="Tokens per batch, padding and `max_tokens` included."
+    )
 
     @field_validator("model", "tokenizer", "adapter")
     @classmethod

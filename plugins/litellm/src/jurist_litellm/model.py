@@ -30,20 +30,28 @@ _PRICES = frozenset({"input_cost_per_token", "output_cost_per_token"})
 
 
 class LiteLLMOptions(Options):
-    """Options of ``litellm``.
+    """Options of ``litellm``. Keep secrets out of ``extra``."""
 
-    ``model`` is LiteLLM's name of it, the provider first: ``openai/gpt-5-mini``. Without ``api_key``
-    the provider's environment variable is used. ``extra`` goes to LiteLLM as it is (``reasoning_effort``,
-    ``extra_body``); keep secrets out of it. ``top_logprobs`` is how many alternatives to ask for; some
-    providers give at most 5. ``price`` is for models that LiteLLM knows no price of.
-    """
-
-    model: str
-    api_base: str | None = None
-    api_key: SecretStr | None = None
-    extra: dict[str, JsonValue] = Field(default_factory=dict)
-    top_logprobs: int = Field(default=20, ge=2, le=20)
-    price: Annotated[Price | None, Operational] = None
+    model: str = Field(description="LiteLLM's name of the model, the provider first: `openai/gpt-5-mini`.")
+    api_base: str | None = Field(
+        default=None, description="The address of the server; by default the provider's."
+    )
+    api_key: SecretStr | None = Field(
+        default=None,
+        description="By default the provider's environment variable. Write `${NAME}`, never the key.",
+    )
+    extra: dict[str, JsonValue] = Field(
+        default_factory=dict, description="Passed to LiteLLM as it is: `reasoning_effort`, `extra_body` …"
+    )
+    top_logprobs: int = Field(
+        default=20,
+        ge=2,
+        le=20,
+        description="Alternatives to ask for per token; some providers give at most 5.",
+    )
+    price: Annotated[Price | None, Operational] = Field(
+        default=None, description="As under Prices; by default what LiteLLM's table says."
+    )
 
     @field_validator("extra")
     @classmethod

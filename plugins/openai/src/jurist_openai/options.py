@@ -27,24 +27,36 @@ class OpenAIOptions(Options):
     """Options of ``openai``.
 
     Without ``base_url`` and ``api_key`` the environment is read as OpenAI's own client does
-    (``OPENAI_BASE_URL``, ``OPENAI_API_KEY``, also ``OPENAI_ORG_ID`` and ``OPENAI_PROJECT_ID``). With
-    ``api_version`` the server is Azure's, ``base_url`` its endpoint and ``model`` the deployment.
-    ``reasoning`` says whether the model thinks before it answers; ``auto`` goes by OpenAI's names. Such a
-    model gets no sampling parameters, and ``thinking_tokens`` more than its answer may have. ``structured``
-    asks for choices as JSON by a schema where a model gives no log-probabilities. ``extra`` goes into every
-    request as it is; keep secrets out of it.
+    (``OPENAI_BASE_URL``, ``OPENAI_API_KEY``, also ``OPENAI_ORG_ID`` and ``OPENAI_PROJECT_ID``). A model that
+    thinks before it answers gets no sampling parameters. ``structured`` is for such as give no
+    log-probabilities. Keep secrets out of ``extra``.
     """
 
-    model: str
-    base_url: str | None = None
-    api_key: SecretStr | None = None
-    api_version: str | None = None
-    reasoning: Literal["auto", "yes", "no"] = "auto"
-    thinking_tokens: int = Field(default=4096, ge=0)
-    structured: bool = False
-    top_logprobs: int = Field(default=20, ge=2, le=20)
-    extra: dict[str, JsonValue] = Field(default_factory=dict)
-    price: Annotated[Price | None, Operational] = None
+    model: str = Field(description="As the server calls it; with `api_version`, the deployment.")
+    base_url: str | None = Field(
+        default=None, description="The address of the server; by default `OPENAI_BASE_URL`, else OpenAI."
+    )
+    api_key: SecretStr | None = Field(
+        default=None, description="By default `OPENAI_API_KEY`. Write `${NAME}`, never the key."
+    )
+    api_version: str | None = Field(
+        default=None, description="Says that the server is Azure's, and `base_url` its endpoint."
+    )
+    reasoning: Literal["auto", "yes", "no"] = Field(
+        default="auto",
+        description="Whether the model thinks before it answers; `auto` goes by OpenAI's names.",
+    )
+    thinking_tokens: int = Field(
+        default=4096, ge=0, description="What such a model may think, on top of `max_tokens`."
+    )
+    structured: bool = Field(default=False, description="Ask such a model for choices as JSON by a schema.")
+    top_logprobs: int = Field(default=20, ge=2, le=20, description="Alternatives to ask for per token.")
+    extra: dict[str, JsonValue] = Field(
+        default_factory=dict, description="Put into every request: `reasoning_effort`, `service_tier` …"
+    )
+    price: Annotated[Price | None, Operational] = Field(
+        default=None, description="As under Prices; by default OpenAI's, for OpenAI's server."
+    )
 
     _is_an_address = field_validator("base_url")(checked_address)
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from jurist.records import Usage
 from jurist_registry.display import display_on
-from jurist_registry.progress import Progress, cost_text, metrics_text
+from jurist_registry.progress import Progress, cost_text, metrics_text, outcomes_text
 from jurist_registry.registry import Registry
 
 if TYPE_CHECKING:
@@ -20,6 +21,17 @@ if TYPE_CHECKING:
 
 _PRODUCTS = ("preferences", "revisions")
 """What a stage is there for, so that none of it is told as well."""
+
+_COUNTS = MappingProxyType(
+    {
+        **dict.fromkeys(_PRODUCTS),
+        **dict.fromkeys(("prompts", "items", "comparisons")),
+        "cycles": "cyclic triads",
+        "without_score": "without a score",
+        "given_up": "calls given up",
+    }
+)
+"""The counts of a summary that are told, with other words for some."""
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -56,7 +68,7 @@ def carry_out(
         registry.register(progress, "progress")
         done = run(recipe, folder, registry, max_usd=max_usd, max_tokens=max_tokens)
     for stage in done.stages:
-        click.echo(f"{stage.name}: {_made(stage.summary) or 'done'}; in {stage.folder}")
+        click.echo(f"{stage.name}: {made_text(stage.summary) or 'done'}; in {stage.folder}")
         if "recommendation" in stage.summary:
             click.echo(f"  {stage.summary['recommendation']}: {stage.summary['reason']}")
         for policy, metrics in stage.summary.get("policies", {}).items():
@@ -70,15 +82,17 @@ def carry_out(
     return done
 
 
-def _made(summary: dict[str, Any]) -> str:
-    """The plain counts of a stage's summary, or the metrics of training."""
-    counts = {**summary, **(summary.get("decisions") or {}), **(summary.get("ended") or {})}
-    made = [
-        f"{value:,} {name}"
-        for name, value in counts.items()
-        if type(value) is int and (value or name in _PRODUCTS)
+def made_text(summary: dict[str, Any]) -> str:
+    """The counts of a stage's summary and the metrics of training."""
+    counted = [
+        f"{summary[name]:,} {words or name}"
+        for name, words in _COUNTS.items()
+        if summary.get(name) or (name in _PRODUCTS and name in summary)
     ]
-    return ", ".join(made) or metrics_text(summary.get("metrics", {}))
+    outcomes = {**summary.get("decisions", {}), **summary.get("ended", {})}
+    outcomes.pop("preferred", None)  # they are the preferences
+    told = (*counted, outcomes_text(outcomes), metrics_text(summary.get("metrics", {})))
+    return ", ".join(part for part in told if part)
 
 
 def _measured(name: str, estimate: dict[str, float]) -> str:

@@ -8,7 +8,7 @@ import click
 
 from jurist.recipe import Recipe
 from jurist_registry.commands.execution import carry_out, no_plugin_option, out_option, spending_options
-from jurist_registry.jury_file import one_stage_recipe, reference_of, settings_of
+from jurist_registry.jury_file import one_stage_recipe, placed_in, reference_of, settings_of
 from jurist_registry.registry import Registry
 
 
@@ -44,9 +44,10 @@ def judge(
     Writes preferences.jsonl and everything that was said of each pair into the folder --out, by default
     runs/judge-PAIRS.
     """
-    recipe = recipe_of(pairs, jury, aggregate)
-    folder = out or Path("runs", recipe.name)
-    done = carry_out(recipe, folder, Registry.discover(disabled=no_plugin), max_usd, max_tokens)
+    with placed_in(jury):
+        recipe = recipe_of(pairs, jury, aggregate)
+        folder = out or Path("runs", recipe.name)
+        done = carry_out(recipe, folder, Registry.discover(disabled=no_plugin), max_usd, max_tokens)
     click.echo(f"preferences: {done.stages[-1].folder / 'preferences.jsonl'}")
 
 

@@ -13,7 +13,6 @@ from jurist.near_names import near_miss
 from jurist_registry.registry import Registry
 
 if TYPE_CHECKING:
-    from jurist.component import Component
     from jurist_registry.doctor import Diagnosis
     from jurist_registry.plugin import BrokenPlugin
 
@@ -28,7 +27,7 @@ def plugins(context: click.Context) -> None:
 
 @plugins.command("list")
 def list_plugins() -> None:
-    """List every component by the distribution that offers it, then what is broken."""
+    """List every component by its distribution, then what is broken."""
     registry = Registry.discover()
     components = registry.components()
     kinds = max((len(component.kind) for component in components), default=0)
@@ -45,8 +44,11 @@ def list_plugins() -> None:
 
 @plugins.command()
 @click.argument("name")
-def show(name: str) -> None:
-    """Show a plugin or a component: where it comes from, and its options."""
+@click.pass_context
+def show(context: click.Context, name: str) -> None:
+    """Show where a plugin or component comes from, and its options."""
+    from jurist_registry.component_text import write_component
+
     registry = Registry.discover()
     broken = [plugin for plugin in registry.broken if plugin.answers_to(name)]
     shown = [
@@ -62,15 +64,17 @@ def show(name: str) -> None:
         raise UsageError(fault, hint="jurist plugins list")
     for plugin in broken:
         click.echo(_broken_text(plugin))
-    for component in shown:
-        click.echo(_component_text(component))
+    for number, component in enumerate(shown):
+        formatter = context.make_formatter()
+        write_component(component, formatter)
+        click.echo("\n" * (number > 0) + formatter.getvalue().rstrip())
 
 
 @plugins.command()
 @click.option("--why", metavar="NAME", help="Print the whole traceback of a broken plugin.")
 @click.option("--strict", is_flag=True, help="Exit with code 2 if something is broken.")
 def doctor(why: str | None, strict: bool) -> None:
-    """Check every plugin: load it and its classes, and compare names, versions and metadata."""
+    """Check every plugin: its classes, names, versions and metadata."""
     from jurist_registry.doctor import examine
 
     registry = Registry.discover()
@@ -106,19 +110,3 @@ def _broken_text(plugin: BrokenPlugin) -> str:
 def _diagnosis_text(diagnosis: Diagnosis) -> str:
     level = "broken" if diagnosis.broken else "warning"
     return f"{level}: {diagnosis.subject}\n  cause  {diagnosis.cause}\n  try    {diagnosis.hint}\n"
-
-
-def _component_text(component: Component) -> str:
-    loaded = component.load()
-    lines = [f"{component.kind} {component.name}: {component.summary}", f"  from     {component.provided_by}"]
-    if loaded.capabilities:
-        lines.append(f"  can      {', '.join(sorted(loaded.capabilities))}")
-    for name, field in loaded.Options.model_fields.items():
-        type_name = getattr(field.annotation, "__name__", None) or str(field.annotation)
-        annotation = type_name if not str(field.annotation).startswith("typing.") else str(field.annotation)
-        default = (
-            "required" if field.is_required() else f"default {field.get_default(call_default_factory=True)!r}"
-        )
-        about = f"  {field.description}" if field.description else ""
-        lines.append(f"  option   {name}: {annotation.removeprefix('typing.')} ({default}){about}")
-    return "\n".join(lines)

@@ -68,7 +68,7 @@ def sample(run: Path, size: int, seed: int, stage: str, out: Path | None) -> Non
     help="Write all of it to this file too.",
 )
 def import_labels(run: Path, labels: Path, stage: str, file: Path | None) -> None:
-    """Read the LABELS that people gave, and tell what they say of all labels of RUN.
+    """Read LABELS of people, and tell how many of RUN's are right.
 
     RUN is the folder of a run. Labels are added to those that were read before; rows without one are left
     for later.

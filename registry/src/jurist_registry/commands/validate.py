@@ -12,7 +12,7 @@ import click
 from jurist.errors import GateStop, PluginError, UsageError
 from jurist.validation.result import Required
 from jurist_registry.commands.execution import carry_out, no_plugin_option, out_option, spending_options
-from jurist_registry.jury_file import one_stage_recipe, reference_of, settings_of
+from jurist_registry.jury_file import one_stage_recipe, placed_in, reference_of, settings_of
 from jurist_registry.registry import Registry
 
 if TYPE_CHECKING:
@@ -78,7 +78,8 @@ def validate(**given: Any) -> None:
     _refuse_what_does_not_go_together(given)
     registry = Registry.discover(disabled=given["no_plugin"])
     if given["verdicts"] is None:
-        _ask(given, registry)
+        with placed_in(given["jury"]):
+            _ask(given, registry)
     else:
         _measure_recorded(given, registry)
 

@@ -74,7 +74,12 @@ def settings_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--served-model", metavar="NAME", help="named in answers; default the one asked for, with a date"
     )
-    parser.add_argument("--key", action="append", dest="keys", help="a good key; without one, all are good")
+    parser.add_argument(
+        "--key",
+        action="append",
+        dest="keys",
+        help="a good key; by default every key is, but a request that has none gets 401 all the same",
+    )
     parser.add_argument("--keep-last", type=int, default=0, help="requests that /simulator/stats shows")
     return parser
 
