@@ -72,14 +72,14 @@ def test_the_live_view_of_a_training_shows_its_newest_metrics(make_run: Any, mak
     recipe = (folder / "recipe.yaml").read_text().replace("stage: compare", "stage: train")
     (folder / "recipe.yaml").write_text(recipe)
     metrics = folder / "stages/02-compare/metrics.jsonl"
-    metrics.write_text('{"step": 1, "loss": 0.5}\n{"step": 2, "loss": 0.25}\n{"step": 3, "lo')
+    metrics.write_text('{"step": 1, "loss": 0.5, "reward": 3}\n{"step": 2, "loss": 0.25}\n{"step": 3, "lo')
     now = iter([0.0, 5.0, 9.0])
     progress = ProgressFile(clock=lambda: next(now))
     progress.run(folder)
     progress.stage("compare", None)
     progress.training(TrainProgress(step=6, total=8, metrics={"loss": 0.25}, warning="rewards rise"))
     state = read_state(folder)
-    assert state.metrics == {"step": 2, "loss": 0.25}
+    assert state.metrics == {"step": 2, "loss": 0.25, "reward": 3}
     assert state.progress is not None
     assert (state.progress.warning, state.left) == ("rewards rise", pytest.approx(5 / 3))
 

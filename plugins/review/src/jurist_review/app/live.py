@@ -22,6 +22,9 @@ _TAIL = 50_000
 _SAMPLES = 5
 """How many of the newest responses of a policy in training are shown."""
 
+_STEPS = 50
+"""Among how many of the newest rows of metrics the newest of each metric is looked for."""
+
 _TELLING = 5
 """Items or steps after which their pace says something of the rest."""
 
@@ -95,11 +98,13 @@ def read_state(folder: Path) -> RunState:
     progress = _progress(folder) if at_work is not None else None
     if progress is not None and at_work is not None and progress.stage != at_work.name:
         progress = None
-    metrics: list[Mapping[str, Any]] = []
+    metrics: dict[str, Any] = {}
     samples: list[Mapping[str, Any]] = []
     if at_work is not None and at_work.kind == "train":
         folder_of_it = next(each.folder for each in files.stages() if each.name == at_work.name)
-        metrics = _last_rows(folder_of_it / "metrics.jsonl", 1)
+        # Not every step gives all: the reward of a rollout comes with the first step that learns from it.
+        for row in reversed(_last_rows(folder_of_it / "metrics.jsonl", _STEPS)):
+            metrics |= row
         samples = [shown(row) for row in _last_rows(folder_of_it / "samples.jsonl", _SAMPLES)]
     budget = files.recipe.get("budget") or {}
     return RunState(
@@ -108,7 +113,7 @@ def read_state(folder: Path) -> RunState:
         note=str(files.recipe.get("note") or ""),
         stages=stages,
         progress=progress,
-        metrics=metrics[0] if metrics else {},
+        metrics=metrics,
         samples=samples,
         spending=read_spending(folder),
         cap=budget.get("usd") if isinstance(budget, dict) else None,
