@@ -363,7 +363,7 @@ def test_of_many_prompts_that_do_not_fit_the_first_are_listed_and_the_others_cou
 ) -> None:
     source.offer("chat_model", "chat", f"{__name__}:NarrowModel")
     prompts = write_rows(*(f"much too long {number}" for number in range(30)))
-    with pytest.raises(UsageError, match=r"much too long 19…”(.|\n)*… and 10 more"):
+    with pytest.raises(UsageError, match=r": 30 faults\n(.|\n)*much too long 19…”(.|\n)*… and 10 more"):
         run(recipe(prompts, EVALUATE, policy="chat"), tmp_path / "run", source)
 
 

@@ -35,6 +35,5 @@ async def check_fit(model: ChatModel, requests: Iterable[ChatRequest]) -> None:
         else:
             more += 1
     if faults:
-        shown = [*faults, *([f"… and {more} more"] if more else [])]
         hint = "lower max_tokens, or leave these prompts out"
-        raise UsageError.of_faults("prompts that the policy cannot take", shown, hint=hint)
+        raise UsageError.of_faults("prompts that the policy cannot take", faults, more=more, hint=hint)

@@ -48,5 +48,4 @@ class RowFaults:
             UsageError: there are faults.
         """
         if self._lines:
-            more = [f"… and {self._more} more"] if self._more else []
-            raise UsageError.of_faults(str(self._path), [*self._lines, *more])
+            raise UsageError.of_faults(str(self._path), self._lines, more=self._more)
