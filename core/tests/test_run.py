@@ -355,7 +355,19 @@ def test_prompts_that_the_policy_cannot_take_are_found_before_the_first_call(
     stages = EVALUATE, {**EVALUATE, "name": "again"}  # what both ask is one fault
     with pytest.raises(UsageError, match="2 faults") as caught:
         run(recipe(prompts, *stages, policy="chat"), tmp_path / "run", source)
-    assert "too long as well" in str(caught.value)
+    assert "stages.evaluate: too long. Prompt: “too long as well…”" in str(caught.value)
+
+
+def test_a_setting_with_which_no_prompt_fits_is_one_fault_in_its_place(
+    source: Any, write_rows: Write, tmp_path: Path
+) -> None:
+    source.offer("chat_model", "chat", f"{__name__}:NarrowModel")
+    revise = {"stage": "revise", "sampling": {"max_tokens": 4096}}
+    with pytest.raises(UsageError) as caught:
+        run(recipe(write_rows("a", "b", "c"), revise, policy="chat"), tmp_path / "run", source)
+    assert caught.value.faults == (
+        "stages.revise.sampling.max_tokens: with 4096 no prompt fits. past the context.",
+    )
 
 
 def test_of_many_prompts_that_do_not_fit_the_first_are_listed_and_the_others_counted(
@@ -421,9 +433,11 @@ class ModelWithKey(ModelWithPath):
 
 
 class NarrowModel(ModelWithPath):
-    """Has a context of two words."""
+    """Has a context of two words, and of a thousand tokens for an answer."""
 
     async def misfit(self, request: ChatRequest) -> str | None:
+        if request.sampling.max_tokens > 1000:
+            return "past the context."
         return "too long." if len(request.messages[-1].content.split()) > 2 else None
 
 
