@@ -332,6 +332,17 @@ def test_a_stage_that_needs_what_nobody_makes_is_refused(
         run(recipe(write_rows("p"), TRAIN), tmp_path / "run", source)
 
 
+@pytest.mark.parametrize(("data", "is_file"), [("h.jsonl", True), ("data/h", True), ("compare", False)])
+def test_data_that_may_be_a_file_is_told_how_to_be_one(
+    data: str, is_file: bool, source: Any, write_rows: Write, tmp_path: Path
+) -> None:
+    with pytest.raises(UsageError) as caught:
+        run(recipe(write_rows("p"), {**TRAIN, "data": data}), tmp_path / "run", source)
+    assert f"no earlier stage makes '{data}'" in str(caught.value)
+    hint = f"try          write {{path: {data}}} where it is a file; or put the stage that makes it before"
+    assert (hint in str(caught.value)) == is_file
+
+
 def test_a_secret_written_into_a_recipe_is_refused_and_one_by_name_is_never_stored(
     source: Any, write_rows: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -202,8 +202,7 @@ class _Findings:
         told = {reference for _, _, reference in stage.references() if isinstance(reference, str)}
         for name in () if self._unknown else stage.inputs():
             if name not in told:
-                kinds = stage.kinds().get(name)
-                self.of(lambda n=name, k=kinds: artifacts.get(n, f"stages.{stage.name}", k))  # type: ignore[misc]
+                self.of(lambda n=name: _check_input(stage, n, artifacts))  # type: ignore[misc]
 
     def _trained(
         self, stage: TrainStage, made: StageArtifact, artifacts: Artifacts, source: ComponentSource
@@ -227,6 +226,18 @@ class _Findings:
     def _add(self, error: JuristError) -> None:
         lines = str(error).splitlines()
         self._faults.append("\n    ".join(lines))
+
+
+def _check_input(stage: TrainStage, name: str, artifacts: Artifacts) -> None:
+    """See to it that an earlier stage makes what a training reads; the name may be meant for a file's."""
+    try:
+        artifacts.get(name, f"stages.{stage.name}", stage.kinds().get(name))
+    except UsageError as error:
+        file = Path(name)
+        looks_like_one = file.suffix or len(file.parts) > 1 or file.exists()
+        if name == stage.settings.data and artifacts.find(name) is None and looks_like_one:
+            error.hint = f"write {{path: {name}}} where it is a file; or {error.hint}"
+        raise
 
 
 def _model_faults(stage: TrainStage, artifacts: Artifacts, source: ComponentSource) -> list[str]:
