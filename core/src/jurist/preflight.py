@@ -22,6 +22,7 @@ from jurist.stages.judging import JudgingStage
 from jurist.stages.jury_faults import jury_faults
 from jurist.stages.overlap import overlaps
 from jurist.stages.train import TrainStage
+from jurist.stages.twins import twins
 from jurist.stages.validate import ValidateStage
 
 T = TypeVar("T")
@@ -63,7 +64,8 @@ def check(recipe: Recipe, source: ComponentSource) -> Checked:
         findings.of_stage(stage, artifacts, constitution, source)
     findings.raise_if_any(recipe.name)
     assert constitution is not None
-    return Checked(recipe, constitution, tuple(stages), tuple(handed), tuple(overlaps(stages)))
+    notices = (*overlaps(stages), *twins(stages, handed, source, constitution))
+    return Checked(recipe, constitution, tuple(stages), tuple(handed), notices)
 
 
 async def check_start(
