@@ -229,6 +229,10 @@ def test_a_plan_knows_the_fewest_and_the_most_comparisons(
     assert high == 2 * PAIRINGS[pairing].most(count)
 
 
+ANOTHER, YET_ANOTHER = ({"use": "places", "silent": [text]} for text in ("x", "y"))
+"""They say the same as ``places`` does, but are asked for themselves."""
+
+
 def in_turn(prompts: str, *judges: Any) -> Recipe:
     stage = {
         "stage": "compare",
@@ -245,9 +249,9 @@ def in_turn(prompts: str, *judges: Any) -> Recipe:
 @pytest.mark.parametrize(
     ("judges", "asked", "decided_by"),
     [
-        ([{"use": "places"}, {"use": "places"}, {"use": "places"}], 1, "confidence"),
-        ([{"use": "constant", "preference": 0.5}, {"use": "places"}, {"use": "places"}], 3, "confidence"),
-        ([{"use": "places", "silent": ["1", "2"]}, {"use": "places"}, {"use": "places"}], 2, "confidence"),
+        ([{"use": "places"}, ANOTHER, YET_ANOTHER], 1, "confidence"),
+        ([{"use": "constant", "preference": 0.5}, {"use": "places"}, ANOTHER], 3, "confidence"),
+        ([{"use": "places", "silent": ["1", "2"]}, {"use": "places"}, ANOTHER], 2, "confidence"),
         ([{"use": "places", "silent": ["1", "2"]}, {"use": "constant", "preference": 0.5}], 2, None),
     ],
 )

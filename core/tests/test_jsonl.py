@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,49 @@ def test_a_byte_order_mark_is_no_part_of_a_line(tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
     path.write_bytes(b'\xef\xbb\xbf{"a": 1}\n2\n')
     assert list(read_rows(path)) == [(1, {"a": 1}), (2, 2)]
+
+
+def test_a_line_that_is_not_json_says_in_which_column(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_text('1\n{"a": oops}\n')
+    assert str(list(read_rows(path))[1][1]) == "not JSON: Expecting value (column 7)"
+
+
+@pytest.mark.parametrize(
+    ("text", "cause"),
+    [
+        ('[\n  {"prompt": "a"},\n  {"prompt": "b"}\n]\n', "it is one JSON array"),
+        ('\n[{"prompt": "a"}, {"prompt": "b"}]', "it is one JSON array"),
+        ("prompt,response_a\nWhat?,this\n", "it looks like CSV"),
+        ('"prompt";"response a"\n"What?";"this"\n', "it looks like CSV"),
+        ("prompt\tresponse_a\nWhat?\tthis\n", "it looks like CSV"),
+    ],
+)
+def test_a_file_of_another_form_is_refused_at_once(text: str, cause: str, tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_text(text)
+    with pytest.raises(UsageError) as caught:
+        list(read_rows(path))
+    assert (caught.value.cause, caught.value.hint) == (cause, "write one JSON object per line")
+
+
+@pytest.mark.parametrize("line", ['"one, two"', r'"a \"b\", c"', '"a"', "{oops, 1", "7"])
+def test_a_first_line_with_commas_makes_no_table(line: str, tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_text(line)
+    assert len(list(read_rows(path))) == 1
+
+
+def test_bytes_that_are_not_utf8_are_told_with_their_line(tmp_path: Path) -> None:
+    cut, utf16, latin = (tmp_path / name for name in ("cut.jsonl", "utf16.jsonl", "latin.jsonl.gz"))
+    cut.write_bytes('"é"\n\n"é"\n"'.encode() + "😀".encode()[:2])
+    utf16.write_text('"a"\n', encoding="utf-16")
+    latin.write_bytes(gzip.compress(b'"a"\n' * 20_000 + '"é"\n'.encode("latin-1")))
+    for path, line in ((cut, 4), (utf16, 1), (latin, 20_001)):
+        with pytest.raises(UsageError) as caught:
+            list(read_rows(path))
+        assert caught.value.cause == f"line {line} is not UTF-8"
+        assert caught.value.hint == "save the file as UTF-8"
 
 
 def test_an_error_leaves_the_old_file(tmp_path: Path) -> None:

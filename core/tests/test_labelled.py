@@ -128,6 +128,16 @@ def test_all_faults_of_a_file_are_told_at_once(tmp_path):
     assert all(f"items.jsonl:{number}" in str(raised.value) for number in range(1, 5))
 
 
+def test_what_may_be_of_several_types_is_one_fault_of_a_row(tmp_path):
+    path = tmp_path / "items.jsonl"
+    row = {"item": "a", "label": "A", "votes": [{"judge": "j", "verdict": None, "reason": "odd"}]}
+    path.write_text(json.dumps(row))
+    with pytest.raises(UsageError) as raised:
+        load_labelled(path)
+    assert len(raised.value.faults) == 1
+    assert raised.value.faults[0].startswith("items.jsonl:1.votes.0.reason: Input should be 'unparsed', ")
+
+
 def test_an_item_stands_in_a_file_once(tmp_path):
     path = tmp_path / "items.jsonl"
     path.write_text('{"item": "a", "label": "A"}\n{"item": "b", "label": "B"}\n{"item": "a", "label": "B"}\n')

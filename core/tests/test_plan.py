@@ -584,7 +584,10 @@ def test_of_local_models_and_free_components_no_time_and_no_money_is_known_or_ne
 def test_stages_follow_each_other_and_components_of_one_work_side_by_side(
     words: Any, write_rows: Write
 ) -> None:
-    judges = [{"use": "mute", "name": name, "limits": {"concurrency": n}} for name, n in (("a", 1), ("b", 2))]
+    judges = [
+        {"use": "mute", "name": name, "version": n, "limits": {"concurrency": n}}
+        for name, n in (("a", 1), ("b", 2))
+    ]
     stage = {"stage": "compare", "pairs": pairs(write_rows), "judges": judges}
     planned = plan(recipe(write_rows("p"), {**stage, "name": "x"}, {**stage, "name": "y"}), words)
     assert ends(planned.stages[0].seconds) == (6, 90)
@@ -597,6 +600,41 @@ def test_stages_follow_each_other_and_components_of_one_work_side_by_side(
 def test_a_plan_can_be_written_and_read(words: Any, write_rows: Write) -> None:
     planned = plan(one_judge(write_rows, {"use": "mute"}, budget={"usd": 1}), words)
     assert Plan.model_validate_json(planned.model_dump_json()) == planned
+
+
+def test_equal_calls_of_judges_that_differ_in_name_alone_are_made_once_and_told(
+    words: Any, write_rows: Write, tmp_path: Path
+) -> None:
+    one, two = ({"use": "words", "name": name, "choices": True} for name in ("one", "two"))
+    other = {**one, "name": "other", "version": 1}
+    stage = {"stage": "compare", "pairs": pairs(write_rows), "judges": [one, two, other]}
+    wanted = recipe(write_rows("p"), stage)
+    planned = plan(wanted, words)
+    run(wanted, tmp_path / "run", words)
+    totals = json.loads((tmp_path / "run/run.json").read_text())["totals"]
+    assert {name: total["calls"] for name, total in totals.items()} == {"one": 6, "other": 6}
+    assert [ends(each.calls) for each in planned.stages[0].components] == [(6, 6), (0, 0), (6, 6)]
+    assert planned.notices == (
+        (
+            "compare",
+            "judges 'one' and 'two' ask the same: their votes are one opinion; give them other settings, or "
+            "'repeat' one of them",
+        ),
+    )
+    warm = {**one, "temperature": 1.0}
+    judges = [warm, {"use": "repeat", "name": "two", "judge": warm}]
+    assert plan(recipe(write_rows("p"), {**stage, "judges": judges}), words).notices == ()
+
+
+def test_a_judge_that_an_artifact_is_may_become_another(words: Any, write_rows: Write) -> None:
+    words.offer("chat_model", "trained", f"{__name__}:TrainableModel")
+    policy = {"use": "trained", "model": "m"}
+    stage = {"stage": "compare", "pairs": pairs(write_rows), "judges": [{**policy, "name": "now"}, "policy"]}
+    train = {"stage": "train", "trainer": "memory"}
+    revise = {"stage": "revise", "generator": "policy", "critic": "rules", "reviser": "append"}
+    planned = plan(recipe(write_rows("p"), revise, train, stage, policy=policy), words)
+    assert [ends(one.calls) for one in planned.stages[2].components] == [(6, 6), (6, 6)]
+    assert planned.notices == ()
 
 
 def test_policies_of_the_same_settings_are_planned_each(words: Any, write_rows: Write) -> None:

@@ -44,8 +44,9 @@ def test_all_faulty_rows_are_listed_by_line(tmp_path: Path) -> None:
         load_prompts(path)
     text = str(caught.value)
     assert "7 faults" in text
-    for part in (":2: not JSON", ":3: 'prompt' must", ":5: the prompt is empty", ":6: a row is",
-                 ":7.role", ":8: 'tags'", ":9: the prompt is empty"):  # fmt: skip
+    for part in (":2: not JSON", ":3: 'prompt' is not given; did you mean 'promt'?",
+                 ":5: the prompt is empty", ":6: a row is", ":7.role", ":8: 'tags'",
+                 ":9: the prompt is empty"):  # fmt: skip
         assert part in text
 
 
@@ -82,7 +83,7 @@ def test_half_a_character_in_a_response_is_refused(write_rows: Write) -> None:
 
 
 def test_many_faults_are_counted_not_all_printed(write_rows: Write) -> None:
-    with pytest.raises(UsageError, match="… and 80 more"):
+    with pytest.raises(UsageError, match=r": 100 faults\n(.|\n)*… and 80 more"):
         load_prompts(Path(write_rows(*range(100))))
 
 
@@ -109,4 +110,27 @@ def test_comparisons_are_read_with_their_faults(write_rows: Write) -> None:
     (comparison,) = load_comparisons(Path(write_rows(good)))
     assert (comparison.response_a.text, comparison.response_b.text) == ("1", "2")
     with pytest.raises(UsageError, match="'response_b' must be a text"):
-        load_comparisons(Path(write_rows({"prompt": "q", "response_a": "1"})))
+        load_comparisons(Path(write_rows({"prompt": "q", "response_a": "1", "response_b": 2})))
+
+
+@pytest.mark.parametrize(
+    ("row", "fault"),
+    [
+        ({"prompt": "q", "response_a": "1"}, "'response_b' is not given"),
+        (
+            {"prompt": "q", "response_a": "1", "response_bb": "2", "id": 7},
+            "'response_b' is not given; did you mean 'response_bb'?",
+        ),
+        (
+            {"promt": "q", "response_a": "1", "response_b": "2"},
+            "'prompt' is not given; did you mean 'promt'?",
+        ),
+    ],
+)
+def test_a_field_that_is_not_given_is_named_with_the_near_one(
+    row: dict[str, object], fault: str, write_rows: Write
+) -> None:
+    path = Path(write_rows(row))
+    with pytest.raises(UsageError) as caught:
+        load_comparisons(path)
+    assert caught.value.faults == (f"{path.name}:1: {fault}",)

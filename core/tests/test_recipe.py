@@ -79,6 +79,48 @@ def test_all_faults_are_listed_at_once_with_the_stage_and_the_near_miss() -> Non
         assert part in text
 
 
+@pytest.mark.parametrize(
+    ("stage", "fault"),
+    [
+        (
+            {"stge": "compare", "judges": ["one"]},
+            "stages.0.stage: required, but not given; did you mean 'stge'?",
+        ),
+        ({"foo": "compare", "samples": 2}, "stages.0.stage: required, but not given"),
+        ({"rounds": 2}, "stages.0.stages: required, but not given"),
+        (
+            {"stage": "compare", "judges": "one"},
+            "stages.compare.judges: Input should be a list; write [one] (given: 'one')",
+        ),
+        (
+            {"stage": "compare", "judges": [["one"]]},
+            "stages.compare.judges.0: Input should be a valid string or a mapping (given: ['one'])",
+        ),
+        (
+            {"stage": "train", "trainer": "t", "held_out": "dev.jsonl"},
+            "stages.train.held_out: Input should be a mapping; write {prompts: dev.jsonl} "
+            "(given: 'dev.jsonl')",
+        ),
+        (
+            {"stage": "revise", "name": "a b/c"},
+            "stages.a b/c.name: a name has only letters, digits, '_', '-' and '.', and does not begin with "
+            "'-' or '.' (given: 'a b/c')",
+        ),
+    ],
+)
+def test_one_mistake_is_one_fault(stage: dict[str, object], fault: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        Recipe.of({"stages": [stage]})
+    assert caught.value.faults == (fault,)
+
+
+@pytest.mark.parametrize("name", ["a b/c", ".a", "-a", ""])
+def test_a_recipe_is_called_as_a_folder_can_be(name: str) -> None:
+    with pytest.raises(UsageError, match=r"recipe\.name: a name has only letters, digits"):
+        Recipe.of({"name": name, "stages": STAGES})
+    assert Recipe.of({"name": "ä_1.b-c", "stages": STAGES}).name == "ä_1.b-c"
+
+
 def test_stages_with_one_name_are_refused() -> None:
     with pytest.raises(UsageError, match="used twice: compare"):
         Recipe.of({"stages": [STAGES[0], STAGES[0]]})

@@ -335,6 +335,17 @@ def test_a_stage_that_needs_what_nobody_makes_is_refused(
         run(recipe(write_rows("p"), TRAIN), tmp_path / "run", source)
 
 
+@pytest.mark.parametrize(("data", "is_file"), [("h.jsonl", True), ("data/h", True), ("compare", False)])
+def test_data_that_may_be_a_file_is_told_how_to_be_one(
+    data: str, is_file: bool, source: Any, write_rows: Write, tmp_path: Path
+) -> None:
+    with pytest.raises(UsageError) as caught:
+        run(recipe(write_rows("p"), {**TRAIN, "data": data}), tmp_path / "run", source)
+    assert f"no earlier stage makes '{data}'" in str(caught.value)
+    hint = f"try          write {{path: {data}}} where it is a file; or put the stage that makes it before"
+    assert (hint in str(caught.value)) == is_file
+
+
 def test_a_secret_written_into_a_recipe_is_refused_and_one_by_name_is_never_stored(
     source: Any, write_rows: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -408,7 +419,19 @@ def test_prompts_that_the_policy_cannot_take_are_found_before_the_first_call(
     stages = EVALUATE, {**EVALUATE, "name": "again"}  # what both ask is one fault
     with pytest.raises(UsageError, match="2 faults") as caught:
         run(recipe(prompts, *stages, policy="chat"), tmp_path / "run", source)
-    assert "too long as well" in str(caught.value)
+    assert "stages.evaluate: too long. Prompt: “too long as well…”" in str(caught.value)
+
+
+def test_a_setting_with_which_no_prompt_fits_is_one_fault_in_its_place(
+    source: Any, write_rows: Write, tmp_path: Path
+) -> None:
+    source.offer("chat_model", "chat", f"{__name__}:NarrowModel")
+    revise = {"stage": "revise", "sampling": {"max_tokens": 4096}}
+    with pytest.raises(UsageError) as caught:
+        run(recipe(write_rows("a", "b", "c"), revise, policy="chat"), tmp_path / "run", source)
+    assert caught.value.faults == (
+        "stages.revise.sampling.max_tokens: with 4096 no prompt fits. past the context.",
+    )
 
 
 def test_of_many_prompts_that_do_not_fit_the_first_are_listed_and_the_others_counted(
@@ -416,7 +439,7 @@ def test_of_many_prompts_that_do_not_fit_the_first_are_listed_and_the_others_cou
 ) -> None:
     source.offer("chat_model", "chat", f"{__name__}:NarrowModel")
     prompts = write_rows(*(f"much too long {number}" for number in range(30)))
-    with pytest.raises(UsageError, match=r"much too long 19…”(.|\n)*… and 10 more"):
+    with pytest.raises(UsageError, match=r": 30 faults\n(.|\n)*much too long 19…”(.|\n)*… and 10 more"):
         run(recipe(prompts, EVALUATE, policy="chat"), tmp_path / "run", source)
 
 
@@ -482,9 +505,11 @@ class ModelWithKey(ModelWithPath):
 
 
 class NarrowModel(ModelWithPath):
-    """Has a context of two words."""
+    """Has a context of two words, and of a thousand tokens for an answer."""
 
     async def misfit(self, request: ChatRequest) -> str | None:
+        if request.sampling.max_tokens > 1000:
+            return "past the context."
         return "too long." if len(request.messages[-1].content.split()) > 2 else None
 
 

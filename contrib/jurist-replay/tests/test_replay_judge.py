@@ -151,6 +151,12 @@ def test_every_faulty_line_is_listed(tmp_path: Path) -> None:
     assert any("7.lable: unknown option; did you mean 'label'?" in line for line in lines)
 
 
+def test_of_many_faulty_lines_the_first_are_listed_and_all_are_counted(tmp_path: Path) -> None:
+    path = write(tmp_path / "votes.jsonl", *range(70))
+    with pytest.raises(UsageError, match=r": 70 faults\n(.|\n)*… and 20 more"):
+        ReplayJudge(ReplayOptions(file=path))
+
+
 @pytest.mark.parametrize("content", ["", "\n\n"])
 def test_empty_file_is_refused(tmp_path: Path, content: str) -> None:
     path = tmp_path / "votes.jsonl"

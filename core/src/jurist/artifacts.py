@@ -73,6 +73,11 @@ class Artifacts:
         """The artifact of that name, if there is one."""
         return self._known.get(name)
 
+    def stands_for(self, component: Reference) -> bool:
+        """Whether these settings, as :meth:`component` gave them, are an artifact's: what is asked is then
+        known only when it was made."""
+        return any(component is artifact.component for artifact in self._known.values())
+
     def askable(self) -> list[str]:
         """The names of artifacts that stand for a component."""
         return [name for name, artifact in self._known.items() if artifact.component is not None]

@@ -64,11 +64,15 @@ class UsageError(JuristError):
     faults: tuple[str, ...] = ()
 
     @classmethod
-    def of_faults(cls, subject: str, faults: Iterable[str], *, hint: str | None = None) -> UsageError:
-        """One error that lists all ``faults`` of ``subject``, one per line."""
+    def of_faults(
+        cls, subject: str, faults: Iterable[str], *, more: int = 0, hint: str | None = None
+    ) -> UsageError:
+        """One error that lists ``faults`` of ``subject``, one per line, and counts ``more``."""
         lines = list(faults)
-        count = "1 fault" if len(lines) == 1 else f"{len(lines)} faults"
-        error = cls("\n".join([f"{subject}: {count}", *(f"  - {line}" for line in lines)]), hint=hint)
+        number = len(lines) + more
+        count = "1 fault" if number == 1 else f"{number:,} faults"
+        rest = [f"  … and {more:,} more"] if more else []
+        error = cls("\n".join([f"{subject}: {count}", *(f"  - {line}" for line in lines), *rest]), hint=hint)
         error.faults = tuple(lines)
         return error
 

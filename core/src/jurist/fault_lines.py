@@ -8,11 +8,11 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from textwrap import shorten
 from types import NoneType, UnionType
-from typing import Annotated, Any, Self, Union, get_args, get_origin
+from typing import Annotated, Any, Self, Union, cast, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
-from jurist.near_names import near_miss
+from jurist.near_names import guess, near_miss
 from jurist.options import Faults
 
 Entry = Mapping[str, Any]
@@ -22,8 +22,10 @@ Loc = tuple[str | int, ...]
 
 _SHOULD_BE = "Input should be "
 _WANTED = {
-    **dict.fromkeys(("dict_type", "mapping_type", "model_type"), "a mapping"),
+    **dict.fromkeys(("dict_type", "mapping_type", "model_type", "model_attributes_type"), "a mapping"),
     **dict.fromkeys(("list_type", "tuple_type", "set_type", "frozen_set_type"), "a list"),
+    "int_parsing": "a valid integer",
+    "float_parsing": "a valid number",
 }
 """What should have been there, in the words of YAML where pydantic has those of Python."""
 
@@ -34,7 +36,7 @@ def faults_of(error: ValidationError, known: Collection[str], where: str) -> lis
     Where ``known`` are the fields of a model, by name, faults of the models inside get theirs too, and what
     may be of several types is one fault, not one of each type.
     """
-    faults = [_Fault.of(entry, known) for entry in error.errors()]
+    faults = [_Fault.of(entry, known) for entry in error.errors() if not _is_spurious(entry)]
     for union in dict.fromkeys(union for fault in faults for union in fault.types):
         ours = [fault for fault in faults if union in fault.types]
         if ours:
@@ -51,15 +53,18 @@ def unknown_option(name: str, known: Collection[str] | None, where: str) -> str:
 
 @dataclass(frozen=True, eq=False)
 class _Fault:
-    """An entry, the way to it as a person wrote it, and the names that are known at its end.
+    """An entry, the way to it as a person wrote it, and the types at its end.
 
-    ``types`` has the values on the way that may be of several types: the place of each, as pydantic has it,
-    and the type of which this is a fault. Pydantic has it in the way, although nobody wrote it.
+    ``holder`` is the type in which its last part stands, or the names or fields that are known at the start;
+    ``annotation`` is that of the value itself. ``types`` has the values on the way that may be of several
+    types: the place of each, as pydantic has it, and the type of which this is a fault. Pydantic has it in
+    the way, although nobody wrote it.
     """
 
     entry: Entry
     written: Loc
-    names: Collection[str] | None
+    holder: Any
+    annotation: Any
     types: Mapping[Loc, str]
 
     @classmethod
@@ -67,7 +72,7 @@ class _Fault:
         """The fault of an entry, where ``known`` are the names, or fields by name, at the start."""
         written: list[str | int] = []
         types: dict[Loc, str] = {}
-        names: Collection[str] | None = known
+        holder: Any = known
         here: Any = known
         for number, part in enumerate(entry["loc"]):
             choice = _types(here)
@@ -75,15 +80,15 @@ class _Fault:
                 types[entry["loc"][:number]] = str(part)
                 here = next((each for each in choice if _is_called(each, str(part))), None)
             else:
-                names = known if not written else _names(choice[0])
+                holder = choice[0]
                 written.append(part)
-                here = _inside(choice[0], part)
-        return cls(entry, tuple(written), names, types)
+                here = _inside(holder, part)
+        return cls(entry, tuple(written), holder, here, types)
 
     def is_of_another_type(self, union: Loc) -> bool:
         """Whether the value in the place ``union`` is nothing like the type of which this is a fault."""
         at_once = self.entry["loc"] == (*union, self.types[union])
-        return at_once and str(self.entry["type"]).endswith("_type")
+        return at_once and str(self.entry["type"]).endswith(("_type", "_parsing", "literal_error"))
 
     @property
     def message(self) -> str:
@@ -91,7 +96,8 @@ class _Fault:
         wanted = _WANTED.get(self.entry["type"])
         if wanted is not None:
             return f"{_SHOULD_BE}{wanted}"
-        return str(self.entry["msg"]).removeprefix("Value error, ")  # what stands before a validator's own
+        said = str(self.entry["msg"]).removeprefix("Value error, ")  # what stands before a validator's own
+        return re.sub(r"^\w+ (should have .*) after validation.*", r"Input \1", said)
 
     def lines(self, where: str) -> list[str]:
         """The fault for a person; several lines where a validator found several."""
@@ -99,7 +105,10 @@ class _Fault:
         if isinstance(found := entry.get("ctx", {}).get("error"), Faults):
             return [f"{place}: {fault}" for fault in found.faults]
         if entry["type"] == "extra_forbidden":
-            return [unknown_option(str(self.written[-1]), self.names, place.rpartition(".")[0])]
+            return [unknown_option(str(self.written[-1]), _names(self.holder), place.rpartition(".")[0])]
+        if entry["type"] == "missing" and isinstance(self.written[-1], int):
+            number = len(get_args(self.holder))
+            return [f"{place.rpartition('.')[0]}: Input should have {number} items{_given(entry['input'])}"]
         if entry["type"] == "missing":
             return [f"{place}: required, but not given"]
         if entry["type"] == "union_tag_invalid":
@@ -107,8 +116,20 @@ class _Fault:
             tag = str(entry["ctx"]["tag"])
             return [f"{place}: unknown {_discriminator(entry)} '{tag}'{near_miss(tag, kinds)}"]
         if entry["type"] == "union_tag_not_found":
-            return [f"{place}.{_discriminator(entry)}: required, but not given"]
-        return [f"{place}: {self.message}{_given(entry['input'])}"]
+            tag = _discriminator(entry)
+            known = {name for each in _types(self.annotation) for name in _names(each) or ()}
+            return [f"{place}.{tag}: required, but not given{guess(tag, entry['input'].keys() - known)}"]
+        return [f"{place}: {self.message}{self._help()}{_given(entry['input'])}"]
+
+    def _help(self) -> str:
+        """What may have been meant: a choice that is near, or the value inside of a list or mapping."""
+        value = self.entry["input"]
+        if _WANTED.get(self.entry["type"]) in ("a list", "a mapping"):
+            written = _written(value, self.annotation)
+            return f"; write {written}" if written else ""
+        if isinstance(value, str) and self.message.startswith(_SHOULD_BE):
+            return guess(value, re.findall(r"'([^']*)'", self.message))
+        return ""
 
 
 def _of_one_type(faults: Sequence[_Fault], union: Loc) -> Sequence[_Fault]:
@@ -144,17 +165,43 @@ def _is_called(annotation: Any, name: str) -> bool:
     return any(name in get_args(field.annotation) for field in fields)
 
 
-def _names(annotation: Any) -> Collection[str] | None:
-    return annotation.model_fields if _is_model(annotation) else None
+def _names(holder: Any) -> Collection[str] | None:
+    """The names that are known in a model, or are given as such."""
+    if _is_model(holder):
+        return cast(Collection[str], holder.model_fields)
+    return holder if isinstance(holder, Collection) else None
 
 
 def _inside(here: Any, part: str | int) -> Any:
     """The type of what stands under ``part``: of a model, of fields by name, or of a list or mapping."""
-    fields = here if isinstance(here, Mapping) else _names(here)
+    fields = _names(here)
     if isinstance(fields, Mapping):
         return fields[part].annotation if part in fields else None
     arguments = [each for each in get_args(here) if each is not Ellipsis]
     return arguments[-1] if arguments else None
+
+
+def _written(value: Any, annotation: Any) -> str | None:
+    """How to write a value that should stand inside of a list, or of a mapping as all that it needs."""
+    shown = "{…}" if isinstance(value, Mapping) else value
+    if _is_model(annotation := _types(annotation)[0]):
+        fields = annotation.model_fields
+        needed = [name for name, field in fields.items() if field.is_required()]
+        alone = len(needed) == 1 and _may_be(value, fields[needed[0]].annotation)
+        return f"{{{needed[0]}: {shown}}}" if alone else None
+    is_list = get_origin(annotation) in (list, tuple, set, frozenset)
+    return f"[{shown}]" if is_list and _may_be(value, _inside(annotation, 0)) else None
+
+
+def _may_be(value: Any, annotation: Any) -> bool:
+    types = (Mapping if _is_model(each) else get_origin(each) or each for each in _types(annotation))
+    return any(isinstance(each, type) and isinstance(value, each) for each in types)
+
+
+def _is_spurious(entry: Entry) -> bool:
+    """Whether a list is found too short only because some of its items are faulty."""
+    is_short = entry["type"] == "too_short"
+    return is_short and bool(len(entry["input"]) >= entry["ctx"]["min_length"])
 
 
 def _is_model(annotation: Any) -> bool:

@@ -9,9 +9,13 @@ from collections.abc import Iterable
 def near_miss(name: str, known: Iterable[str]) -> str:
     """'; did you mean …?' when something near is known, then the list of what is known."""
     names = sorted(known)
-    near = nearest(name, names)
-    guess = f"; did you mean '{near}'?" if near else ""
-    return f"{guess} (known: {', '.join(names) or 'none'})"
+    return f"{guess(name, names)} (known: {', '.join(names) or 'none'})"
+
+
+def guess(name: str, known: Iterable[str]) -> str:
+    """'; did you mean …?' when something near is known, else nothing."""
+    near = nearest(name, known)
+    return f"; did you mean '{near}'?" if near else ""
 
 
 def nearest(name: str, known: Iterable[str], cutoff: float = 0.5) -> str | None:

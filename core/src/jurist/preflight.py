@@ -23,6 +23,7 @@ from jurist.stages.judging import JudgingStage
 from jurist.stages.jury_faults import jury_faults
 from jurist.stages.overlap import overlaps
 from jurist.stages.train import TrainStage
+from jurist.stages.twins import twins
 from jurist.stages.validate import ValidateStage
 
 T = TypeVar("T")
@@ -64,7 +65,8 @@ def check(recipe: Recipe, source: ComponentSource) -> Checked:
         findings.of_stage(stage, artifacts, constitution, source)
     findings.raise_if_any(recipe.name)
     assert constitution is not None
-    return Checked(recipe, constitution, tuple(stages), tuple(handed), tuple(overlaps(stages)))
+    notices = (*overlaps(stages), *twins(stages, handed, source, constitution))
+    return Checked(recipe, constitution, tuple(stages), tuple(handed), notices)
 
 
 async def check_start(
@@ -237,8 +239,7 @@ class _Findings:
         told = {reference for _, _, reference in stage.references() if isinstance(reference, str)}
         for name in () if self._unknown else stage.inputs():
             if name not in told:
-                kinds = stage.kinds().get(name)
-                self.of(lambda n=name, k=kinds: artifacts.get(n, f"stages.{stage.name}", k))  # type: ignore[misc]
+                self.of(lambda n=name: _check_input(stage, n, artifacts))  # type: ignore[misc]
 
     def _trained(
         self, stage: TrainStage, made: StageArtifact, artifacts: Artifacts, source: ComponentSource
@@ -262,6 +263,18 @@ class _Findings:
     def _add(self, error: JuristError) -> None:
         lines = str(error).splitlines()
         self._faults.append("\n    ".join(lines))
+
+
+def _check_input(stage: TrainStage, name: str, artifacts: Artifacts) -> None:
+    """See to it that an earlier stage makes what a training reads; the name may be meant for a file's."""
+    try:
+        artifacts.get(name, f"stages.{stage.name}", stage.kinds().get(name))
+    except UsageError as error:
+        file = Path(name)
+        looks_like_one = file.suffix or len(file.parts) > 1 or file.exists()
+        if name == stage.settings.data and artifacts.find(name) is None and looks_like_one:
+            error.hint = f"write {{path: {name}}} where it is a file; or {error.hint}"
+        raise
 
 
 def _model_faults(stage: TrainStage, artifacts: Artifacts, source: ComponentSource) -> list[str]:

@@ -28,7 +28,9 @@ from jurist.near_names import nearest
 from jurist.options import Options
 from jurist.overrides import apply_override
 from jurist.rounds import Unrolled
-from jurist.stage_settings import AnyStage, PromptSource, Reference
+from jurist.stage_settings import AnyStage, Name, PromptSource, Reference
+
+_NO_STAGES = "a recipe needs at least one stage"
 
 
 class Budget(Options):
@@ -55,7 +57,7 @@ class Recipe(Options):
     out.
     """
 
-    name: str = Field(default="run", pattern=r"^\w[\w.-]*$")
+    name: Name = "run"
     seed: int = 0
     prompts: str | PromptSource | None = None
     constitution: str | dict[str, JsonValue] = "default"
@@ -69,7 +71,7 @@ class Recipe(Options):
     @classmethod
     def _named(cls, stages: tuple[AnyStage, ...]) -> tuple[AnyStage, ...]:
         if not stages:
-            raise ValueError("a recipe needs at least one stage")
+            raise ValueError(_NO_STAGES)
         named = tuple(s if s.name else s.model_copy(update={"name": s.stage}) for s in stages)
         names = [stage.name for stage in named]
         taken = sorted(set(names) & ARTIFACTS)
@@ -105,7 +107,9 @@ class Recipe(Options):
         try:
             recipe = cls.model_validate(data)
         except ValidationError as error:
-            faults += _faults(error, places)
+            found = _faults(error, places)
+            # Where a block of rounds has faults, they are why there is no stage.
+            faults += [line for line in found if not (faults and _NO_STAGES in line)]
         if faults:
             raise UsageError.of_faults(subject, faults, hint="see docs/recipes.md for every setting")
         return recipe

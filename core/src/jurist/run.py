@@ -174,7 +174,8 @@ class _Execution:
         if base is None or base.component is None:
             return
         model = cast(ChatModel, self._context.assembly.build("chat_model", base.component, "policy"))
-        await check_fit(model, (request for stage in self._stages for request in stage.first_requests()))
+        requests = {f"stages.{stage.name}": stage.first_requests() for stage in self._stages}
+        await check_fit(model, requests)
 
     async def _stage(self, number: int, stage: Stage) -> None:
         folder = stage_folder(self._run.folder, number, stage.name)

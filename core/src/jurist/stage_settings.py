@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal
 
-from pydantic import Field, JsonValue, field_validator
+from pydantic import AfterValidator, Field, JsonValue, field_validator
 
 from jurist.chat import Sampling
 from jurist.files.prompts import in_part, selected
@@ -16,6 +17,18 @@ Reference = str | dict[str, JsonValue]
 """A component: ``{use: name, …options}``, the name alone, or the name of an artifact."""
 
 Principles = Literal["all", "sampled", "none"]
+
+
+def _checked_name(name: str) -> str:
+    if not re.fullmatch(r"\w[\w.-]*", name):
+        raise ValueError(
+            "a name has only letters, digits, '_', '-' and '.', and does not begin with '-' or '.'"
+        )
+    return name
+
+
+Name = Annotated[str, AfterValidator(_checked_name)]
+"""The name of a recipe or a stage, which is that of a folder too."""
 
 
 class PromptSource(Options):
@@ -56,7 +69,7 @@ class DataFile(Options):
 class StageSettings(Options):
     """What all stages share. ``tags`` and ``without_tags`` narrow the prompts further."""
 
-    name: str = Field(default="", pattern=r"^(\w[\w.-]*)?$")
+    name: Name = ""
     prompts: str | PromptSource | None = None
     tags: tuple[str, ...] = ()
     without_tags: tuple[str, ...] = ()

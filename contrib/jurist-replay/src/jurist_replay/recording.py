@@ -126,10 +126,10 @@ def load_items(path: Path) -> list[Item]:
             if before != preference:
                 faults.append(f"{place}: '{judge}' said something else of the same comparison in line {line}")
     if faults:
-        rest = len(faults) - SHOWN_FAULTS
         raise UsageError.of_faults(
             f"{path} is no file of recorded verdicts",
-            faults if rest <= 0 else [*faults[:SHOWN_FAULTS], f"… and {rest} more"],
+            faults[:SHOWN_FAULTS],
+            more=len(faults[SHOWN_FAULTS:]),
             hint="the README of jurist-replay describes the format",
         )
     if not items:

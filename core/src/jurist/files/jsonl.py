@@ -5,13 +5,20 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, cast
 
 from jurist.errors import UsageError
 from jurist.files.missing import missing_hint
+
+_TABLE = re.compile(r'(?:"[^"\\]*"|[^"{\W][^",;\t]*)[,;\t]')
+"""What a table begins with: a heading, in quotes or not, and a separator."""
+
+_NOT_UTF8 = re.compile("[\udc80-\udcff]")
+"""What stands for a byte that is not UTF-8 where a file is read with ``surrogateescape``."""
 
 
 def read_rows(path: Path) -> Iterator[tuple[int, Any]]:
@@ -32,14 +39,40 @@ def read_lines(path: Path) -> Iterator[tuple[int, str]]:
     Raises:
         UsageError: the file cannot be read.
     """
-    opener = gzip.open if path.suffix == ".gz" else open
     try:
-        with opener(path, "rt", encoding="utf-8-sig") as lines:
-            for number, line in enumerate(lines, 1):
-                if line.strip():
-                    yield number, line
-    except (OSError, UnicodeDecodeError, EOFError) as error:
+        with _opened(path) as lines:
+            rows = ((number, line) for number, line in enumerate(lines, 1) if line.strip())
+            if (first := next(rows, None)) is not None:
+                _refuse_other_forms(path, first[1])
+                yield first
+            yield from rows
+    except UnicodeDecodeError as error:
+        cause = f"line {_first_not_utf8(path)} is not UTF-8"
+        raise UsageError(f"cannot read {path}", cause=cause, hint="save the file as UTF-8") from error
+    except (OSError, EOFError) as error:
         raise UsageError(f"cannot read {path}", cause=error, hint=missing_hint(path)) from error
+
+
+def _opened(path: Path, errors: str = "strict") -> IO[str]:
+    opener = gzip.open if path.suffix == ".gz" else open
+    return cast(IO[str], opener(path, "rt", encoding="utf-8-sig", errors=errors))
+
+
+def _refuse_other_forms(path: Path, first: str) -> None:
+    """Refuse a file whose first line shows that it holds no rows: each line would be a fault."""
+    if first.lstrip().startswith("["):
+        form = "it is one JSON array"
+    elif _TABLE.match(first):
+        form = "it looks like CSV"
+    else:
+        return
+    raise UsageError(f"cannot read {path}", cause=form, hint="write one JSON object per line")
+
+
+def _first_not_utf8(path: Path) -> int:
+    """The number of the first line that has bytes which are not UTF-8."""
+    with _opened(path, errors="surrogateescape") as lines:
+        return next(number for number, line in enumerate(lines, 1) if _NOT_UTF8.search(line))
 
 
 def parse_line(line: str) -> Any:
@@ -47,7 +80,7 @@ def parse_line(line: str) -> Any:
     try:
         return json.loads(line)
     except json.JSONDecodeError as error:
-        return ValueError(f"not JSON: {error}")
+        return ValueError(f"not JSON: {error.msg} (column {error.pos + 1})")
 
 
 class LineWriter:

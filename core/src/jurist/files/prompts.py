@@ -7,7 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from jurist.files.record_file import RecordFile
+from jurist.near_names import guess
 from jurist.records import Comparison, Message, Prompt, Response
+
+_FIELDS = frozenset({"prompt", "messages", "tags", "metadata", "response_a", "response_b"})
+"""The fields of rows that mean something; others are passed over."""
 
 
 def load_prompts(
@@ -51,14 +55,14 @@ def _prompt(row: Any) -> Prompt:
         row = {"prompt": row}
     if not isinstance(row, Mapping):
         raise ValueError("a row is a string or an object")
-    messages = read_messages(row.get("messages", row.get("prompt")))
+    messages = read_messages(_field(row, "messages" if "messages" in row else "prompt"))
     return Prompt(messages=messages, tags=_tags(row), metadata=row.get("metadata") or {})
 
 
 def _comparison(row: Any) -> Comparison:
     if not isinstance(row, Mapping):
         raise ValueError("a row is an object with prompt, response_a and response_b")
-    prompt = row.get("prompt")
+    prompt = _field(row, "prompt")
     if isinstance(prompt, Mapping):
         prompt = prompt.get("messages")
     return Comparison(
@@ -86,6 +90,13 @@ def read_messages(value: Any) -> tuple[Message, ...]:
     return messages
 
 
+def _field(row: Mapping[str, Any], name: str) -> Any:
+    """The value of a field that every row has."""
+    if name not in row:
+        raise ValueError(f"'{name}' is not given{guess(name, row.keys() - _FIELDS)}")
+    return row[name]
+
+
 def _tags(row: Mapping[str, Any]) -> tuple[str, ...]:
     tags = row.get("tags") or ()
     if isinstance(tags, str) or not all(isinstance(tag, str) for tag in tags):
@@ -94,7 +105,7 @@ def _tags(row: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _response(row: Mapping[str, Any], name: str) -> Response:
-    value = row.get(name)
+    value = _field(row, name)
     if isinstance(value, Mapping):
         value = value.get("text")
     if not isinstance(value, str):

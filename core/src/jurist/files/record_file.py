@@ -6,7 +6,7 @@ import json
 import re
 import zlib
 from array import array
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -34,7 +34,8 @@ class RecordFile(Generic[RecordT]):
 
     ``noun`` says what they are, in the plural. All rows are checked at the start; ``check`` is shown each
     with the number of its line, and raises a ``ValueError`` where it is faulty. Five bytes of each are kept:
-    whether it counts, and a checksum by which a row that has changed since is noticed.
+    whether it counts, and a checksum by which a row that has changed since is noticed. ``fields`` are those
+    of the model that rows are checked by, where there is one.
 
     Raises:
         UsageError: the file is missing or empty, or rows are faulty; lists them by line.
@@ -49,6 +50,7 @@ class RecordFile(Generic[RecordT]):
         keep: Callable[[RecordT], bool] = lambda record: True,
         limit: int | None = None,
         check: Callable[[int, RecordT], None] = lambda number, record: None,
+        fields: Collection[str] = (),
     ) -> None:
         self.path = path
         self.noun = noun
@@ -56,7 +58,7 @@ class RecordFile(Generic[RecordT]):
         self._limit = limit
         self._counts = bytearray()
         self._checksums = array("I")
-        self._check(keep, check)
+        self._check(keep, check, RowFaults(path, fields))
         self._length = sum(self._counts)
 
     def __len__(self) -> int:
@@ -89,10 +91,11 @@ class RecordFile(Generic[RecordT]):
         chosen = {(2 * number + 1) * self._length // (2 * most) for number in range(most)}
         return [record for number, record in enumerate(self) if number in chosen]
 
-    def _check(self, keep: Callable[[RecordT], bool], check: Callable[[int, RecordT], None]) -> None:
+    def _check(
+        self, keep: Callable[[RecordT], bool], check: Callable[[int, RecordT], None], faults: RowFaults
+    ) -> None:
         """Look at every row; of equal records the first counts."""
         seen = IdSet()
-        faults = RowFaults(self.path)
         left = self._limit
         for number, line in read_lines(self.path):
             self._checksums.append(_checksum(line))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,10 +18,14 @@ _SHOWN = 20
 
 
 class RowFaults:
-    """The faults of the rows of one file: the first ones word by word, and how many more there are."""
+    """The faults of the rows of one file: the first ones word by word, and how many more there are.
 
-    def __init__(self, path: Path) -> None:
+    ``fields`` are those of the model that rows are checked by, where there is one.
+    """
+
+    def __init__(self, path: Path, fields: Collection[str] = ()) -> None:
         self._path = path
+        self._fields = fields
         self._lines: list[str] = []
         self._more = 0
 
@@ -30,7 +34,7 @@ class RowFaults:
         try:
             return check(row)
         except ValidationError as error:
-            found = faults_of(error, (), self._place(number))
+            found = faults_of(error, self._fields, self._place(number))
         except ValueError as error:
             found = [f"{self._place(number)}: {error}"]
         room = _SHOWN - len(self._lines)
@@ -48,5 +52,4 @@ class RowFaults:
             UsageError: there are faults.
         """
         if self._lines:
-            more = [f"… and {self._more} more"] if self._more else []
-            raise UsageError.of_faults(str(self._path), [*self._lines, *more])
+            raise UsageError.of_faults(str(self._path), self._lines, more=self._more)

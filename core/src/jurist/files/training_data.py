@@ -99,7 +99,7 @@ def read_training_data(path: Path, kind: type[RowT]) -> list[RowT]:
             raise ValueError("holds half a character (a lone surrogate)") from None
         return kind.model_validate(row)
 
-    faults = RowFaults(path)
+    faults = RowFaults(path, kind.model_fields)
     rows = [faults.of(number, row, checked) for number, row in read_rows(path)]
     faults.raise_if_any()
     if not rows:

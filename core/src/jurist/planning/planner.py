@@ -152,7 +152,9 @@ def component_plan(low: Sequence[Tally], high: Sequence[Tally], scale: float) ->
 
 
 def _scaled(low: Iterable[float], high: Iterable[float], scale: float) -> Bounds:
-    return Bounds(low=round(scale * sum(low)), high=round(scale * sum(high)))
+    # Where answers are fortunate, a component may be left to ask what else one of the same settings asks.
+    least, most = sorted((sum(low), sum(high)))
+    return Bounds(low=round(scale * least), high=round(scale * most))
 
 
 def _counted(tallies: Sequence[Tally]) -> Literal["tokenizer", "estimate"]:

@@ -247,7 +247,10 @@ def labelled_file(
         if first != number:
             raise ValueError(f"item '{item.item}' stands there more than once, first in line {first}")
 
-    return RecordFile(path, read_labelled, "labelled items", keep=keep, limit=limit, check=once)
+    fields = LabelledItem.model_fields
+    return RecordFile(
+        path, read_labelled, "labelled items", keep=keep, limit=limit, check=once, fields=fields
+    )
 
 
 def read_labelled(row: Any) -> LabelledItem:

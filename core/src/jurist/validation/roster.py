@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from jurist.near_names import nearest
+from jurist.near_names import guess
 
 
 def roster_faults(roster: Mapping[str, str], asked: Mapping[str, str]) -> list[str]:
@@ -26,16 +26,11 @@ def stranger_faults(roster: Iterable[str], asked: Iterable[str]) -> list[str]:
     """A line for everyone ``asked`` who is not on the ``roster``; the last one says who is."""
     known = list(roster)
     faults = [
-        f"judge '{name}' is not one of the jury's{_guess(name, known)}"
+        f"judge '{name}' is not one of the jury's{guess(name, known)}"
         for name in sorted(asked)
         if name not in known
     ]
     return [*faults[:-1], f"{faults[-1]} (known: {', '.join(sorted(known)) or 'none'})"] if faults else []
-
-
-def _guess(name: str, known: Iterable[str]) -> str:
-    near = nearest(name, known)
-    return f"; did you mean '{near}'?" if near else ""
 
 
 def difference(asked: str, learnt: str) -> str:

@@ -184,7 +184,7 @@ class SpotCheck:
             )
             for judged in self._judged()
         }
-        faults = RowFaults(path)
+        faults = RowFaults(path, ToLabel.model_fields)
         rows = [faults.of(number, row, checked) for number, row in read_rows(path)]
         faults.raise_if_any()
         return found, sum(row is not None and row.label is None for row in rows)

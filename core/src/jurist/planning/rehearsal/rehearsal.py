@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from types import MappingProxyType
 from typing import Any, cast
 
@@ -67,6 +68,7 @@ class Rehearsal:
         self._source = source
         self._models = models
         self._answers = Answers(fortunate=fortunate)
+        self._asked: dict[str, set[int]] = {}
 
     @property
     def assembly(self) -> Rehearsal:
@@ -81,9 +83,12 @@ class Rehearsal:
         self, kind: str, reference: Reference, where: str = "", orders: InOrders | None = None
     ) -> Contract:
         """A component that plays the role ``kind``, a judge in these presentation orders."""
-        return self._build(select(kind, reference, self._source, where), where, orders)
+        selection = select(kind, reference, self._source, where)
+        return self._build(selection, where, orders, is_artifact=self.artifacts.stands_for(reference))
 
-    def _build(self, selection: Selection, where: str, orders: InOrders | None) -> Contract:
+    def _build(
+        self, selection: Selection, where: str, orders: InOrders | None, *, is_artifact: bool = False
+    ) -> Contract:
         if selection.kind == "aggregator":
             aggregator = cast(type[Aggregator], selection.implementation)
             self.by_fortune |= aggregator.before_judging
@@ -96,7 +101,7 @@ class Rehearsal:
             }
             judge: Contract = cast(Any, selection.implementation)(selection.options, inside)
             return judge
-        component = self._component(selection, self._tally(selection, where))
+        component = self._component(selection, self._tally(selection, where, is_artifact))
         if isinstance(component, Judge):
             is_adaptive = orders is not None and isinstance(orders(component), AdaptiveOrders)
             least, most = _extremes(component, is_adaptive=is_adaptive)
@@ -119,10 +124,15 @@ class Rehearsal:
         role: Contract = cast(Any, ROLES[selection.kind])(recorder, options)
         return role
 
-    def _tally(self, selection: Selection, where: str) -> Tally:
-        """One for each place: the policies before and after a training have the same settings here."""
+    def _tally(self, selection: Selection, where: str, is_artifact: bool) -> Tally:
+        """One for each place; of those that are the same but for their names, one makes an equal call."""
         model = self._models.of(selection)
-        tally = Tally(selection, where, model, None if model is None else model.price())
+        # The policies before and after a training have the same settings here, and are not the same. What is
+        # free is asked anew each time.
+        owner = where if is_artifact or selection.implementation.free else ""
+        key = json.dumps([owner, selection.component.target, selection.options.identity()], sort_keys=True)
+        asked = self._asked.setdefault(key, set())
+        tally = Tally(selection, where, model, None if model is None else model.price(), asked)
         self.tallies.append(tally)
         return tally
 

@@ -16,6 +16,7 @@ from jurist.selection import Selection
 class Tally:
     """Calls and tokens of one component in one place of a recipe; equal calls are one, as in a run.
 
+    ``asked`` has the calls so far, perhaps with those of a component that is the same but for its name.
     ``model`` and its ``price`` are None for components that are no chat models, whose tokens nobody knows.
     ``estimated``: the tokens could not be counted by a tokenizer.
     """
@@ -24,11 +25,11 @@ class Tally:
     where: str
     model: ChatModel | None
     price: Price | None
+    asked: set[int]
     calls: int = 0
     prompt_tokens: Bounds = field(default_factory=Bounds)
     completion_tokens: Bounds = field(default_factory=Bounds)
     estimated: bool = False
-    _known: set[int] = field(default_factory=set)
 
     @property
     def is_local(self) -> bool:
@@ -38,9 +39,9 @@ class Tally:
     def is_new(self, *asked: Any) -> bool:
         """Whether this call was not asked for before; counts it."""
         key = hash("\x1f".join(map(_text, asked)))
-        if key in self._known:
+        if key in self.asked:
             return False
-        self._known.add(key)
+        self.asked.add(key)
         self.calls += 1
         return True
 
