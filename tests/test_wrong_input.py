@@ -153,9 +153,11 @@ def test_prompts_that_the_model_cannot_take(jurist: Jurist, tmp_path: Path) -> N
     (tmp_path / "prompts.jsonl").write_text("\n".join(rows), encoding="utf-8")
     stage = {"stage": "compare", "judges": ["counting"], "sampling": {"max_tokens": 16}}
     policy = {"use": "hf", "model": "package:jurist_demo/model"}
-    refusal = Refusal(jurist("run", write_recipe(tmp_path, policy=policy, stages=[stage])))
-    refusal.names("2 faults", "word word", "name name", "max_tokens")
-    assert "who is Ben" not in refusal.message
+    recipe = write_recipe(tmp_path, policy=policy, stages=[stage])
+    for command in ("plan", "run"):
+        refusal = Refusal(jurist(command, recipe))
+        refusal.names("2 faults", "word word", "name name", "max_tokens")
+        assert "who is Ben" not in refusal.message
     assert nothing_was_called(tmp_path)
 
 

@@ -656,6 +656,9 @@ class OpenModel(ModelWithPath):
         OpenModel.made += 1
         OpenModel.open += 1
 
+    async def misfit(self, request: ChatRequest) -> str | None:
+        return None
+
     async def close(self) -> None:
         OpenModel.open -= 1
 

@@ -8,12 +8,11 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from pydantic import JsonValue
 
 from jurist.assembly import Assembly
-from jurist.contracts import ChatModel
 from jurist.engine.budget import Budget
 from jurist.engine.engine import Engine
 from jurist.engine.garbage import rare_collections
@@ -22,8 +21,8 @@ from jurist.errors import Interrupted, JuristError, UsageError
 from jurist.events import Events
 from jurist.files.jsonl import write_json
 from jurist.fingerprint import file_digest
-from jurist.fit import check_fit
 from jurist.preflight import Checked, base_policy, check, check_start
+from jurist.prompt_fit import check_prompt_fit
 from jurist.recipe import Recipe
 from jurist.records import content_id
 from jurist.run_directory import (
@@ -115,8 +114,7 @@ class _Execution:
     def __init__(
         self, checked: Checked, folder: Path, source: ComponentSource, engine: Engine, worker: TrainerWorker
     ) -> None:
-        self._stages = checked.stages
-        self._notices = checked.notices
+        self._checked = checked
         self._run = Run(checked.recipe, folder)
         self._engine = engine
         self._worker = worker
@@ -141,7 +139,7 @@ class _Execution:
         write_recipe(self._run)
         self._save("running")
         self._engine.events.run_started(self._run)
-        for stage, text in self._notices:
+        for stage, text in self._checked.notices:
             self._engine.events.notice(stage, text)
         try:
             with self._stopped_by_signal():
@@ -159,7 +157,7 @@ class _Execution:
 
     async def _work_through(self) -> None:
         try:
-            for number, stage in enumerate(self._stages, 1):
+            for number, stage in enumerate(self._checked.stages, 1):
                 await self._stage(number, stage)
         except Exception:
             await self._engine.drain()  # what is in flight is paid for, so it is kept
@@ -167,15 +165,9 @@ class _Execution:
 
     async def _check_fit(self) -> None:
         """Find prompts that the policy cannot take, once, before the first call of this attempt."""
-        if self._fits:
-            return
-        self._fits = True
-        base = self._run.artifacts.find("base")
-        if base is None or base.component is None:
-            return
-        model = cast(ChatModel, self._context.assembly.build("chat_model", base.component, "policy"))
-        requests = {f"stages.{stage.name}": stage.first_requests() for stage in self._stages}
-        await check_fit(model, requests)
+        if not self._fits:
+            await check_prompt_fit(self._checked, self._context.assembly.source)
+            self._fits = True
 
     async def _stage(self, number: int, stage: Stage) -> None:
         folder = stage_folder(self._run.folder, number, stage.name)

@@ -60,7 +60,8 @@ class PromptEncoder:
 
     def encode_text(self, text: str) -> list[int]:
         """The token ids of a text, nothing added."""
-        ids: list[int] = self.tokenizer.encode(text, add_special_tokens=False)
+        # Not verbose: that it is too long is told where it matters, with the prompt.
+        ids: list[int] = self.tokenizer.encode(text, add_special_tokens=False, verbose=False)
         return ids
 
     def decode(self, ids: list[int]) -> str:

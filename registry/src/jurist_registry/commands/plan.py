@@ -29,6 +29,7 @@ def plan(recipe: str, overrides: tuple[str, ...], out: Path | None, no_plugin: t
     from jurist.files.jsonl import write_json
     from jurist.planning.planner import make_plan
     from jurist.preflight import check, check_start
+    from jurist.prompt_fit import check_prompt_fit
     from jurist.recipe import Recipe
     from jurist.records import content_id
     from jurist.run_directory import make_directory
@@ -47,3 +48,4 @@ def plan(recipe: str, overrides: tuple[str, ...], out: Path | None, no_plugin: t
         write_json(folder / "plan.json", planned.model_dump(mode="json"))
         click.echo(f"\nkept: {folder / 'plan.json'}", err=True)
     asyncio.run(check_start(checked, registry, folder, loaded.budget.usd))
+    asyncio.run(check_prompt_fit(checked, registry))

@@ -1,30 +1,49 @@
-"""Fit: whether a model can take what it will be asked, found out before the first call."""
+"""Whether the policy can take the prompts that it will be asked, found out before the first call."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import cast
 
 from jurist.chat import ChatRequest
 from jurist.contracts import ChatModel
 from jurist.errors import UsageError
 from jurist.files.id_set import IdSet
+from jurist.planning.rehearsal import UnmeteredModels
+from jurist.preflight import Checked, base_policy
 from jurist.records import Message, content_id
+from jurist.selection import ComponentSource, select
 
 _SHOWN = 20
 """How many faulty prompts an error lists one by one; the rest are counted."""
 
-
 _SHORTEST = (Message(role="user", content="x"),)
 
 
-async def check_fit(model: ChatModel, stages: Mapping[str, Iterable[ChatRequest]]) -> None:
-    """Ask the model of every request of each stage whether it fits; equal requests count once.
+async def check_prompt_fit(checked: Checked, source: ComponentSource) -> None:
+    """Ask the policy that a recipe starts from about every prompt that it will be asked; makes no call.
 
-    Where not even the shortest prompt fits, that is one fault, of the stage's setting.
+    Equal requests count once. Where not even the shortest prompt fits, that is one fault, of the stage's
+    setting.
 
     Raises:
-        UsageError: some do not; lists the first of them.
+        UsageError: some do not fit; lists the first of them.
     """
+    base = base_policy(checked.recipe)
+    if base is None or base.component is None:
+        return
+    policy = select("chat_model", base.component, source, "policy")
+    if cast(type[ChatModel], policy.implementation).misfit is ChatModel.misfit:
+        return  # it knows of no reason
+    models = UnmeteredModels()
+    try:
+        requests = {f"stages.{stage.name}": stage.first_requests() for stage in checked.stages}
+        await _check(cast(ChatModel, models.of(policy)), requests)
+    finally:
+        await models.close()
+
+
+async def _check(model: ChatModel, stages: Mapping[str, Iterable[ChatRequest]]) -> None:
     asked = IdSet()
     faults: list[str] = []
     more = 0
