@@ -96,7 +96,7 @@ def test_a_log_gets_plain_lines_at_intervals() -> None:
         "cai: revise, train; in runs/cai",
         "compare: begins, 4 items",
         f"compare: 2/4 (50%); 10.0/min, 12 s left; 2 preferred; {cost}",
-        f"compare: stops; 3/4 (75%); 15.0/min; 2 preferred, 1 tie; {cost}",
+        f"compare: stops; 3/4 (75%); 15.0/min; 2 preferred, 1 tied; {cost}",
         "cai: budget",
     ]
 

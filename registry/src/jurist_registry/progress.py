@@ -81,7 +81,7 @@ class StageProgress:
         return ", ".join(parts + ([f"{duration(left)} left"] if left else []))
 
     def findings(self) -> str:
-        """``300 preferred, 12 tie``, or the newest of each metric of training."""
+        """``300 preferred, 12 tied``, or the newest of each metric of training."""
         return outcomes_text(dict(self.outcomes.most_common())) or metrics_text(self.metrics)
 
     def cost(self) -> str:
@@ -226,8 +226,8 @@ def _calls(number: int) -> str:
 
 
 def outcomes_text(outcomes: Mapping[str, int]) -> str:
-    """``300 preferred, 12 no majority``; a trajectory that ended with its ``rounds`` is no count of these."""
-    words = {"rounds": "after all rounds"}
+    """``300 preferred, 12 tied, 3 no majority``: names of outcomes as words that need no plural."""
+    words = {"tie": "tied", "abstention": "abstained", "failure": "failed", "rounds": "after all rounds"}
     return ", ".join(f"{n:,} {words.get(each, each.replace('_', ' '))}" for each, n in outcomes.items() if n)
 
 
