@@ -100,6 +100,18 @@ def test_twenty_votes_by_keyboard_through_a_crash_to_a_validated_jury(
     assert json.loads((run / "found.json").read_text())["report"]["items"] == 25
 
 
+def test_keys_of_other_alphabets_vote_by_their_place_and_other_latin_letters_do_not(
+    server: Any, watched: Any, run: Path
+) -> None:
+    page: Page = watched.page
+    opened(page, server)
+    dispatch = "keys => document.body.dispatchEvent(new KeyboardEvent('keydown', {...keys, bubbles: true}))"
+    page.evaluate(dispatch, {"key": "q", "code": "KeyA"})  # on a French keyboard
+    page.evaluate(dispatch, {"key": "и", "code": "KeyB"})  # on a Russian one
+    expect(page.locator("#said")).to_contain_text("Saved: B is better.")
+    assert len(labels(run)) == 1
+
+
 def test_a_second_tab_is_told_and_overwrites_nothing(
     server: Any, watched: Any, context: BrowserContext, run: Path
 ) -> None:

@@ -57,13 +57,19 @@ document.addEventListener("change", (event) => {
   if (event.target.id === "shortcuts") localStorage.shortcuts = event.target.checked ? "on" : "off";
 });
 
+// What was pressed; where a layout or an input method gives no Latin letter, by the place of the key.
+function keyOf(event) {
+  const isLatin = /^[ -~]$/.test(event.key) || !event.code.startsWith("Key");
+  return (isLatin ? event.key : event.code.slice("Key".length)).toLowerCase();
+}
+
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || event.repeat || localStorage.shortcuts === "off") return;
   if (event.target.matches("textarea, select, input:not([type=checkbox])")) {
     if (event.key === "Escape") event.target.blur();
     return;
   }
-  const wanted = document.querySelector(`[data-key="${CSS.escape(event.key.toLowerCase())}"]`);
+  const wanted = document.querySelector(`[data-key="${CSS.escape(keyOf(event))}"]`);
   if (!wanted) return;
   event.preventDefault();
   if (wanted.tagName === "TEXTAREA") wanted.focus();
