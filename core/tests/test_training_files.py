@@ -112,11 +112,15 @@ def test_faults_of_all_rows_are_reported_by_line_before_anything_is_trained(
         {**HUMAN[0], "rejected": "\ud83d"},
         {**HUMAN[0], "chosen": [{"role": "bot", "content": "Hm."}]},
         "[]",
+        {
+            **HUMAN[0],
+            "chosen": [{"role": role, "content": "Hm."} for role in ("assistant", "user", "assistant")],
+        },
     ]
     with pytest.raises(UsageError) as caught:
         run(recipe(train(write(tmp_path / "h.jsonl", rows))), tmp_path / "run", labelling)
     text = str(caught.value)
-    assert "h.jsonl: 8 faults" in text
+    assert "h.jsonl: 9 faults" in text
     for part in (
         "h.jsonl:2: not JSON",
         "h.jsonl:3.rejected: required, but not given",
@@ -126,6 +130,7 @@ def test_faults_of_all_rows_are_reported_by_line_before_anything_is_trained(
         "h.jsonl:7: holds half a character",
         "h.jsonl:8.chosen.0.role: ",
         "h.jsonl:9: ",
+        "h.jsonl:10.chosen: must be messages of the assistant alone; what was said before belongs to 'prompt'",
     ):
         assert part in text
     assert not (tmp_path / "run").exists()

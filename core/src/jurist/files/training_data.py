@@ -25,26 +25,30 @@ def _as_turn_of(role: Role) -> Callable[[Any], Any]:
     return turn
 
 
-def _ends_with(role: Role) -> Callable[[Conversation], Conversation]:
-    def checked(turns: Conversation) -> Conversation:
-        if not turns or turns[-1].role != role:
-            raise ValueError(f"must end with a message of the {role}")
-        return turns
+def _asks(turns: Conversation) -> Conversation:
+    if not turns or turns[-1].role != "user":
+        raise ValueError("must end with a message of the user")
+    return turns
 
-    return checked
+
+def _answers(turns: Conversation) -> Conversation:
+    """All of it is learnt, so what others say in it would be learnt too."""
+    if not turns or any(turn.role != "assistant" for turn in turns):
+        raise ValueError("must be messages of the assistant alone; what was said before belongs to 'prompt'")
+    return turns
 
 
 Asked = Annotated[
     Conversation,
     BeforeValidator(_as_turn_of("user")),
-    AfterValidator(_ends_with("user")),
+    AfterValidator(_asks),
 ]
 """A conversation that waits for an answer; a text is one message of the user."""
 
 Answered = Annotated[
     Conversation,
     BeforeValidator(_as_turn_of("assistant")),
-    AfterValidator(_ends_with("assistant")),
+    AfterValidator(_answers),
 ]
 """What answers it; a text is one message of the assistant."""
 
