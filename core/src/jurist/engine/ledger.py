@@ -73,6 +73,35 @@ class Tally:
     largest_tokens: int
 
 
+def tallies_of(connection: sqlite3.Connection) -> dict[str, Tally]:
+    """What each component's calls cost, in the ledger that ``connection`` reads."""
+    return {
+        name: Tally(
+            calls=calls,
+            usage=Usage(
+                prompt_tokens=int(prompt), completion_tokens=int(completion), usd=usd, seconds=seconds
+            ),
+            largest_usd=most_usd,
+            largest_tokens=most_tokens,
+        )
+        for name, calls, prompt, completion, usd, seconds, most_usd, most_tokens in connection.execute(
+            _TALLIES
+        )
+    }
+
+
+def charged_of(connection: sqlite3.Connection, where: str = "", values: Sequence[str] = ()) -> Usage:
+    """What failed tries cost, all or those that ``where`` picks; tokens of prompts and answers together.
+
+    A ledger of a version that did not count it, read as it is, has no such columns.
+    """
+    if "usd" not in {row[1] for row in connection.execute("PRAGMA table_info(failures)")}:
+        return NO_USAGE
+    query = f"SELECT TOTAL(usd), TOTAL(tokens) FROM failures{where}"
+    usd, tokens = connection.execute(query, values).fetchone()
+    return Usage(usd=usd, prompt_tokens=int(tokens))
+
+
 @dataclass(frozen=True)
 class BatchEntry:
     """A batch as it is written down: our name of it, whose it is, when it was begun, what is in it.
@@ -162,9 +191,7 @@ class Ledger:
     def charged(self) -> Usage:
         """What all failed calls cost together, as far as is known."""
         with self._readable_errors("read"):
-            query = "SELECT TOTAL(usd), TOTAL(tokens) FROM failures"
-            usd, tokens = self._connection.execute(query).fetchone()
-        return Usage(usd=usd, prompt_tokens=int(tokens))
+            return charged_of(self._connection)
 
     def failures(self) -> list[tuple[str, str]]:
         """Every failed call so far, oldest first, as component and error."""
@@ -236,18 +263,7 @@ class Ledger:
     def tallies(self) -> dict[str, Tally]:
         """What each component's calls cost."""
         with self._readable_errors("read"):
-            rows = self._connection.execute(_TALLIES).fetchall()
-        return {
-            name: Tally(
-                calls=calls,
-                usage=Usage(
-                    prompt_tokens=int(prompt), completion_tokens=int(completion), usd=usd, seconds=seconds
-                ),
-                largest_usd=most_usd,
-                largest_tokens=most_tokens,
-            )
-            for name, calls, prompt, completion, usd, seconds, most_usd, most_tokens in rows
-        }
+            return tallies_of(self._connection)
 
     def close(self) -> None:
         """Close the file and let other processes have it."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from jurist.engine.ledger import Ledger, possible
+from jurist.engine.ledger import Ledger, charged_of, possible
 from jurist.engine.ledger_stats import LedgerStats
 from jurist.errors import UsageError
 from jurist.near_names import near_miss
@@ -215,9 +215,8 @@ def _removal(
         (open_ones,) = connection.execute(f"SELECT COUNT(*) FROM batches{where}").fetchone()
         return Removal("batches", None, open_ones, Usage())
     if failures:
-        query = f"SELECT COUNT(*), TOTAL(usd), TOTAL(tokens) FROM failures{where}"
-        tries, usd, tokens = connection.execute(query, values).fetchone()
-        return Removal("failures", component, tries, Usage(usd=usd, prompt_tokens=int(tokens)))
+        (tries,) = connection.execute(f"SELECT COUNT(*) FROM failures{where}", values).fetchone()
+        return Removal("failures", component, tries, charged_of(connection, where, values))
     calls, prompt, completion, usd, seconds = connection.execute(f"{_COST}{where}", values).fetchone()
     usage = Usage(prompt_tokens=prompt, completion_tokens=completion, usd=usd, seconds=seconds)
     return Removal("replies", component, calls, usage)

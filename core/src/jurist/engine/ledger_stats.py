@@ -10,6 +10,7 @@ from array import array
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 
+from jurist.engine.ledger import charged_of
 from jurist.records import Record, Usage
 
 # What a reply says of itself is asked of SQLite, so that no reply is built as an object.
@@ -191,14 +192,6 @@ def _most_frequent(groups: dict[str, Counter[str]]) -> tuple[FailureGroup, ...]:
         FailureGroup(text=text, tries=by.total(), components=tuple(sorted(by))) for text, by in groups.items()
     ]
     return tuple(sorted(found, key=lambda group: (-group.tries, group.text)))
-
-
-def charged_of(connection: sqlite3.Connection) -> Usage:
-    """What failed tries cost; a ledger of a version that did not count it has no such columns."""
-    if "usd" not in {row[1] for row in connection.execute("PRAGMA table_info(failures)")}:
-        return Usage()
-    usd, tokens = connection.execute("SELECT TOTAL(usd), TOTAL(tokens) FROM failures").fetchone()
-    return Usage(usd=usd, prompt_tokens=int(tokens))
 
 
 def _batches(connection: sqlite3.Connection) -> BatchCounts:

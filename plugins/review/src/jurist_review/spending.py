@@ -3,40 +3,27 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Mapping
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from jurist.engine.ledger_stats import charged_of
+from jurist.engine.ledger import Tally, charged_of, tallies_of
 from jurist.records import NO_USAGE, Usage
 from jurist.run_files import LEDGER
-
-_SPENT = """
-SELECT component, COUNT(*), SUM(prompt_tokens), SUM(completion_tokens), SUM(usd), SUM(seconds)
-FROM replies GROUP BY component ORDER BY component
-"""
-
-
-@dataclass(frozen=True)
-class Spent:
-    """What the answered calls of one component cost."""
-
-    component: str
-    calls: int
-    usage: Usage
 
 
 @dataclass(frozen=True)
 class Spending:
     """What answered calls cost by component, and what failed tries cost, which answer nothing."""
 
-    components: tuple[Spent, ...] = ()
+    components: Mapping[str, Tally] = field(default_factory=dict)
     failed: Usage = NO_USAGE
 
     @property
     def usd(self) -> float:
         """Dollars in all: failed tries count in a run's budget too."""
-        return sum(each.usage.usd for each in self.components) + self.failed.usd
+        return sum(tally.usage.usd for tally in self.components.values()) + self.failed.usd
 
 
 def read_spending(run: Path) -> Spending | None:
@@ -48,16 +35,6 @@ def read_spending(run: Path) -> Spending | None:
         with closing(
             sqlite3.connect(f"{ledger.absolute().as_uri()}?mode=ro", uri=True, timeout=1)
         ) as reading:
-            return Spending(
-                tuple(
-                    Spent(
-                        component,
-                        calls,
-                        Usage(prompt_tokens=prompt, completion_tokens=completion, usd=usd, seconds=seconds),
-                    )
-                    for component, calls, prompt, completion, usd, seconds in reading.execute(_SPENT)
-                ),
-                charged_of(reading),
-            )
+            return Spending(tallies_of(reading), charged_of(reading))
     except sqlite3.Error:
         return None
