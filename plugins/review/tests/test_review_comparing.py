@@ -191,11 +191,15 @@ def test_elements_of_a_list_with_one_name_are_told_apart() -> None:
 
 
 def test_settings_that_mean_the_same_are_no_change() -> None:
-    one = {"stages": [{"stage": "train", "rate": "3e-4", "penalty": 1, "held_out": None, "note": "1 of 2"}]}
-    two = {"stages": [{"stage": "train", "rate": 0.0003, "penalty": 1.0, "note": "1 of 3"}]}
+    one = {
+        "stages": [
+            {"stage": "train", "rate": "3e-4", "penalty": 1, "held_out": None, "note": "1 of 2", "tag": "nan"}
+        ]
+    }
+    two = {"stages": [{"stage": "train", "rate": 0.0003, "penalty": 1.0, "note": "1 of 3", "tag": "nan"}]}
     found = recipe_changes([one, two])
     assert [change.setting for change in found.changes] == ["stages.train.note"]
-    assert found.same == 3
+    assert found.same == 4
 
 
 def test_a_folder_that_is_no_run_is_refused(run_folder: Path, tmp_path: Path) -> None:

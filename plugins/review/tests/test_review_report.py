@@ -186,6 +186,13 @@ def test_hostile_text_is_text(run_folder: Path, page_of: PageOf) -> None:
     assert "x" * 3001 not in page.text
 
 
+def test_a_ledger_that_cannot_be_read_is_told_and_no_cost_of_zero(run_folder: Path, page_of: PageOf) -> None:
+    (run_folder / "ledger.sqlite").write_text("no database " * 100)
+    assert (
+        "ledger.sqlite: could not be read, so what failed tries cost is not told" in page_of(run_folder).text
+    )
+
+
 def test_what_failed_tries_cost_is_in_the_report(run_folder: Path, page_of: PageOf) -> None:
     assert "Failed tries" not in page_of(run_folder).text
     with Ledger(run_folder / "ledger.sqlite") as ledger:

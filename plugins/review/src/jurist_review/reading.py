@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from jurist.planning.plan import Plan
-from jurist.records import Trajectory, Usage, content_id
-from jurist.run_files import RunFiles
+from jurist.records import NO_USAGE, Trajectory, Usage, content_id
+from jurist.run_files import LEDGER, RunFiles
 from jurist.stage_records import Candidates, Evaluated, Judged
 from jurist.validation.drift import Drift
 from jurist.validation.labelled import LabelledItem
@@ -24,7 +24,7 @@ from jurist_review.evaluations import Example
 from jurist_review.jury import Jury
 from jurist_review.rows import Problems, read_records, read_values
 from jurist_review.samples import first_and_last
-from jurist_review.spending import Spending, read_spending
+from jurist_review.spending import read_spending
 from jurist_review.trajectories import Trajectories
 from jurist_review.validations import ValidationReading, read_drift, read_record, read_validation
 
@@ -104,11 +104,19 @@ def read_run(folder: Path, browsed: int = BYTES) -> RunReading:
         totals=files.state.get("totals", {}),
         served=files.state.get("served", {}),
         settings=files.recipe,
-        failed_tries=(read_spending(folder) or Spending()).failed,
+        failed_tries=_failed_tries(folder, problems),
         plan=_plan(files, problems),
         stages=stages,
         problems=problems.lines,
     )
+
+
+def _failed_tries(folder: Path, problems: Problems) -> Usage:
+    spending = read_spending(folder)
+    if spending is None:
+        problems.add(f"{LEDGER}: could not be read, so what failed tries cost is not told")
+        return NO_USAGE
+    return spending.failed
 
 
 def _plan(files: RunFiles, problems: Problems) -> Plan | None:

@@ -29,7 +29,7 @@ def recipe_changes(recipes: Sequence[Mapping[str, Any]]) -> RecipeChanges:
     flat = [dict(_flat("", recipe)) for recipe in recipes]
     settings = dict.fromkeys(setting for each in flat for setting in each)
     found = [Change(name, tuple(each.get(name) for each in flat)) for name in settings]
-    changes = tuple(change for change in found if len(set(map(_meant, change.values))) > 1)
+    changes = tuple(change for change in found if len(set(map(_meant, set(change.values)))) > 1)
     return RecipeChanges(changes, len(found) - len(changes))
 
 
