@@ -8,7 +8,7 @@ import yaml
 
 from jurist.errors import UsageError
 from jurist.files.yaml_text import load_yaml
-from jurist.near_names import nearest
+from jurist.near_names import guess
 from jurist.rounds import called, is_block
 
 
@@ -62,10 +62,9 @@ def _found(items: list[Any], part: str, override: str) -> tuple[list[Any], int]:
                 return items[number]["stages"], inside.index(part)
             names += inside
     named = [name for name in names if name]
-    near = nearest(part, named)
     numbers = "the number 0" if len(items) == 1 else f"the numbers 0 to {len(items) - 1}" if items else "none"
     known = ", ".join([*named, numbers])
     raise UsageError(
-        f"--set {override}: there is no '{part}'" + (f"; did you mean '{near}'?" if near else ""),
+        f"--set {override}: there is no '{part}'{guess(part, named)}",
         cause=f"known: {known}",
     )

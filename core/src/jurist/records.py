@@ -109,9 +109,8 @@ class Prompt(Record):
 
     messages: tuple[Message, ...] = Field(min_length=1)
     tags: tuple[str, ...] = ()
-    metadata: dict[str, JsonValue] = Field(
-        default_factory=dict
-    )  # a plain {} would be copied deeply each time
+    # A plain {} would be copied deeply each time.
+    metadata: dict[str, JsonValue] = Field(default_factory=dict)
 
     @model_validator(mode="before")
     @classmethod

@@ -91,7 +91,9 @@ class _Loaded(Contract):
                 [messages(prompt.messages) for prompt, _ in items], [text for _, text in items]
             )
         except UsageError as error:  # of these texts; others may be scored
-            raise ProviderError(error.what, provided_by=PROVIDED_BY, cause=error.cause) from error
+            raise ProviderError(
+                error.what, provided_by=PROVIDED_BY, cause=error.cause, hint=error.hint
+            ) from error
 
     async def close(self) -> None:
         """End the worker thread, if scoring began."""

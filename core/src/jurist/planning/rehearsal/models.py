@@ -1,4 +1,4 @@
-"""UnmeteredModels: chat models that are asked for prices and tokens, and never for an answer."""
+"""UnmeteredModels: chat models that are asked for prices, tokens, access and fit, and never for an answer."""
 
 from __future__ import annotations
 
